@@ -1,0 +1,249 @@
+//! The rules one instance lives by, as values that cannot be built wrong.
+//!
+//! Nothing here looks at a clock, a process or an actor. Each constructor checks its ranges once, so that
+//! [`crate::lifecycle`] never has to.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A rule that cannot hold, with the words for the person who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} must be {rule}, got {got}")]
+pub struct Invalid {
+    /// The field at fault, such as `budget.intensity`.
+    pub field: &'static str,
+    /// The range that holds.
+    pub rule: &'static str,
+    /// What was given.
+    pub got: String,
+}
+
+fn refuse<T>(field: &'static str, rule: &'static str, got: impl std::fmt::Display) -> Result<T, Invalid> {
+    Err(Invalid { field, rule, got: got.to_string() })
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Which ends of a process lead to a new one. The words are Erlang's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartPolicy {
+    /// Always: a server that exits by itself comes back.
+    #[default]
+    Permanent,
+    /// Only after a fault; an exit with code 0 ends the instance as stopped.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+/// How many restarts are allowed within a sliding period before the supervisor gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    intensity: u32,
+    period: Duration,
+}
+
+impl Budget {
+    /// `intensity` restarts (0 to 1,000) within `period` (1 s to 24 h).
+    ///
+    /// # Errors
+    /// [`Invalid`] names the value that is out of range.
+    pub fn new(intensity: u32, period: Duration) -> Result<Self, Invalid> {
+        if intensity > 1_000 {
+            return refuse("budget.intensity", "0 to 1000", intensity);
+        }
+        if period < Duration::from_secs(1) || period > DAY {
+            return refuse("budget.period", "1 s to 24 h", format!("{period:?}"));
+        }
+        Ok(Self { intensity, period })
+    }
+
+    /// Restarts allowed within the period.
+    #[must_use]
+    pub fn intensity(&self) -> u32 {
+        self.intensity
+    }
+
+    /// The length of the sliding period.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+}
+
+/// Delay before the n-th restart of a window: none for the first, then doubling from `initial` to `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    initial: Duration,
+    max: Duration,
+}
+
+impl Backoff {
+    /// `initial` is 1 ms or more, `max` at least `initial` and at most 24 h.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the value that is out of range.
+    pub fn new(initial: Duration, max: Duration) -> Result<Self, Invalid> {
+        if initial < Duration::from_millis(1) {
+            return refuse("backoff.initial", "at least 1 ms", format!("{initial:?}"));
+        }
+        if max < initial || max > DAY {
+            return refuse("backoff.max", "from backoff.initial to 24 h", format!("{max:?}"));
+        }
+        Ok(Self { initial, max })
+    }
+
+    /// The delay before restart `nth` (1 is the first) of the present window, without jitter.
+    #[must_use]
+    pub fn delay(&self, nth: u32) -> Duration {
+        match nth {
+            0 | 1 => Duration::ZERO,
+            n => 2u32
+                .checked_pow(n - 2)
+                .and_then(|factor| self.initial.checked_mul(factor))
+                .map_or(self.max, |delay| delay.min(self.max)),
+        }
+    }
+}
+
+/// What a process tree may use. A limit that is `None` is not enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// Resident memory of the whole tree, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// CPU of the whole tree in percent of one core: 150 is one and a half cores.
+    pub cpu_percent: Option<u32>,
+}
+
+/// How long things may take and how often they are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// From spawn to ready; past it the start has failed.
+    pub start_timeout: Duration,
+    /// Between two health probes of a running process.
+    pub probe_interval: Duration,
+    /// What one probe may take before it counts as missed.
+    pub probe_timeout: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// A run that was ready for this long clears the restart windows.
+    pub stable_after: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            start_timeout: Duration::from_secs(30),
+            probe_interval: Duration::from_secs(30),
+            probe_timeout: Duration::from_secs(5),
+            grace: Duration::from_secs(10),
+            stable_after: Duration::from_secs(120),
+        }
+    }
+}
+
+/// All the rules of one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Which ends lead to a new run.
+    pub restart: RestartPolicy,
+    /// Restarts of runs that had been ready.
+    pub crashes: Budget,
+    /// Further tries of runs that never became ready.
+    pub failed_starts: Budget,
+    /// Delay between restarts.
+    pub backoff: Backoff,
+    /// Time-outs and intervals.
+    pub timing: Timing,
+    /// Missed probes in a row that are a fault.
+    pub strikes: u32,
+    /// Limits of the whole process tree.
+    pub limits: Limits,
+    /// Samples in a row that may be over a limit; one more is a fault.
+    pub samples_over: u32,
+}
+
+impl Default for Policy {
+    /// Permanent, 5 crashes and 3 failed starts in 300 s, back-off from 200 ms to 60 s, 3 strikes, no limits.
+    fn default() -> Self {
+        let period = Duration::from_secs(300);
+        Self {
+            restart: RestartPolicy::default(),
+            crashes: Budget { intensity: 5, period },
+            failed_starts: Budget { intensity: 3, period },
+            backoff: Backoff { initial: Duration::from_millis(200), max: Duration::from_secs(60) },
+            timing: Timing::default(),
+            strikes: 3,
+            limits: Limits::default(),
+            samples_over: 3,
+        }
+    }
+}
+
+impl Policy {
+    /// Checks what the parts cannot check alone.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the value that is out of range.
+    pub fn checked(self) -> Result<Self, Invalid> {
+        let timing = self.timing;
+        for (field, value) in [
+            ("timing.start_timeout", timing.start_timeout),
+            ("timing.probe_interval", timing.probe_interval),
+            ("timing.probe_timeout", timing.probe_timeout),
+        ] {
+            if value < Duration::from_millis(10) || value > DAY {
+                return refuse(field, "10 ms to 24 h", format!("{value:?}"));
+            }
+        }
+        if timing.grace > Duration::from_secs(600) {
+            return refuse("timing.grace", "at most 600 s", format!("{:?}", timing.grace));
+        }
+        if self.strikes == 0 {
+            return refuse("strikes", "at least 1", self.strikes);
+        }
+        if self.limits.memory_bytes == Some(0) {
+            return refuse("limits.memory_bytes", "at least 1", 0);
+        }
+        if self.limits.cpu_percent == Some(0) {
+            return refuse("limits.cpu_percent", "at least 1", 0);
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_restart_is_at_once_and_later_ones_double_up_to_the_maximum() {
+        let backoff = Policy::default().backoff;
+        let delays: Vec<u128> = (1..=12).map(|n| backoff.delay(n).as_millis()).collect();
+        assert_eq!(
+            delays,
+            [0, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000]
+        );
+        assert_eq!(backoff.delay(u32::MAX), Duration::from_secs(60), "no overflow");
+    }
+
+    #[test]
+    fn rules_that_cannot_hold_are_refused_by_name() {
+        let second = Duration::from_secs(1);
+        assert_eq!(Budget::new(1_001, second).unwrap_err().field, "budget.intensity");
+        assert_eq!(Budget::new(1, Duration::ZERO).unwrap_err().field, "budget.period");
+        assert_eq!(Backoff::new(Duration::ZERO, second).unwrap_err().field, "backoff.initial");
+        assert_eq!(Backoff::new(second, second / 2).unwrap_err().field, "backoff.max");
+        let mut policy = Policy { strikes: 0, ..Policy::default() };
+        assert_eq!(policy.checked().unwrap_err().field, "strikes");
+        policy = Policy::default();
+        policy.limits.cpu_percent = Some(0);
+        assert_eq!(
+            policy.checked().unwrap_err().to_string(),
+            "limits.cpu_percent must be at least 1, got 0"
+        );
+        assert_eq!(Policy::default().checked(), Ok(Policy::default()));
+    }
+}

@@ -1,0 +1,508 @@
+//! The nouns of the lifecycle: what state an instance can be in, what may be asked of it, what can be seen
+//! of its process and what is to be done about it. Plain data without clock, actor or process.
+//!
+//! Commands (what somebody wants) and facts (what was observed) are different types, and every fact and
+//! timer of a process carries the number of its [`Run`]. A late exit or timer of an old process therefore
+//! changes nothing, and no timer ever has to be cancelled.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The number of one life of an instance's process: 1 for the first, one more for each later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Run(pub u64);
+
+impl Run {
+    /// The run after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Where an instance stands.
+///
+/// ```text
+///             granted            ready            missed
+///  Pending ──────────▶ Starting ───────▶ Running ◀──────▶ Unhealthy
+///                        ▲   │              │ fault          │
+///               granted  │   ▼ fault        ▼                ▼
+///                      Restarting: Draining ─▶ BackingOff ─▶ Queued      budget spent
+///                                                                  └────────────────────┐
+///  Adopting ─▶ Starting (same run)      Stopping ─▶ Ended(outcome) ◀────────────────────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Waits for a start slot; no process yet.
+    Pending {
+        /// The run that will start.
+        run: Run,
+    },
+    /// A recorded process of an earlier daemon is being looked for.
+    Adopting {
+        /// The recorded run.
+        run: Run,
+    },
+    /// The process is being launched or is not ready yet.
+    Starting {
+        /// The run that starts.
+        run: Run,
+    },
+    /// Ready and healthy.
+    Running {
+        /// The run that serves.
+        run: Run,
+    },
+    /// The last probes were missed, fewer than a fault takes.
+    Unhealthy {
+        /// The run that does not answer.
+        run: Run,
+        /// Misses in a row.
+        strikes: u32,
+    },
+    /// On the way to a new run.
+    Restarting(Restarting),
+    /// The process was told to end.
+    Stopping {
+        /// The run that ends.
+        run: Run,
+        /// What the instance will be then.
+        then: Outcome,
+    },
+    /// No process and none to come without a command.
+    Ended(Outcome),
+}
+
+/// The three steps between two runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restarting {
+    /// The old process has to end first.
+    Draining {
+        /// The run that ends.
+        run: Run,
+        /// How long to wait after its end.
+        delay: Duration,
+    },
+    /// Waits for the back-off timer.
+    BackingOff {
+        /// The run to come.
+        next: Run,
+    },
+    /// Waits for a start slot.
+    Queued {
+        /// The run to come.
+        next: Run,
+    },
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// By command, or by itself where the policy takes that for an end.
+    Stopped,
+    /// The lease is over.
+    Expired,
+    /// Idle: its next request starts it again.
+    Hibernated,
+    /// No healthy process and no budget left; its owner may restore it.
+    Disconnected,
+    /// It could never be started.
+    Failed,
+}
+
+/// [`State`] without data, as the API and the store name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Recorded, waits for its first start.
+    Pending,
+    /// Process launched, not ready yet.
+    Starting,
+    /// Ready and healthy.
+    Running,
+    /// Missed its last probes.
+    Unhealthy,
+    /// Between two runs.
+    Restarting,
+    /// Told to end.
+    Stopping,
+    /// Asleep; the next request wakes it.
+    Hibernated,
+    /// No process; can be restored.
+    Disconnected,
+    /// Ended by command.
+    Stopped,
+    /// Ended with its lease.
+    Expired,
+    /// Could never be started.
+    Failed,
+}
+
+impl Status {
+    /// Every status, in the order of a life.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Starting,
+        Self::Running,
+        Self::Unhealthy,
+        Self::Restarting,
+        Self::Stopping,
+        Self::Hibernated,
+        Self::Disconnected,
+        Self::Stopped,
+        Self::Expired,
+        Self::Failed,
+    ];
+
+    /// The name in the API and the store, such as `running`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Unhealthy => "unhealthy",
+            Self::Restarting => "restarting",
+            Self::Stopping => "stopping",
+            Self::Hibernated => "hibernated",
+            Self::Disconnected => "disconnected",
+            Self::Stopped => "stopped",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status with this name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
+    /// Whether nothing more happens without a command.
+    #[must_use]
+    pub fn is_ended(self) -> bool {
+        matches!(
+            self,
+            Self::Hibernated | Self::Disconnected | Self::Stopped | Self::Expired | Self::Failed
+        )
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<Outcome> for Status {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Stopped => Self::Stopped,
+            Outcome::Expired => Self::Expired,
+            Outcome::Hibernated => Self::Hibernated,
+            Outcome::Disconnected => Self::Disconnected,
+            Outcome::Failed => Self::Failed,
+        }
+    }
+}
+
+impl State {
+    /// The status that outsiders see.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Pending { .. } => Status::Pending,
+            Self::Starting { .. } => Status::Starting,
+            Self::Running { .. } => Status::Running,
+            Self::Unhealthy { .. } => Status::Unhealthy,
+            Self::Adopting { .. } | Self::Restarting(_) => Status::Restarting,
+            Self::Stopping { .. } => Status::Stopping,
+            Self::Ended(outcome) => (*outcome).into(),
+        }
+    }
+
+    /// The run that has, or may have, a process.
+    #[must_use]
+    pub fn live_run(&self) -> Option<Run> {
+        match *self {
+            Self::Adopting { run }
+            | Self::Starting { run }
+            | Self::Running { run }
+            | Self::Unhealthy { run, .. }
+            | Self::Restarting(Restarting::Draining { run, .. })
+            | Self::Stopping { run, .. } => Some(run),
+            Self::Pending { .. } | Self::Restarting(_) | Self::Ended(_) => None,
+        }
+    }
+}
+
+/// What somebody wants of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// End it gracefully and keep the record.
+    Stop,
+    /// End it with SIGKILL and keep the record.
+    Kill,
+    /// A new run, at no cost to the restart budget.
+    Restart,
+    /// A new run of a disconnected instance.
+    Restore,
+    /// A request came for a sleeping instance.
+    Wake,
+    /// Put it to sleep.
+    Hibernate,
+    /// The daemon ends and takes its children along; they come back with it.
+    Shutdown,
+    /// The lease now ends at this time of the supervisor's clock.
+    Extend(Duration),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It is gone and nobody saw how. Never guessed.
+    Unknown,
+    /// It could not be launched, but the next try may succeed (no memory, no port).
+    Unspawned,
+    /// It cannot be launched until something changes (script missing, credentials not decryptable).
+    Unstartable,
+    /// The actor that owned it panicked; its whole tree was killed.
+    ActorDied,
+}
+
+impl Exit {
+    /// Whether the process ended of its own will and content.
+    #[must_use]
+    pub fn is_clean(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+/// What one sample of a process tree showed.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Resident memory, in bytes.
+    pub memory_bytes: u64,
+    /// CPU since the last sample, in percent of one core.
+    pub cpu_percent: f32,
+    /// Processes in the tree.
+    pub processes: u32,
+}
+
+/// What was observed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fact {
+    /// The instance's turn to start has come.
+    Granted(Run),
+    /// The recorded process is alive and is ours.
+    Adopted(Run),
+    /// The process answered its first probe.
+    Ready(Run),
+    /// A probe was answered.
+    Answered(Run),
+    /// A probe was missed.
+    Missed(Run),
+    /// The tree was measured.
+    Sampled(Run, Usage),
+    /// The process and its whole tree are gone, or never came to be.
+    Exited(Run, Exit),
+    /// A timer fired.
+    Fired(Timer),
+}
+
+/// A timer the core asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// The start of this run has taken too long.
+    Start(Run),
+    /// It is time for this next run.
+    Backoff(Run),
+    /// The grace of this run is over.
+    Grace(Run),
+    /// The lease with this number is over.
+    Lease(u64),
+}
+
+/// A command or a fact: all that can happen to an instance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Event {
+    /// Somebody wants something.
+    Command(Command),
+    /// Something was observed.
+    Fact(Fact),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask for a start slot; answer with [`Fact::Granted`].
+    Queue(Run),
+    /// Launch the process; answer with [`Fact::Ready`] or [`Fact::Exited`].
+    Spawn(Run),
+    /// Look for the recorded process; answer with [`Fact::Adopted`] or [`Fact::Exited`].
+    Adopt(Run),
+    /// SIGTERM to the tree.
+    Terminate(Run),
+    /// SIGKILL to the tree.
+    Kill(Run),
+    /// Fire the timer after this long. Jitter is added where it is armed.
+    Arm(Timer, Duration),
+}
+
+/// Why an instance is where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// It was asked for.
+    Commanded,
+    /// Its process ended by itself.
+    Exited,
+    /// Its process could not be launched.
+    LaunchFailed,
+    /// It was not ready in time.
+    StartTimeout,
+    /// It missed too many probes.
+    ProbesFailed,
+    /// It used more memory than it may.
+    HighMemory,
+    /// It used more CPU than it may.
+    HighCpu,
+    /// Its lease is over.
+    LeaseEnded,
+    /// Nobody called it for long.
+    Idle,
+    /// A request came for it.
+    Woken,
+    /// An earlier daemon had started it and its process lives on.
+    Adopted,
+    /// An earlier daemon had started it and its process is gone.
+    Lost,
+    /// The daemon ended and took it along.
+    DaemonShutdown,
+}
+
+impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 13] = [
+        Self::Commanded,
+        Self::Exited,
+        Self::LaunchFailed,
+        Self::StartTimeout,
+        Self::ProbesFailed,
+        Self::HighMemory,
+        Self::HighCpu,
+        Self::LeaseEnded,
+        Self::Idle,
+        Self::Woken,
+        Self::Adopted,
+        Self::Lost,
+        Self::DaemonShutdown,
+    ];
+
+    /// The name in the API and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Commanded => "commanded",
+            Self::Exited => "exited",
+            Self::LaunchFailed => "launch_failed",
+            Self::StartTimeout => "start_timeout",
+            Self::ProbesFailed => "probes_failed",
+            Self::HighMemory => "high_memory",
+            Self::HighCpu => "high_cpu",
+            Self::LeaseEnded => "lease_ended",
+            Self::Idle => "idle",
+            Self::Woken => "woken",
+            Self::Adopted => "adopted",
+            Self::Lost => "lost",
+            Self::DaemonShutdown => "daemon_shutdown",
+        }
+    }
+
+    /// The cause with this name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == name)
+    }
+
+    /// The words a person reads, such as `High memory usage`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Commanded => "Asked for",
+            Self::Exited => "The process ended by itself",
+            Self::LaunchFailed => "The process could not be launched",
+            Self::StartTimeout => "The server was not ready in time",
+            Self::ProbesFailed => "The server stopped answering its health checks",
+            Self::HighMemory => "High memory usage",
+            Self::HighCpu => "High CPU usage",
+            Self::LeaseEnded => "The lease is over",
+            Self::Idle => "No call for the idle time",
+            Self::Woken => "A request came for it",
+            Self::Adopted => "Found again after a restart of the daemon",
+            Self::Lost => "The process was gone after a restart of the daemon",
+            Self::DaemonShutdown => "The daemon was shut down",
+        }
+    }
+}
+
+/// Why a command is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// Only a disconnected instance can be restored.
+    #[error("only a disconnected instance can be restored; this one is {0}")]
+    NotDisconnected(Status),
+    /// Only a sleeping instance can be woken.
+    #[error("only a hibernated instance can be woken; this one is {0}")]
+    NotHibernated(Status),
+    /// Only a ready instance can be put to sleep.
+    #[error("only a running instance can be hibernated; this one is {0}")]
+    NotRunning(Status),
+    /// It is on its way down.
+    #[error("the instance is stopping; wait until it has stopped")]
+    Stopping,
+    /// The lease is over: the instance cannot come back.
+    #[error("the lease of this instance is over; create a new instance")]
+    LeaseEnded,
+}
+
+/// What to do with a command that is not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admit {
+    /// Carry it out.
+    Act,
+    /// It is so already; answer as if it had been carried out.
+    Already,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_statuses_and_causes_round_trip_and_agree_with_serde() {
+        for status in Status::ALL {
+            assert_eq!(Status::from_name(status.as_str()), Some(status));
+            assert_eq!(serde_json::json!(status), status.as_str());
+        }
+        for cause in Cause::ALL {
+            assert_eq!(Cause::from_name(cause.as_str()), Some(cause));
+            assert_eq!(serde_json::json!(cause), cause.as_str());
+        }
+        assert_eq!(Status::from_name("asleep"), None);
+    }
+}
