@@ -34,9 +34,14 @@ fn spec() -> Spec {
     }
 }
 
+/// Nothing is measured: the scripted process ids belong to strangers.
+fn config() -> Config {
+    Config { sample_interval: LONG, ..Config::default() }
+}
+
 fn actors(script: Script) -> (Supervision, FakeLauncher) {
     let launcher = FakeLauncher::new(move |_| script.clone());
-    (start(Config::default(), Arc::new(launcher.clone())), launcher)
+    (start(config(), Arc::new(launcher.clone())), launcher)
 }
 
 async fn until(actors: &Supervision, id: Uuid, reached: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
@@ -167,7 +172,7 @@ async fn a_panic_in_an_instances_actor_kills_its_process_and_is_an_exit_like_ano
         ends_within: None,
         ..Script::default()
     });
-    let actors = start(Config::default(), Arc::new(launcher.clone()));
+    let actors = start(config(), Arc::new(launcher.clone()));
     let (one, other) = (spec(), spec());
     let ids = (one.id, other.id);
     actors.create(one).await.unwrap();
@@ -190,7 +195,7 @@ async fn starts_are_bounded_and_one_that_hangs_does_not_hold_up_the_others() {
         ready_after: (launch.id != hanging).then_some(Duration::from_millis(500)),
         ..Script::default()
     });
-    let config = Config { concurrent_starts: 1, ..Config::default() };
+    let config = Config { concurrent_starts: 1, ..config() };
     let actors = start(config, Arc::new(launcher.clone()));
     let begin = tokio::time::Instant::now();
     actors.create(hangs).await.unwrap();

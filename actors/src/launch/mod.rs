@@ -44,6 +44,15 @@ pub struct Spec {
     pub planner: Arc<dyn Planner>,
 }
 
+impl Spec {
+    /// A specification with a new id, no owner and no lease.
+    #[must_use]
+    pub fn new(kind: &str, policy: Policy, probe: Probe, planner: Arc<dyn Planner>) -> Self {
+        let (id, owner) = (Uuid::now_v7(), Uuid::nil());
+        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at: None, planner }
+    }
+}
+
 /// How readiness and health are seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
