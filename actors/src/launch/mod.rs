@@ -1,0 +1,234 @@
+//! How runs come to be and are watched: the seam between the actors and whatever executes processes.
+//!
+//! A [`Launcher`] starts, finds again and describes; a [`Process`] is one run's process with its whole tree.
+//! What a process reports is its state ([`Process::ended`] can be asked at any time and by anyone), never a
+//! change that could be missed.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::policy::Policy;
+use crate::state::{Exit, Run};
+
+/// All the supervisor has to know about an instance.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The instance.
+    pub id: Uuid,
+    /// Who it belongs to; published with every event.
+    pub owner: Uuid,
+    /// What kind it is; published with every event.
+    pub kind: Arc<str>,
+    /// The rules it lives by.
+    pub policy: Policy,
+    /// How its readiness and health are seen.
+    pub probe: Probe,
+    /// When its lease ends; `None` for never.
+    pub lease_ends_at: Option<DateTime<Utc>>,
+    /// What to execute.
+    pub planner: Arc<dyn Planner>,
+}
+
+/// How readiness and health are seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Probe {
+    /// The process is there: ready once launched, healthy until it ends. Needs no port.
+    Process,
+    /// A TCP connection to the port is accepted.
+    Tcp,
+    /// `GET path` answers 200. If the body is JSON with `mcpId` or `nonce`, they have to be this run's.
+    Http {
+        /// The path, such as `/health`.
+        path: String,
+    },
+    /// A POST of `server/discover` to the path is answered with JSON-RPC, whatever its content. This is legal
+    /// in both protocol eras and opens no session.
+    Mcp {
+        /// The path, such as `/mcp`.
+        path: String,
+    },
+}
+
+impl Probe {
+    /// Whether the run needs a port.
+    #[must_use]
+    pub fn needs_port(&self) -> bool {
+        !matches!(self, Self::Process)
+    }
+}
+
+/// The facts of one launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The instance.
+    pub id: Uuid,
+    /// The run.
+    pub run: Run,
+    /// The port it is to listen on, if it needs one.
+    pub port: Option<u16>,
+    /// A random word that the process may echo to prove that it is this run.
+    pub nonce: String,
+}
+
+/// What to execute. Built for each launch anew and dropped after it.
+#[derive(Clone)]
+pub struct Plan {
+    /// Absolute path of the program.
+    pub program: PathBuf,
+    /// Its arguments, without the program's name.
+    pub args: Vec<String>,
+    /// Its whole environment: nothing is inherited.
+    pub env: Vec<(String, SecretString)>,
+    /// Its working directory, which is made if it is missing.
+    pub cwd: PathBuf,
+    /// The directory for `stdout.log` and `stderr.log`, which is made if it is missing.
+    pub log_dir: PathBuf,
+}
+
+impl fmt::Debug for Plan {
+    /// Shows no argument and no environment value: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("program", &self.program)
+            .field("args", &self.args.len())
+            .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("cwd", &self.cwd)
+            .field("log_dir", &self.log_dir)
+            .finish()
+    }
+}
+
+/// Why there is no plan. The words reach the owner and hold no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoPlan(pub String);
+
+/// Says what to execute for a launch. Called on a thread that may block.
+pub trait Planner: Send + Sync + fmt::Debug {
+    /// The plan of one launch.
+    ///
+    /// # Errors
+    /// [`NoPlan`] ends the instance as failed: it is not tried again until something changes.
+    fn plan(&self, launch: &Launch) -> Result<Plan, NoPlan>;
+}
+
+/// A plan that is the same for each launch. The port, if there is one, is handed over as `PORT`.
+impl Planner for Plan {
+    fn plan(&self, launch: &Launch) -> Result<Plan, NoPlan> {
+        let mut plan = self.clone();
+        if let Some(port) = launch.port {
+            plan.env.push(("PORT".into(), port.to_string().into()));
+        }
+        Ok(plan)
+    }
+}
+
+/// What tells a process from every other there was or will be on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Process id; also the id of its group and session.
+    pub pid: u32,
+    /// Start time in clock ticks since boot, field 22 of `/proc/PID/stat`.
+    pub start_ticks: u64,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+}
+
+/// What is written down about a run before its program gets control, so that a later daemon finds it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The instance.
+    pub id: Uuid,
+    /// The run.
+    pub run: Run,
+    /// Its process.
+    pub identity: Identity,
+    /// Its port.
+    pub port: Option<u16>,
+    /// The word it echoes.
+    pub nonce: String,
+    /// When it was launched.
+    pub started_at: DateTime<Utc>,
+    /// The directory of its `stdout.log` and `stderr.log`.
+    pub log_dir: PathBuf,
+    /// Length of `stderr.log` when it was launched.
+    pub stderr_from: u64,
+}
+
+/// Why a probe was missed. The words reach the owner and hold no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Missed(pub String);
+
+/// One run's process with its whole tree. Dropping the last handle kills the tree, unless it was released.
+pub trait Process: Send + Sync {
+    /// What was recorded about it.
+    fn record(&self) -> &Record;
+
+    /// Resolves once the process has ended and its tree is gone. May be called any number of times.
+    fn ended(&self) -> BoxFuture<'static, Exit>;
+
+    /// Asks it once whether it is ready and healthy, for at most `timeout`.
+    fn probe(&self, timeout: Duration) -> BoxFuture<'static, Result<(), Missed>>;
+
+    /// SIGTERM to the tree. Without effect on what has ended.
+    fn terminate(&self);
+
+    /// SIGKILL to the tree. Without effect on what has ended.
+    fn kill(&self);
+
+    /// Lets it live on when the last handle is dropped.
+    fn release(&self);
+
+    /// The last lines of its stderr, at most 4 KiB.
+    fn stderr_tail(&self) -> BoxFuture<'static, String>;
+}
+
+/// Why a process could not be launched or found. The words reach the owner and hold no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// There is nothing to execute, and will not be until something changes.
+    #[error("{0}")]
+    Unstartable(String),
+    /// The machine did not give what the launch needs; a later try may do better.
+    #[error("{what}: {source}")]
+    System {
+        /// What was attempted.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The recorded process is gone, or its id belongs to another process now.
+    #[error("the recorded process {pid} is gone")]
+    Gone {
+        /// The recorded process id.
+        pid: u32,
+    },
+}
+
+/// Starts processes and finds them again.
+pub trait Launcher: Send + Sync + fmt::Debug {
+    /// Starts a process. Nothing of the plan's program runs before its [`Record`] is durable against the
+    /// daemon's death.
+    fn launch(
+        &self,
+        spec: &Spec,
+        launch: Launch,
+    ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
+
+    /// Finds the process of a record again.
+    fn adopt(
+        &self,
+        spec: &Spec,
+        record: Record,
+    ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
+}

@@ -1,0 +1,527 @@
+//! The verbs of the lifecycle: [`admit`] says whether a command is allowed, [`next`] what follows from an
+//! event. Both are pure and total: no clock, no process, no failure. Only the supervisor holds a [`Life`],
+//! and only [`next`] changes one.
+//!
+//! Two rules keep it small. A fact or timer whose run is not the present one changes nothing. And every way
+//! in which a run can go wrong leads through one function, `fault`, which spends the budget.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::policy::{Budget, Policy, RestartPolicy};
+use crate::state::{
+    Admit, Cause, Command, Denied, Effect, Event, Exit, Fact, Outcome, Restarting, Run, State, Status, Timer,
+    Usage,
+};
+
+/// All that is known about one instance's life, but not how to act on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Life {
+    state: State,
+    cause: Cause,
+    /// The newest run that was ever asked for.
+    last_run: Run,
+    /// Whether any run was ever ready: it tells `disconnected` from `failed`.
+    ever_ready: bool,
+    /// Since when the present run is ready.
+    ready_since: Option<Duration>,
+    /// Samples in a row over a limit: memory, CPU.
+    over: (u32, u32),
+    crashes: Window,
+    failed_starts: Window,
+    lease: Option<Lease>,
+    restarts: u64,
+}
+
+/// When the instance ends whatever happens. The number tells a timer from those of earlier leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lease {
+    epoch: u64,
+    ends_at: Duration,
+}
+
+/// The restarts of a sliding period.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Window(VecDeque<Duration>);
+
+impl Window {
+    /// Spends one restart and says which of its window it is, or `None` if the budget is spent.
+    fn spend(&mut self, budget: Budget, now: Duration) -> Option<u32> {
+        self.prune(budget, now);
+        let nth = u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if nth > budget.intensity() {
+            return None;
+        }
+        self.0.push_back(now);
+        Some(nth)
+    }
+
+    fn prune(&mut self, budget: Budget, now: Duration) {
+        while self.0.front().is_some_and(|at| now.saturating_sub(*at) >= budget.period()) {
+            self.0.pop_front();
+        }
+    }
+
+    fn within(&self, budget: Budget, now: Duration) -> usize {
+        self.0.iter().filter(|at| now.saturating_sub(**at) < budget.period()).count()
+    }
+}
+
+/// What [`next`] answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The life after the event.
+    pub life: Life,
+    /// What is to be done, in this order.
+    pub effects: Vec<Effect>,
+}
+
+impl Life {
+    /// A new instance that waits for its first start. `lease` is a time of the supervisor's clock.
+    #[must_use]
+    pub fn create(lease: Option<Duration>, now: Duration) -> Step {
+        let run = Run::default().next();
+        Self::begin(State::Pending { run }, Cause::Commanded, run, lease, now, vec![Effect::Queue(run)])
+    }
+
+    /// An instance of an earlier daemon whose last run was `run` and whose process may still live.
+    #[must_use]
+    pub fn adopt(run: Run, lease: Option<Duration>, now: Duration) -> Step {
+        Self::begin(State::Adopting { run }, Cause::Adopted, run, lease, now, vec![Effect::Adopt(run)])
+    }
+
+    /// An instance of an earlier daemon that had ended, after `last_run` runs.
+    #[must_use]
+    pub fn ended(
+        outcome: Outcome,
+        cause: Cause,
+        last_run: Run,
+        lease: Option<Duration>,
+        now: Duration,
+    ) -> Step {
+        Self::begin(State::Ended(outcome), cause, last_run, lease, now, Vec::new())
+    }
+
+    fn begin(
+        state: State,
+        cause: Cause,
+        last_run: Run,
+        lease: Option<Duration>,
+        now: Duration,
+        mut effects: Vec<Effect>,
+    ) -> Step {
+        let lease = lease.map(|ends_at| Lease { epoch: 1, ends_at });
+        effects.extend(lease.map(|lease| lease.arm(now)));
+        let life = Self {
+            state,
+            cause,
+            last_run,
+            // A process that has to be adopted, or had ended otherwise than by failing to start, was ready once.
+            ever_ready: matches!(
+                state,
+                State::Adopting { .. } | State::Ended(Outcome::Disconnected | Outcome::Hibernated)
+            ),
+            ready_since: None,
+            over: (0, 0),
+            crashes: Window::default(),
+            failed_starts: Window::default(),
+            lease,
+            restarts: 0,
+        };
+        Step { life, effects }
+    }
+
+    /// Where the instance stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// What led to the present state.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The number of the newest run.
+    #[must_use]
+    pub fn last_run(&self) -> Run {
+        self.last_run
+    }
+
+    /// Runs begun after an earlier one had ended, of all causes.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// Restarts that count against a budget at present.
+    #[must_use]
+    pub fn restarts_in_window(&self, policy: &Policy, now: Duration) -> usize {
+        self.crashes.within(policy.crashes, now) + self.failed_starts.within(policy.failed_starts, now)
+    }
+
+    fn lease_is_over(&self, now: Duration) -> bool {
+        self.lease.is_some_and(|lease| now >= lease.ends_at)
+    }
+}
+
+impl Lease {
+    fn arm(self, now: Duration) -> Effect {
+        Effect::Arm(Timer::Lease(self.epoch), self.ends_at.saturating_sub(now))
+    }
+}
+
+/// Says whether `command` may be carried out now. The only place a caller is refused.
+///
+/// # Errors
+/// [`Denied`] says why not.
+pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Denied> {
+    use Admit::{Act, Already};
+    let status = life.state.status();
+    let needs_lease = matches!(
+        command,
+        Command::Restart | Command::Restore | Command::Wake | Command::Extend(_)
+    );
+    if needs_lease && (life.lease_is_over(now) || status == Status::Expired) {
+        return Err(Denied::LeaseEnded);
+    }
+    match (command, life.state) {
+        (Command::Extend(_) | Command::Kill | Command::Stop, State::Pending { .. } | State::Adopting { .. })
+        | (Command::Extend(_), _) => Ok(Act),
+
+        (Command::Stop, State::Stopping { then: Outcome::Stopped | Outcome::Expired, .. }) => Ok(Already),
+        (Command::Stop, State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed)) => Ok(Already),
+        (Command::Stop, _) => Ok(Act),
+
+        (Command::Kill, State::Ended(_)) => Ok(Already),
+        (Command::Kill, _) => Ok(Act),
+
+        (Command::Shutdown, State::Ended(_) | State::Stopping { .. }) => Ok(Already),
+        (Command::Shutdown, _) => Ok(Act),
+
+        (Command::Restart, State::Stopping { then: Outcome::Hibernated, .. }) => Ok(Act),
+        (Command::Restart, State::Stopping { .. }) => Err(Denied::Stopping),
+        (
+            Command::Restart,
+            State::Pending { .. }
+            | State::Adopting { .. }
+            | State::Restarting(Restarting::Draining { .. } | Restarting::Queued { .. }),
+        ) => Ok(Already),
+        (Command::Restart, _) => Ok(Act),
+
+        (Command::Restore, State::Ended(Outcome::Disconnected)) => Ok(Act),
+        (Command::Restore, _) => Err(Denied::NotDisconnected(status)),
+
+        (Command::Wake, State::Ended(Outcome::Hibernated))
+        | (Command::Wake, State::Stopping { then: Outcome::Hibernated, .. }) => Ok(Act),
+        (Command::Wake, State::Ended(_) | State::Stopping { .. }) => Err(Denied::NotHibernated(status)),
+        (Command::Wake, _) => Ok(Already),
+
+        (Command::Hibernate, State::Running { .. } | State::Unhealthy { .. }) => Ok(Act),
+        (
+            Command::Hibernate,
+            State::Ended(Outcome::Hibernated) | State::Stopping { then: Outcome::Hibernated, .. },
+        ) => Ok(Already),
+        (Command::Hibernate, _) => Err(Denied::NotRunning(status)),
+    }
+}
+
+/// What follows from `event` at time `now` of the supervisor's clock. Total: an event that means nothing in
+/// the present state, a stale run's above all, changes nothing.
+#[must_use]
+pub fn next(policy: &Policy, life: Life, event: Event, now: Duration) -> Step {
+    let mut turn = Turn { policy, life, now, effects: Vec::new() };
+    match event {
+        Event::Command(command) => {
+            if admit(&turn.life, command, now) == Ok(Admit::Act) {
+                turn.command(command);
+            }
+        }
+        Event::Fact(fact) => turn.fact(fact),
+    }
+    Step { life: turn.life, effects: turn.effects }
+}
+
+/// One call of [`next`] in progress.
+struct Turn<'a> {
+    policy: &'a Policy,
+    life: Life,
+    now: Duration,
+    effects: Vec<Effect>,
+}
+
+impl Turn<'_> {
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Stop => self.end(Outcome::Stopped, Cause::Commanded),
+            Command::Hibernate => self.end(Outcome::Hibernated, Cause::Idle),
+            Command::Shutdown => self.end(Outcome::Disconnected, Cause::DaemonShutdown),
+            Command::Kill => {
+                self.end(Outcome::Stopped, Cause::Commanded);
+                if let State::Stopping { run, .. } = self.life.state {
+                    self.effects.push(Effect::Kill(run));
+                }
+            }
+            Command::Extend(ends_at) => {
+                let epoch = self.life.lease.map_or(1, |lease| lease.epoch + 1);
+                let lease = Lease { epoch, ends_at };
+                self.life.lease = Some(lease);
+                self.effects.push(lease.arm(self.now));
+            }
+            Command::Wake => self.renew(Cause::Woken),
+            Command::Restart | Command::Restore => self.renew(Cause::Commanded),
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        let state = self.life.state;
+        match (fact, state) {
+            (Fact::Granted(run), State::Pending { run: waiting }) if run == waiting => self.launch(run),
+            (Fact::Granted(run), State::Restarting(Restarting::Queued { next })) if run == next => {
+                self.life.restarts += 1;
+                self.launch(run);
+            }
+            (Fact::Adopted(run), State::Adopting { run: sought }) if run == sought => {
+                self.become_(State::Starting { run }, Cause::Adopted);
+                self.arm(Timer::Start(run), self.policy.timing.start_timeout);
+            }
+            (Fact::Ready(run), State::Starting { run: starting }) if run == starting => {
+                self.life.ever_ready = true;
+                self.life.ready_since = Some(self.now);
+                let cause = self.life.cause;
+                self.become_(State::Running { run }, cause);
+            }
+            (Fact::Answered(run), State::Unhealthy { run: ill, .. }) if run == ill => {
+                let cause = self.life.cause;
+                self.become_(State::Running { run }, cause);
+            }
+            (Fact::Missed(run), State::Running { run: live }) if run == live => self.missed(run, 1),
+            (Fact::Missed(run), State::Unhealthy { run: live, strikes }) if run == live => {
+                self.missed(run, strikes + 1);
+            }
+            (
+                Fact::Sampled(run, usage),
+                State::Starting { run: live } | State::Running { run: live } | State::Unhealthy { run: live, .. },
+            ) if run == live => self.sampled(run, usage),
+            (Fact::Exited(run, exit), _) if state.live_run() == Some(run) => self.exited(exit),
+            (Fact::Fired(timer), _) => self.fired(timer),
+            _ => {}
+        }
+    }
+
+    fn missed(&mut self, run: Run, strikes: u32) {
+        if strikes >= self.policy.strikes {
+            self.fault(Some(run), Cause::ProbesFailed);
+        } else {
+            self.become_(State::Unhealthy { run, strikes }, Cause::ProbesFailed);
+        }
+    }
+
+    fn sampled(&mut self, run: Run, usage: Usage) {
+        let limits = self.policy.limits;
+        let count = |over: bool, so_far: u32| if over { so_far.saturating_add(1) } else { 0 };
+        let (memory, cpu) = self.life.over;
+        self.life.over = (
+            count(limits.memory_bytes.is_some_and(|max| usage.memory_bytes > max), memory),
+            count(limits.cpu_percent.is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max)), cpu),
+        );
+        if self.life.over.0 > self.policy.samples_over {
+            self.fault(Some(run), Cause::HighMemory);
+        } else if self.life.over.1 > self.policy.samples_over {
+            self.fault(Some(run), Cause::HighCpu);
+        }
+    }
+
+    fn fired(&mut self, timer: Timer) {
+        match (timer, self.life.state) {
+            (Timer::Start(run), State::Starting { run: starting }) if run == starting => {
+                self.fault(Some(run), Cause::StartTimeout);
+            }
+            (Timer::Backoff(run), State::Restarting(Restarting::BackingOff { next })) if run == next => {
+                self.queue(next);
+            }
+            (Timer::Grace(run), State::Stopping { run: ending, .. })
+            | (Timer::Grace(run), State::Restarting(Restarting::Draining { run: ending, .. }))
+                if run == ending =>
+            {
+                self.effects.push(Effect::Kill(run));
+            }
+            (Timer::Lease(epoch), _) if self.life.lease.is_some_and(|lease| lease.epoch == epoch) => {
+                if self.life.lease_is_over(self.now) {
+                    self.expire();
+                } else if let Some(lease) = self.life.lease {
+                    // It fired early: the clock that armed it ran ahead of ours.
+                    self.effects.push(lease.arm(self.now));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn exited(&mut self, exit: Exit) {
+        match self.life.state {
+            State::Stopping { then, .. } => {
+                let cause = self.life.cause;
+                self.become_(State::Ended(then), cause);
+            }
+            State::Restarting(Restarting::Draining { delay, .. }) => self.back_off(delay),
+            State::Adopting { .. } => self.become_(State::Ended(Outcome::Disconnected), Cause::Lost),
+            State::Starting { .. } | State::Running { .. } | State::Unhealthy { .. } => {
+                self.exited_by_itself(exit);
+            }
+            State::Pending { .. } | State::Restarting(_) | State::Ended(_) => {}
+        }
+    }
+
+    fn exited_by_itself(&mut self, exit: Exit) {
+        match exit {
+            Exit::Unstartable => self.become_(State::Ended(Outcome::Failed), Cause::LaunchFailed),
+            Exit::Unspawned => self.fault(None, Cause::LaunchFailed),
+            _ if exit.is_clean() && self.policy.restart != RestartPolicy::Permanent => {
+                self.become_(State::Ended(Outcome::Stopped), Cause::Exited);
+            }
+            Exit::Code(_) | Exit::Signal(_) | Exit::Unknown | Exit::ActorDied => {
+                self.fault(None, Cause::Exited);
+            }
+        }
+    }
+
+    /// A run went wrong. `alive` is its number if it still has a process.
+    fn fault(&mut self, alive: Option<Run>, cause: Cause) {
+        if self.life.ready_since.is_some_and(|since| self.now.saturating_sub(since) >= self.policy.timing.stable_after) {
+            self.forgive();
+        }
+        let nth = if self.policy.restart == RestartPolicy::Temporary {
+            None
+        } else if self.life.ready_since.is_some() {
+            self.life.crashes.spend(self.policy.crashes, self.now)
+        } else {
+            self.life.failed_starts.spend(self.policy.failed_starts, self.now)
+        };
+        match nth {
+            Some(nth) => {
+                let delay = self.policy.backoff.delay(nth);
+                self.life.cause = cause;
+                match alive {
+                    Some(run) => self.drain(run, delay, cause),
+                    None => self.back_off(delay),
+                }
+            }
+            None => {
+                let outcome =
+                    if self.life.ever_ready { Outcome::Disconnected } else { Outcome::Failed };
+                match alive {
+                    Some(run) => self.stop(run, outcome, cause),
+                    None => self.become_(State::Ended(outcome), cause),
+                }
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        match self.life.state {
+            // What has ended for good stays what it is.
+            State::Ended(Outcome::Stopped | Outcome::Failed | Outcome::Expired) => {}
+            _ => self.end(Outcome::Expired, Cause::LeaseEnded),
+        }
+    }
+
+    /// Ends the instance from whatever state it is in.
+    fn end(&mut self, outcome: Outcome, cause: Cause) {
+        match self.life.state {
+            State::Stopping { run, .. } => self.become_(State::Stopping { run, then: outcome }, cause),
+            State::Restarting(Restarting::Draining { run, .. }) => {
+                // SIGTERM and its grace are under way already.
+                self.become_(State::Stopping { run, then: outcome }, cause);
+            }
+            State::Pending { .. } | State::Restarting(_) | State::Ended(_) => {
+                self.become_(State::Ended(outcome), cause);
+            }
+            State::Adopting { run }
+            | State::Starting { run }
+            | State::Running { run }
+            | State::Unhealthy { run, .. } => self.stop(run, outcome, cause),
+        }
+    }
+
+    /// A new run by command: from any state, at no cost to the budgets, which it clears.
+    fn renew(&mut self, cause: Cause) {
+        self.forgive();
+        match self.life.state {
+            State::Starting { run } | State::Running { run } | State::Unhealthy { run, .. } => {
+                self.drain(run, Duration::ZERO, cause);
+            }
+            State::Stopping { run, .. } => {
+                self.become_(State::Restarting(Restarting::Draining { run, delay: Duration::ZERO }), cause);
+            }
+            State::Restarting(Restarting::BackingOff { next }) => {
+                self.life.cause = cause;
+                self.queue(next);
+            }
+            State::Ended(_) => {
+                self.life.cause = cause;
+                let next = self.life.last_run.next();
+                self.life.last_run = next;
+                self.queue(next);
+            }
+            State::Pending { .. } | State::Adopting { .. } | State::Restarting(_) => {}
+        }
+    }
+
+    fn forgive(&mut self) {
+        self.life.crashes = Window::default();
+        self.life.failed_starts = Window::default();
+    }
+
+    fn launch(&mut self, run: Run) {
+        let cause = self.life.cause;
+        self.life.over = (0, 0);
+        self.life.ready_since = None;
+        self.become_(State::Starting { run }, cause);
+        self.effects.push(Effect::Spawn(run));
+        self.arm(Timer::Start(run), self.policy.timing.start_timeout);
+    }
+
+    fn drain(&mut self, run: Run, delay: Duration, cause: Cause) {
+        self.become_(State::Restarting(Restarting::Draining { run, delay }), cause);
+        self.terminate(run);
+    }
+
+    fn stop(&mut self, run: Run, then: Outcome, cause: Cause) {
+        self.become_(State::Stopping { run, then }, cause);
+        self.terminate(run);
+    }
+
+    fn terminate(&mut self, run: Run) {
+        self.effects.push(Effect::Terminate(run));
+        self.arm(Timer::Grace(run), self.policy.timing.grace);
+    }
+
+    fn back_off(&mut self, delay: Duration) {
+        let cause = self.life.cause;
+        let next = self.life.last_run.next();
+        self.life.last_run = next;
+        if delay.is_zero() {
+            self.queue(next);
+        } else {
+            self.become_(State::Restarting(Restarting::BackingOff { next }), cause);
+            self.arm(Timer::Backoff(next), delay);
+        }
+    }
+
+    fn queue(&mut self, next: Run) {
+        let cause = self.life.cause;
+        self.become_(State::Restarting(Restarting::Queued { next }), cause);
+        self.effects.push(Effect::Queue(next));
+    }
+
+    fn arm(&mut self, timer: Timer, after: Duration) {
+        self.effects.push(Effect::Arm(timer, after));
+    }
+
+    fn become_(&mut self, state: State, cause: Cause) {
+        self.life.state = state;
+        self.life.cause = cause;
+    }
+}
