@@ -18,8 +18,8 @@ pub struct Model {
     pub seq: i64,
     /// The run it is about.
     pub run: i64,
-    /// The status before.
-    pub from_status: String,
+    /// The status before; `None` for the first.
+    pub from_status: Option<String>,
     /// The status after.
     pub to_status: String,
     /// Why, such as `high_memory`.

@@ -93,7 +93,7 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new("user_id").uuid().not_null())
                     .col(ColumnDef::new("seq").big_integer().not_null())
                     .col(ColumnDef::new("run").big_integer().not_null())
-                    .col(ColumnDef::new("from_status").string_len(16).not_null())
+                    .col(ColumnDef::new("from_status").string_len(16))
                     .col(ColumnDef::new("to_status").string_len(16).not_null())
                     .col(ColumnDef::new("cause").string_len(32))
                     .col(ColumnDef::new("reason").text().not_null())
