@@ -1,1 +1,3 @@
-//! MiniMCP.
+//! Placeholder while the workspace is laid out.
+
+pub mod store;
