@@ -1,1 +1,5 @@
 //! MiniMCP.
+
+pub mod api;
+pub mod config;
+pub mod problem;
