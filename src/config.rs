@@ -302,4 +302,4 @@ fn loopback_ip(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,4 +2,6 @@
 
 pub mod api;
 pub mod config;
+pub mod gateway;
+pub mod http;
 pub mod problem;

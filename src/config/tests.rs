@@ -13,7 +13,8 @@ fn resolved(file: &str, env: &[(&str, &str)], flags: &Flags) -> Result<Loaded, C
     resolve(layers, &surroundings)
 }
 
-fn settings(file: &str) -> Settings {
+/// The settings that a file with this text leads to.
+pub(crate) fn settings(file: &str) -> Settings {
     resolved(file, &[], &Flags::default()).unwrap().settings
 }
 
