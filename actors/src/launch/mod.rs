@@ -4,6 +4,13 @@
 //! What a process reports is its state ([`Process::ended`] can be asked at any time and by anyone), never a
 //! change that could be missed.
 
+pub mod gate;
+mod identity;
+pub mod local;
+pub mod logs;
+mod probe;
+pub mod record;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
