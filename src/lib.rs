@@ -5,3 +5,4 @@ pub mod config;
 pub mod gateway;
 pub mod http;
 pub mod problem;
+pub mod store;

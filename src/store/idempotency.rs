@@ -1,0 +1,74 @@
+//! First answers to requests with an idempotency key.
+
+use chrono::{DateTime, Utc};
+use minimcp_entities::idempotency_key;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use uuid::Uuid;
+
+use super::error::on_duplicate;
+use super::{Conflict, Store, StoreError, micros};
+
+/// An answer to be remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Whose request it was.
+    pub user_id: Uuid,
+    /// The key that came with it.
+    pub key: String,
+    /// The hash of the request.
+    pub request_hash: [u8; 32],
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// The body of the answer, encrypted.
+    pub sealed_response: Vec<u8>,
+    /// Now.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Remembered {
+    /// Writes it within a transaction.
+    pub(super) async fn insert(self, connection: &impl ConnectionTrait) -> Result<(), StoreError> {
+        let row = idempotency_key::Model {
+            user_id: self.user_id,
+            key: self.key,
+            request_hash: self.request_hash.to_vec(),
+            status: self.status.into(),
+            sealed_response: self.sealed_response,
+            created_at: micros(self.created_at),
+        };
+        let inserted = row.into_active_model().insert(connection).await;
+        inserted.map(drop).map_err(on_duplicate(Conflict::IdempotencyKey))
+    }
+}
+
+impl Store {
+    /// The first answer to a request of this user with this key, if there was one.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn remembered(
+        &self,
+        user_id: Uuid,
+        key: &str,
+    ) -> Result<Option<idempotency_key::Model>, StoreError> {
+        Ok(idempotency_key::Entity::find_by_id((user_id, key.to_owned())).one(&self.reader).await?)
+    }
+
+    /// Remembers the answer to a request whose effect is stored already.
+    ///
+    /// # Errors
+    /// [`Conflict::IdempotencyKey`] if there is one.
+    pub async fn remember(&self, answer: Remembered) -> Result<(), StoreError> {
+        answer.insert(&self.writer).await
+    }
+
+    /// Forgets the answers from before a time and says how many they were.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn forget_answers_before(&self, time: DateTime<Utc>) -> Result<u64, StoreError> {
+        let old = idempotency_key::COLUMN.created_at.lt(micros(time));
+        let deleted = idempotency_key::Entity::delete_many().filter(old).exec(&self.writer).await?;
+        Ok(deleted.rows_affected)
+    }
+}

@@ -1,0 +1,367 @@
+//! Instances: what their owners want of them. What is seen of them is the journal's business.
+
+use chrono::{DateTime, Utc};
+use minimcp_actors::state::Status;
+use minimcp_entities::{mcp_credential, mcp_instance, mcp_type, user};
+use sea_orm::prelude::Json;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select, Set,
+};
+use uuid::Uuid;
+
+use super::users::locked;
+use super::{Conflict, Cursor, Limit, Noun, Page, PageRequest, Quota, Remembered, Store, StoreError, micros};
+
+/// What an owner wants of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Desired {
+    /// That it runs, or sleeps until it is called.
+    Running,
+    /// That it has no process.
+    Stopped,
+    /// That it goes away once its process has ended.
+    Deleted,
+}
+
+impl Desired {
+    /// The name in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// What the owner of a stored instance wants.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the row holds another word.
+    pub fn of(instance: &mcp_instance::Model) -> Result<Self, StoreError> {
+        [Self::Running, Self::Stopped, Self::Deleted]
+            .into_iter()
+            .find(|desired| desired.as_str() == instance.desired)
+            .ok_or(StoreError::Corrupt { table: "mcp_instances", column: "desired" })
+    }
+}
+
+/// An instance to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewInstance {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// Whose instance it is.
+    pub user_id: Uuid,
+    /// Its type.
+    pub mcp_type: String,
+    /// A credential set of the same user and type.
+    pub credential_id: Option<Uuid>,
+    /// What the owner calls it.
+    pub name: Option<String>,
+    /// The configuration as given: an object.
+    pub config: Json,
+    /// Whether the server runs with its debug output on.
+    pub debug: bool,
+    /// The restart policy where it differs from the default.
+    pub restart: Option<Json>,
+    /// Limits tighter than the type's.
+    pub limits: Option<Json>,
+    /// How long without a call until it sleeps.
+    pub idle_timeout_seconds: Option<u32>,
+    /// The MAC of its access token.
+    pub token_hash: [u8; 32],
+    /// Now.
+    pub created_at: DateTime<Utc>,
+    /// When its lease ends.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl NewInstance {
+    /// The row as it will be stored, for an answer that is built before the row is.
+    #[must_use]
+    pub fn row(&self) -> mcp_instance::Model {
+        mcp_instance::Model {
+            id: self.id,
+            user_id: self.user_id,
+            mcp_type: self.mcp_type.clone(),
+            credential_id: self.credential_id,
+            name: self.name.clone(),
+            config: self.config.clone(),
+            debug: self.debug,
+            restart: self.restart.clone(),
+            limits: self.limits.clone(),
+            idle_timeout_seconds: self.idle_timeout_seconds.map(i64::from),
+            desired: Desired::Running.as_str().to_owned(),
+            status: Status::Pending.as_str().to_owned(),
+            cause: None,
+            status_reason: None,
+            generation: 0,
+            process_id: None,
+            assigned_port: None,
+            token_hash: self.token_hash.to_vec(),
+            previous_token_hash: None,
+            previous_token_until: None,
+            restart_requested_at: None,
+            created_at: micros(self.created_at),
+            started_at: None,
+            expires_at: micros(self.expires_at),
+            stopped_at: None,
+            restored_at: None,
+            last_checked_at: None,
+            last_accessed_at: None,
+            restarts_total: 0,
+            last_exit: None,
+        }
+    }
+}
+
+/// Which instances to list. What is `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstanceFilter {
+    /// Of this user.
+    pub user_id: Option<Uuid>,
+    /// With this status.
+    pub status: Option<Status>,
+    /// Of this type.
+    pub mcp_type: Option<String>,
+    /// With this credential set.
+    pub credential_id: Option<Uuid>,
+    /// With this name.
+    pub name: Option<String>,
+}
+
+impl Store {
+    /// Makes an instance that is wanted running, unless its owner has as many as allowed, and remembers the
+    /// answer to the request for it: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] of the user, the type or a credential set of theirs;
+    /// [`Conflict::CredentialOfOtherType`]; [`StoreError::LimitReached`]; [`Conflict::IdempotencyKey`].
+    pub async fn create_instance(
+        &self,
+        new: &NewInstance,
+        defaults: Quota,
+        answer: Option<Remembered>,
+    ) -> Result<mcp_instance::Model, StoreError> {
+        let transaction = self.begin().await?;
+        let owner = locked(&transaction, new.user_id).await?;
+        if mcp_type::Entity::find_by_id(new.mcp_type.clone()).one(&transaction).await?.is_none() {
+            return Err(StoreError::NotFound(Noun::Type));
+        }
+        if let Some(id) = new.credential_id {
+            let credential = mcp_credential::Entity::find_by_id(id).one(&transaction).await?;
+            let credential = credential.filter(|credential| credential.user_id == new.user_id);
+            if credential.ok_or(StoreError::NotFound(Noun::Credential))?.mcp_type != new.mcp_type {
+                return Err(Conflict::CredentialOfOtherType.into());
+            }
+        }
+        if let Some(limit) = Quota::of(&owner, defaults).max_instances
+            && counted(owner.id).count(&transaction).await? >= limit.into()
+        {
+            return Err(StoreError::LimitReached { what: Limit::Instances, limit });
+        }
+        allow_another_run(&transaction, &owner, new.id, defaults).await?;
+        let row = new.row().into_active_model().insert(&transaction).await?;
+        if let Some(answer) = answer {
+            answer.insert(&transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(row)
+    }
+
+    /// One instance; with `owner` only if it is theirs.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn instance(&self, id: Uuid, owner: Option<Uuid>) -> Result<mcp_instance::Model, StoreError> {
+        let row = mcp_instance::Entity::find_by_id(id).one(&self.reader).await?;
+        row.filter(|row| owner.is_none_or(|owner| row.user_id == owner))
+            .ok_or(StoreError::NotFound(Noun::Instance))
+    }
+
+    /// Instances, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn instances(
+        &self,
+        filter: &InstanceFilter,
+        page: &PageRequest,
+    ) -> Result<Page<mcp_instance::Model>, StoreError> {
+        let mut query =
+            mcp_instance::Entity::find().order_by_desc(mcp_instance::Column::Id).limit(page.limit() + 1);
+        if let Some(user_id) = filter.user_id {
+            query = query.filter(mcp_instance::COLUMN.user_id.eq(user_id));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(mcp_instance::COLUMN.status.eq(status.as_str()));
+        }
+        if let Some(mcp_type) = &filter.mcp_type {
+            query = query.filter(mcp_instance::COLUMN.mcp_type.eq(mcp_type));
+        }
+        if let Some(credential_id) = filter.credential_id {
+            query = query.filter(mcp_instance::Column::CredentialId.eq(credential_id));
+        }
+        if let Some(name) = &filter.name {
+            query = query.filter(mcp_instance::Column::Name.eq(name));
+        }
+        if let Some(id) = page.after_id()? {
+            query = query.filter(mcp_instance::COLUMN.id.lt(id));
+        }
+        Ok(Page::cut(query.all(&self.reader).await?, page, |row| Cursor::Id(row.id)))
+    }
+
+    /// Every instance that is to be supervised again after a start of the daemon: all but those being deleted.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn instances_to_restore(&self) -> Result<Vec<mcp_instance::Model>, StoreError> {
+        let query = mcp_instance::Entity::find().order_by_asc(mcp_instance::Column::Id);
+        Ok(query.filter(mcp_instance::COLUMN.desired.ne(Desired::Deleted.as_str())).all(&self.reader).await?)
+    }
+
+    /// Every instance whose deletion was begun and not finished.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn instances_to_delete(&self) -> Result<Vec<mcp_instance::Model>, StoreError> {
+        let query = mcp_instance::Entity::find().order_by_asc(mcp_instance::Column::Id);
+        Ok(query.filter(mcp_instance::COLUMN.desired.eq(Desired::Deleted.as_str())).all(&self.reader).await?)
+    }
+
+    /// Writes down what the owner wants. Wanting it to run spends one of their running instances, unless it
+    /// runs already.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::LimitReached`]; [`Conflict::BeingDeleted`], because a deletion
+    /// cannot be taken back.
+    pub async fn set_desired(
+        &self,
+        id: Uuid,
+        desired: Desired,
+        defaults: Quota,
+    ) -> Result<mcp_instance::Model, StoreError> {
+        let transaction = self.begin().await?;
+        let row = held(&transaction, id).await?;
+        if desired != Desired::Deleted {
+            refuse_if_deleted(&row)?;
+        }
+        if desired == Desired::Running {
+            let owner = locked(&transaction, row.user_id).await?;
+            allow_another_run(&transaction, &owner, id, defaults).await?;
+        }
+        let mut row = row.into_active_model();
+        row.desired = Set(desired.as_str().to_owned());
+        let row = row.update(&transaction).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+
+    /// Moves the end of the lease.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`Conflict::BeingDeleted`].
+    pub async fn extend(&self, id: Uuid, expires_at: DateTime<Utc>) -> Result<mcp_instance::Model, StoreError> {
+        self.change(id, |row| row.expires_at = Set(micros(expires_at))).await
+    }
+
+    /// Replaces the access token; the present one goes on working until `overlap_until`, if that is given.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`Conflict::BeingDeleted`].
+    pub async fn replace_token(
+        &self,
+        id: Uuid,
+        token_hash: [u8; 32],
+        overlap_until: Option<DateTime<Utc>>,
+    ) -> Result<mcp_instance::Model, StoreError> {
+        self.change(id, |row| {
+            let old = std::mem::replace(&mut row.token_hash, Set(token_hash.to_vec()));
+            row.previous_token_hash = Set(overlap_until.and(old.into_value()).and_then(bytes));
+            row.previous_token_until = Set(overlap_until.map(micros));
+        })
+        .await
+    }
+
+    /// Writes down that the owner asked for a new run.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`Conflict::BeingDeleted`].
+    pub async fn request_restart(&self, id: Uuid, now: DateTime<Utc>) -> Result<mcp_instance::Model, StoreError> {
+        self.change(id, |row| row.restart_requested_at = Set(Some(micros(now)))).await
+    }
+
+    /// Deletes an instance with its history. Its process must have ended. What is gone already is no error.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn delete_instance(&self, id: Uuid) -> Result<(), StoreError> {
+        mcp_instance::Entity::delete_by_id(id).exec(&self.writer).await?;
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        id: Uuid,
+        change: impl FnOnce(&mut mcp_instance::ActiveModel) + Send,
+    ) -> Result<mcp_instance::Model, StoreError> {
+        let transaction = self.begin().await?;
+        let row = held(&transaction, id).await?;
+        refuse_if_deleted(&row)?;
+        let mut row = row.into_active_model();
+        change(&mut row);
+        let row = row.update(&transaction).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+}
+
+/// The instance, held against other writers.
+async fn held(connection: &impl ConnectionTrait, id: Uuid) -> Result<mcp_instance::Model, StoreError> {
+    let query = mcp_instance::Entity::find_by_id(id).lock_exclusive();
+    query.one(connection).await?.ok_or(StoreError::NotFound(Noun::Instance))
+}
+
+fn refuse_if_deleted(row: &mcp_instance::Model) -> Result<(), StoreError> {
+    if row.desired == Desired::Deleted.as_str() { Err(Conflict::BeingDeleted.into()) } else { Ok(()) }
+}
+
+fn bytes(value: sea_orm::Value) -> Option<Vec<u8>> {
+    match value {
+        sea_orm::Value::Bytes(bytes) => bytes,
+        _ => None,
+    }
+}
+
+/// The instances of a user that count against `max_instances`.
+pub(super) fn counted(user_id: Uuid) -> Select<mcp_instance::Entity> {
+    mcp_instance::Entity::find()
+        .filter(mcp_instance::COLUMN.user_id.eq(user_id))
+        .filter(mcp_instance::COLUMN.desired.ne(Desired::Deleted.as_str()))
+}
+
+/// The instances of a user that count against `max_running`: wanted running, and not ended or asleep.
+pub(super) fn running(user_id: Uuid) -> Select<mcp_instance::Entity> {
+    let ended = Status::ALL.into_iter().filter(|status| status.is_ended()).map(Status::as_str);
+    mcp_instance::Entity::find()
+        .filter(mcp_instance::COLUMN.user_id.eq(user_id))
+        .filter(mcp_instance::COLUMN.desired.eq(Desired::Running.as_str()))
+        .filter(mcp_instance::COLUMN.status.is_not_in(ended))
+}
+
+/// Whether the owner may have the instance `id` running beside those that run already.
+async fn allow_another_run(
+    connection: &impl ConnectionTrait,
+    owner: &user::Model,
+    id: Uuid,
+    defaults: Quota,
+) -> Result<(), StoreError> {
+    let Some(limit) = Quota::of(owner, defaults).max_running else { return Ok(()) };
+    let others = running(owner.id).filter(mcp_instance::COLUMN.id.ne(id)).count(connection).await?;
+    if others >= limit.into() {
+        return Err(StoreError::LimitReached { what: Limit::Running, limit });
+    }
+    Ok(())
+}

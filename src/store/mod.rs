@@ -1,0 +1,123 @@
+//! What the daemon remembers: users, tokens, types, sealed credentials, instances and their history.
+//!
+//! [`Store`] is the only way to the database, and this folder the only place that names the ORM. Each method
+//! is one transaction that either happened or did not, and fails with a [`StoreError`] that says what a caller
+//! can do about it. Rows come back as the models of `minimcp_entities`.
+//!
+//! The store never decides what is right for an instance, never looks at a clock and never sees a secret:
+//! times are given to it, credentials come sealed, tokens come hashed.
+
+mod credentials;
+mod error;
+mod idempotency;
+mod instances;
+mod journal;
+mod location;
+mod page;
+mod peek;
+mod postgres;
+mod settings;
+mod sqlite;
+mod tokens;
+mod transitions;
+mod types;
+mod users;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use minimcp_migrations::{Migrator, MigratorTrait};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+
+pub use credentials::{CredentialFilter, NewCredential, SealedFields};
+pub use error::{Conflict, Limit, Noun, StoreError};
+pub use idempotency::Remembered;
+pub use instances::{Desired, InstanceFilter, NewInstance};
+pub use journal::{Applied, Entry, RuntimeState, Seen};
+pub use location::Location;
+pub use page::{Cursor, Page, PageRequest};
+pub use peek::{Peek, peek};
+pub use settings::{DEPLOYMENT_ID, KEY_CHECK};
+pub use tokens::NewToken;
+pub use users::{NewUser, Quota, Role, Usage, UserChange};
+
+/// The database. Clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// On SQLite a single connection, so that writers queue here rather than on a file lock.
+    writer: DatabaseConnection,
+    /// Sees what was committed. On PostgreSQL the same pool as `writer`.
+    reader: DatabaseConnection,
+}
+
+impl Store {
+    /// Connects, and makes the SQLite file where there is none. The schema is left as it is: see [`Self::migrate`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database cannot be reached, [`StoreError::Unsafe`] if it does not
+    /// keep the promises that this store makes about power loss and deleted data.
+    pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        match location {
+            Location::Sqlite(path) => {
+                let writer = sqlite::writer(path).await?;
+                Ok(Self { writer, reader: sqlite::readers(path).await? })
+            }
+            Location::Postgres(url) => {
+                let pool = postgres::connect(url).await?;
+                Ok(Self { writer: pool.clone(), reader: pool })
+            }
+        }
+    }
+
+    /// Brings the schema to the newest version.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Rejected`]; the latter also if the schema is newer than
+    /// this program.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(Migrator::up(&self.writer, None).await?)
+    }
+
+    /// Takes all migrations back, and all data with them.
+    ///
+    /// # Errors
+    /// As [`Self::migrate`].
+    pub async fn unmigrate(&self) -> Result<(), StoreError> {
+        Ok(Migrator::down(&self.writer, None).await?)
+    }
+
+    /// Whether the database answers, for the readiness probe.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.writer.ping().await?;
+        Ok(self.reader.ping().await?)
+    }
+
+    /// Closes every connection of this store and its clones.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if a connection could not be closed.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.reader.close().await?;
+        Ok(self.writer.close().await?)
+    }
+
+    /// A transaction that may write. It is rolled back when dropped.
+    async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+        // A deferred transaction of SQLite that reads first can be refused the right to write later on.
+        let sqlite_transaction_mode = match self.writer.get_database_backend() {
+            DbBackend::Sqlite => Some(SqliteTransactionMode::Immediate),
+            _ => None,
+        };
+        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+        Ok(self.writer.begin_with_options(options).await?)
+    }
+}
+
+/// Cut to microseconds, which is what PostgreSQL keeps, so that a row reads back as it was written.
+fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.trunc_subsecs(6)
+}

@@ -1,0 +1,37 @@
+//! Single values of the whole deployment.
+
+use minimcp_entities::setting;
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+
+use super::error::on_duplicate;
+use super::{Conflict, Store, StoreError};
+
+/// The name of the value that only the right master key opens.
+pub const KEY_CHECK: &str = "key_check";
+/// The name of the UUID that every seal of this deployment covers, so that no row of another one fits in.
+pub const DEPLOYMENT_ID: &str = "deployment_id";
+
+impl Store {
+    /// The value under a name, if there is one.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = setting::Entity::find_by_id(key.to_owned()).one(&self.reader).await?;
+        Ok(row.map(|row| row.value))
+    }
+
+    /// Gives a new deployment its identity and its key check, once and for all.
+    ///
+    /// # Errors
+    /// [`Conflict::Deployment`] if it has them.
+    pub async fn found_deployment(&self, deployment_id: [u8; 16], key_check: Vec<u8>) -> Result<(), StoreError> {
+        let transaction = self.begin().await?;
+        for (key, value) in [(DEPLOYMENT_ID, deployment_id.to_vec()), (KEY_CHECK, key_check)] {
+            let row = setting::Model { key: key.to_owned(), value };
+            let inserted = row.into_active_model().insert(&transaction).await;
+            inserted.map_err(on_duplicate(Conflict::Deployment))?;
+        }
+        Ok(transaction.commit().await?)
+    }
+}

@@ -1,0 +1,118 @@
+//! SQLite: one connection that writes, a few that read.
+//!
+//! What a database file promises depends on settings of each connection, so they are set and then asked for
+//! again on every new one. WAL with `synchronous = FULL` loses no acknowledged commit in a power cut;
+//! `secure_delete` overwrites what is deleted, because sealed credentials are only as safe as their key.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sea_orm::sqlx::{self, Row};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+
+use super::StoreError;
+
+/// How long a statement waits for another process that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for the connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that only read.
+const READERS: u32 = 4;
+
+/// `PRAGMA name` and the answer that every connection has to give.
+const PROMISES: [(&str, &str); 5] = [
+    ("journal_mode", "wal"),
+    ("synchronous", "2"),
+    ("foreign_keys", "1"),
+    ("secure_delete", "1"),
+    ("busy_timeout", "5000"),
+];
+
+/// The connection that writes; makes the file.
+pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, StoreError> {
+    let options = promising(path).create_if_missing(true);
+    connect(options, SqlitePoolOptions::new().max_connections(1).min_connections(1)).await
+}
+
+/// The connections that read; anything else is refused on them.
+pub(super) async fn readers(path: &Path) -> Result<DatabaseConnection, StoreError> {
+    let options = promising(path).pragma("query_only", "ON");
+    connect(options, SqlitePoolOptions::new().max_connections(READERS)).await
+}
+
+/// A connection that changes neither the file nor its log. The file must exist.
+pub(super) async fn onlooker(path: &Path) -> Result<DatabaseConnection, StoreError> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    open(options, SqlitePoolOptions::new().max_connections(1)).await.map_err(StoreError::from)
+}
+
+fn promising(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("secure_delete", "ON")
+}
+
+async fn connect(
+    options: SqliteConnectOptions,
+    pool: SqlitePoolOptions,
+) -> Result<DatabaseConnection, StoreError> {
+    let pool = pool.after_connect(|connection, _| {
+        Box::pin(async move {
+            match broken_promise(connection).await? {
+                None => Ok(()),
+                Some(promise) => Err(sqlx::Error::Configuration(Box::new(promise))),
+            }
+        })
+    });
+    open(options, pool).await.map_err(|error| read_broken_promise(&error).unwrap_or_else(|| error.into()))
+}
+
+async fn open(options: SqliteConnectOptions, pool: SqlitePoolOptions) -> Result<DatabaseConnection, DbErr> {
+    // The URL only selects the driver; path and settings come from `options`, so a path needs no escaping.
+    let mut connect = ConnectOptions::new("sqlite:unused");
+    connect
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |_| {
+            use sea_orm::sqlx::ConnectOptions as _;
+            options.clone().disable_statement_logging()
+        })
+        .map_sqlx_sqlite_pool_opts(move |_| pool.clone().acquire_timeout(ACQUIRE_TIMEOUT));
+    Database::connect(connect).await
+}
+
+/// The first promise that a connection does not keep.
+async fn broken_promise(connection: &mut SqliteConnection) -> Result<Option<BrokenPromise>, sqlx::Error> {
+    for (setting, wanted) in PROMISES {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {setting}"))).fetch_one(&mut *connection).await?;
+        // journal_mode answers a word, the others a number.
+        let found = row
+            .try_get::<String, _>(0)
+            .or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string()))?;
+        if found != wanted {
+            return Ok(Some(BrokenPromise { setting, wanted, found }));
+        }
+    }
+    Ok(None)
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{setting} is {found}, not {wanted}")]
+struct BrokenPromise {
+    setting: &'static str,
+    wanted: &'static str,
+    found: String,
+}
+
+fn read_broken_promise(error: &DbErr) -> Option<StoreError> {
+    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return None };
+    let sqlx::Error::Configuration(cause) = cause.as_ref() else { return None };
+    let BrokenPromise { setting, wanted, found } = cause.downcast_ref::<BrokenPromise>()?.clone();
+    Some(StoreError::Unsafe { setting, wanted, found })
+}

@@ -1,0 +1,240 @@
+//! Users, their limits and what they use of them.
+
+use chrono::{DateTime, Utc};
+use minimcp_entities::{mcp_credential, mcp_instance, user};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Set,
+};
+use uuid::Uuid;
+
+use super::error::on_duplicate;
+use super::instances::{counted, running};
+use super::{Conflict, Cursor, Noun, Page, PageRequest, Store, StoreError, micros};
+
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Reads everything but secrets, changes nothing.
+    Operator,
+    /// Everything with what is theirs.
+    User,
+}
+
+impl Role {
+    /// The name in the API and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::User => "user",
+        }
+    }
+
+    /// The role with this name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Admin, Self::Operator, Self::User].into_iter().find(|role| role.as_str() == name)
+    }
+
+    /// The role of a stored user.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the row holds another word: then it was not this program that wrote it.
+    pub fn of(user: &user::Model) -> Result<Self, StoreError> {
+        Self::from_name(&user.role).ok_or(StoreError::Corrupt { table: "users", column: "role" })
+    }
+}
+
+/// How many of each a user may have. `None` stands for the default, and for no limit in a default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Instances, running or not.
+    pub max_instances: Option<u32>,
+    /// Instances that run or are about to.
+    pub max_running: Option<u32>,
+    /// Credential sets.
+    pub max_credentials: Option<u32>,
+}
+
+impl Quota {
+    /// The limits of a user, with those of `defaults` where they have none of their own.
+    #[must_use]
+    pub fn of(user: &user::Model, defaults: Self) -> Self {
+        let own = |limit: Option<i64>| limit.map(|limit| u32::try_from(limit.max(0)).unwrap_or(u32::MAX));
+        Self {
+            max_instances: own(user.max_instances).or(defaults.max_instances),
+            max_running: own(user.max_running).or(defaults.max_running),
+            max_credentials: own(user.max_credentials).or(defaults.max_credentials),
+        }
+    }
+}
+
+/// What a user has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Instances, running or not.
+    pub instances: u64,
+    /// Instances that run or are about to.
+    pub running: u64,
+    /// Credential sets.
+    pub credentials: u64,
+}
+
+/// A user to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// Unique.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Their own limits.
+    pub quota: Quota,
+    /// Now.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What is to change of a user. `None` leaves it; `Some(None)` of a limit goes back to the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new role.
+    pub role: Option<Role>,
+    /// A new limit of instances.
+    pub max_instances: Option<Option<u32>>,
+    /// A new limit of running instances.
+    pub max_running: Option<Option<u32>>,
+    /// A new limit of credential sets.
+    pub max_credentials: Option<Option<u32>>,
+}
+
+impl Store {
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`Conflict::UserName`].
+    pub async fn create_user(&self, new: NewUser) -> Result<user::Model, StoreError> {
+        let row = user::Model {
+            id: new.id,
+            name: new.name,
+            role: new.role.as_str().to_owned(),
+            max_instances: new.quota.max_instances.map(i64::from),
+            max_running: new.quota.max_running.map(i64::from),
+            max_credentials: new.quota.max_credentials.map(i64::from),
+            created_at: micros(new.created_at),
+        };
+        row.into_active_model().insert(&self.writer).await.map_err(on_duplicate(Conflict::UserName))
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn user(&self, id: Uuid) -> Result<user::Model, StoreError> {
+        found(&self.reader, id).await
+    }
+
+    /// The user with this name, if there is one.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn user_by_name(&self, name: &str) -> Result<Option<user::Model>, StoreError> {
+        Ok(user::Entity::find().filter(user::COLUMN.name.eq(name)).one(&self.reader).await?)
+    }
+
+    /// All users, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn users(&self, page: &PageRequest) -> Result<Page<user::Model>, StoreError> {
+        let mut query = user::Entity::find().order_by_desc(user::Column::Id).limit(page.limit() + 1);
+        if let Some(id) = page.after_id()? {
+            query = query.filter(user::COLUMN.id.lt(id));
+        }
+        Ok(Page::cut(query.all(&self.reader).await?, page, |user| Cursor::Id(user.id)))
+    }
+
+    /// How many users there are.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn count_users(&self) -> Result<u64, StoreError> {
+        Ok(user::Entity::find().count(&self.reader).await?)
+    }
+
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`Conflict::UserName`].
+    pub async fn update_user(&self, id: Uuid, change: UserChange) -> Result<user::Model, StoreError> {
+        let transaction = self.begin().await?;
+        let mut row = found(&transaction, id).await?.into_active_model();
+        if let Some(name) = change.name {
+            row.name = Set(name);
+        }
+        if let Some(role) = change.role {
+            row.role = Set(role.as_str().to_owned());
+        }
+        if let Some(limit) = change.max_instances {
+            row.max_instances = Set(limit.map(i64::from));
+        }
+        if let Some(limit) = change.max_running {
+            row.max_running = Set(limit.map(i64::from));
+        }
+        if let Some(limit) = change.max_credentials {
+            row.max_credentials = Set(limit.map(i64::from));
+        }
+        let user = row.update(&transaction).await.map_err(on_duplicate(Conflict::UserName))?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
+    /// Deletes a user with their tokens, credential sets and remembered answers.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`Conflict::UserInUse`] while they have instances, whose processes have to end
+    /// first.
+    pub async fn delete_user(&self, id: Uuid) -> Result<(), StoreError> {
+        let transaction = self.begin().await?;
+        locked(&transaction, id).await?;
+        let instances =
+            mcp_instance::Entity::find().filter(mcp_instance::COLUMN.user_id.eq(id)).count(&transaction).await?;
+        if instances > 0 {
+            return Err(Conflict::UserInUse { instances }.into());
+        }
+        user::Entity::delete_by_id(id).exec(&transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// What a user has, to show beside their limits.
+    ///
+    /// # Errors
+    /// Only what every method can fail with; a user that does not exist has nothing.
+    pub async fn usage(&self, id: Uuid) -> Result<Usage, StoreError> {
+        Ok(Usage {
+            instances: counted(id).count(&self.reader).await?,
+            running: running(id).count(&self.reader).await?,
+            credentials: mcp_credential::Entity::find()
+                .filter(mcp_credential::COLUMN.user_id.eq(id))
+                .count(&self.reader)
+                .await?,
+        })
+    }
+}
+
+async fn found(connection: &impl ConnectionTrait, id: Uuid) -> Result<user::Model, StoreError> {
+    user::Entity::find_by_id(id).one(connection).await?.ok_or(StoreError::NotFound(Noun::User))
+}
+
+/// The user, held against other transactions that count what the user has.
+pub(super) async fn locked(connection: &impl ConnectionTrait, id: Uuid) -> Result<user::Model, StoreError> {
+    let query = user::Entity::find_by_id(id).lock_exclusive();
+    query.one(connection).await?.ok_or(StoreError::NotFound(Noun::User))
+}
