@@ -1,3 +1,8 @@
-//! Placeholder while the workspace is laid out.
+//! MiniMCP.
 
+pub mod api;
+pub mod config;
+pub mod gateway;
+pub mod http;
+pub mod problem;
 pub mod store;
