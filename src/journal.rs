@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, StreamHandler,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
+    StreamHandler, WrapFuture,
 };
 use minimcp_actors::Supervision;
 use minimcp_actors::meter::Meter;
@@ -194,7 +194,9 @@ impl Journal {
                     slog::info!(self.log, "the store takes entries again"; "waiting" => self.waiting.len());
                 }
                 self.retry = FIRST_RETRY;
-                self.state.written.fetch_add(applied.written as u64, Ordering::Relaxed);
+                self.state
+                    .written
+                    .fetch_add(applied.written as u64, Ordering::Relaxed);
                 let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.state.last_write_us.store(took, Ordering::Relaxed);
                 self.write(ctx);
@@ -236,7 +238,9 @@ impl Journal {
             .collect();
         let store = self.store.clone();
         let log = self.log.clone();
-        let touched = self.store_runtime.spawn(async move { store.touch_instances(&seen).await });
+        let touched = self
+            .store_runtime
+            .spawn(async move { store.touch_instances(&seen).await });
         ctx.spawn(touched.into_actor(self).map(move |touched, _, ctx| {
             if let Ok(Err(error)) = touched {
                 // The next note says the same and more.
@@ -250,7 +254,11 @@ impl Journal {
 /// Keeps the newest entry of each instance.
 fn coalesce(waiting: &mut VecDeque<Entry>) {
     let mut kept = std::collections::HashSet::new();
-    let newest: Vec<Entry> = waiting.drain(..).rev().filter(|entry| kept.insert(entry.instance_id)).collect();
+    let newest: Vec<Entry> = waiting
+        .drain(..)
+        .rev()
+        .filter(|entry| kept.insert(entry.instance_id))
+        .collect();
     waiting.extend(newest.into_iter().rev());
 }
 
@@ -272,7 +280,10 @@ fn entry(base: i64, from: Option<Status>, snapshot: &Snapshot) -> Entry {
             stopped_at: snapshot.status.is_ended().then_some(snapshot.since),
             restored_at: snapshot.restored_at,
             restarts_total: snapshot.restarts,
-            last_exit: snapshot.last_exit.as_ref().map(|last| serde_json::json!(LastExit::from(last))),
+            last_exit: snapshot
+                .last_exit
+                .as_ref()
+                .map(|last| serde_json::json!(LastExit::from(last))),
         },
     }
 }
@@ -344,16 +355,27 @@ mod tests {
             restarts_total: 0,
             last_exit: None,
         };
-        Entry { instance_id: id, user_id: Uuid::nil(), seq, from: None, at: Utc::now(), state }
+        Entry {
+            instance_id: id,
+            user_id: Uuid::nil(),
+            seq,
+            from: None,
+            at: Utc::now(),
+            state,
+        }
     }
 
     #[test]
     fn coalescing_keeps_the_newest_entry_of_each_instance_in_order() {
         let (a, b) = (Uuid::now_v7(), Uuid::now_v7());
-        let mut entries: VecDeque<Entry> =
-            [(a, 1), (b, 1), (a, 2), (a, 3), (b, 2)].map(|(id, seq)| waiting(id, seq)).into();
+        let mut entries: VecDeque<Entry> = [(a, 1), (b, 1), (a, 2), (a, 3), (b, 2)]
+            .map(|(id, seq)| waiting(id, seq))
+            .into();
         coalesce(&mut entries);
-        let left: Vec<(Uuid, i64)> = entries.iter().map(|entry| (entry.instance_id, entry.seq)).collect();
+        let left: Vec<(Uuid, i64)> = entries
+            .iter()
+            .map(|entry| (entry.instance_id, entry.seq))
+            .collect();
         assert_eq!(left, [(a, 3), (b, 2)]);
     }
 }
