@@ -73,7 +73,9 @@ async fn a_stranger_on_the_port_is_never_taken_for_the_server() {
 #[tokio::test]
 async fn a_frozen_child_is_found_and_replaced() {
     let ground = Ground::new().await;
-    let child = ground.running(ground.faulty(&["ok"])).await;
+    let mut spec = ground.faulty(&["ok"]);
+    spec.policy.timing.probe_timeout = Duration::from_millis(500);
+    let child = ground.running(spec).await;
     signal(child.pid.unwrap(), "STOP");
     let replaced = ground
         .until(child.id, |now| now.run == Run(2) && now.status == Status::Running)

@@ -83,7 +83,6 @@ impl Ground {
         };
         let timing = Timing {
             probe_interval: Duration::from_millis(200),
-            probe_timeout: Duration::from_millis(500),
             grace: Duration::from_millis(500),
             ..Timing::default()
         };
