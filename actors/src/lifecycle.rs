@@ -258,7 +258,10 @@ impl Turn<'_> {
             Command::Hibernate => self.end(Outcome::Hibernated, Cause::Idle),
             Command::Shutdown => self.end(Outcome::Disconnected, Cause::DaemonShutdown),
             Command::Kill => {
-                self.end(Outcome::Stopped, Cause::Commanded);
+                // What the lease is ending only ends sooner.
+                if !matches!(self.life.state, State::Stopping { then: Outcome::Expired, .. }) {
+                    self.end(Outcome::Stopped, Cause::Commanded);
+                }
                 if let State::Stopping { run, .. } = self.life.state {
                     self.effects.push(Effect::Kill(run));
                 }
