@@ -187,15 +187,14 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
         return Err(Denied::LeaseEnded);
     }
     match (command, life.state) {
-        (Command::Extend(_) | Command::Kill | Command::Stop, State::Pending { .. } | State::Adopting { .. })
-        | (Command::Extend(_), _) => Ok(Act),
+        (Command::Extend(_), _) => Ok(Act),
 
         (Command::Stop, State::Stopping { then: Outcome::Stopped | Outcome::Expired, .. }) => Ok(Already),
-        (Command::Stop, State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed)) => Ok(Already),
-        (Command::Stop, _) => Ok(Act),
-
-        (Command::Kill, State::Ended(_)) => Ok(Already),
-        (Command::Kill, _) => Ok(Act),
+        (
+            Command::Stop | Command::Kill,
+            State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed),
+        ) => Ok(Already),
+        (Command::Stop | Command::Kill, _) => Ok(Act),
 
         (Command::Shutdown, State::Ended(_) | State::Stopping { .. }) => Ok(Already),
         (Command::Shutdown, _) => Ok(Act),
