@@ -201,6 +201,9 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
 
         (Command::Restart, State::Stopping { then: Outcome::Hibernated, .. }) => Ok(Act),
         (Command::Restart, State::Stopping { .. }) => Err(Denied::Stopping),
+        (Command::Restart, State::Restarting(Restarting::Draining { delay, .. })) if !delay.is_zero() => {
+            Ok(Act)
+        }
         (
             Command::Restart,
             State::Pending { .. }
@@ -454,7 +457,8 @@ impl Turn<'_> {
             State::Starting { run } | State::Running { run } | State::Unhealthy { run, .. } => {
                 self.drain(run, Duration::ZERO, cause);
             }
-            State::Stopping { run, .. } => {
+            // SIGTERM and its grace are under way already.
+            State::Stopping { run, .. } | State::Restarting(Restarting::Draining { run, .. }) => {
                 self.become_(State::Restarting(Restarting::Draining { run, delay: Duration::ZERO }), cause);
             }
             State::Restarting(Restarting::BackingOff { next }) => {
@@ -467,7 +471,7 @@ impl Turn<'_> {
                 self.life.last_run = next;
                 self.queue(next);
             }
-            State::Pending { .. } | State::Adopting { .. } | State::Restarting(_) => {}
+            State::Pending { .. } | State::Adopting { .. } | State::Restarting(Restarting::Queued { .. }) => {}
         }
     }
 
