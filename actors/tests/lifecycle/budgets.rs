@@ -76,6 +76,23 @@ fn a_commanded_restart_spends_nothing_and_clears_the_windows() {
 }
 
 #[test]
+fn a_commanded_restart_never_waits_for_a_back_off() {
+    always(|turn| {
+        if turn.event == Event::Command(Command::Restart)
+            && admit(turn.before, Command::Restart, turn.world.now).is_ok()
+        {
+            let waits = match turn.world.life.state() {
+                State::Restarting(Restarting::Draining { delay, .. }) => !delay.is_zero(),
+                State::Restarting(Restarting::BackingOff { .. }) => true,
+                _ => false,
+            };
+            prop_assert!(!waits, "{:?}", turn.world.life.state());
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn giving_up_is_failed_only_where_no_run_was_ever_ready() {
     accounted(|turn, ledger, fault| {
         if let Some(Fault { nth: None, .. }) = fault {
