@@ -27,12 +27,17 @@ use crate::world::{Turn, Verdict, World};
 /// The seeds of histories that failed once; every promise plays them first.
 const SEEDS: FileFailurePersistence = FileFailurePersistence::Direct("tests/lifecycle/proptest-regressions");
 
-/// Plays each of 10,000 random plans. A failing one is made smaller and its seed kept.
+/// Plays each of 10,000 random plans, or of as many as `PROPTEST_CASES` says. A failing one is made smaller
+/// and its seed kept.
 fn in_every_history(play: impl Fn(Plan) -> Verdict) {
+    let usual = Config::default();
     let config = Config {
-        cases: 10_000,
-        failure_persistence: Some(Box::new(SEEDS)),
-        ..Config::default()
+        cases: std::env::var("PROPTEST_CASES").map_or(10_000, |cases| cases.parse().unwrap()),
+        failure_persistence: usual
+            .failure_persistence
+            .as_ref()
+            .map(|_| Box::new(SEEDS) as Box<_>),
+        ..usual
     };
     if let Err(failure) = TestRunner::new(config).run(&plans(60), play) {
         panic!("{failure}");
