@@ -208,11 +208,7 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
         return Err(Denied::LeaseEnded);
     }
     match (command, life.state) {
-        (
-            Command::Extend(_) | Command::Kill | Command::Stop,
-            State::Pending { .. } | State::Adopting { .. },
-        )
-        | (Command::Extend(_), _) => Ok(Act),
+        (Command::Extend(_), _) => Ok(Act),
 
         (
             Command::Stop,
@@ -221,11 +217,11 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
                 ..
             },
         ) => Ok(Already),
-        (Command::Stop, State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed)) => Ok(Already),
-        (Command::Stop, _) => Ok(Act),
-
-        (Command::Kill, State::Ended(_)) => Ok(Already),
-        (Command::Kill, _) => Ok(Act),
+        (
+            Command::Stop | Command::Kill,
+            State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed),
+        ) => Ok(Already),
+        (Command::Stop | Command::Kill, _) => Ok(Act),
 
         (Command::Shutdown, State::Ended(_) | State::Stopping { .. }) => Ok(Already),
         (Command::Shutdown, _) => Ok(Act),
@@ -238,6 +234,9 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
             },
         ) => Ok(Act),
         (Command::Restart, State::Stopping { .. }) => Err(Denied::Stopping),
+        (Command::Restart, State::Restarting(Restarting::Draining { delay, .. })) if !delay.is_zero() => {
+            Ok(Act)
+        }
         (
             Command::Restart,
             State::Pending { .. }
@@ -312,7 +311,16 @@ impl Turn<'_> {
             Command::Hibernate => self.end(Outcome::Hibernated, Cause::Idle),
             Command::Shutdown => self.end(Outcome::Disconnected, Cause::DaemonShutdown),
             Command::Kill => {
-                self.end(Outcome::Stopped, Cause::Commanded);
+                // What the lease is ending only ends sooner.
+                if !matches!(
+                    self.life.state,
+                    State::Stopping {
+                        then: Outcome::Expired,
+                        ..
+                    }
+                ) {
+                    self.end(Outcome::Stopped, Cause::Commanded);
+                }
                 if let State::Stopping { run, .. } = self.life.state {
                     self.effects.push(Effect::Kill(run));
                 }
@@ -523,7 +531,8 @@ impl Turn<'_> {
             State::Starting { run } | State::Running { run } | State::Unhealthy { run, .. } => {
                 self.drain(run, Duration::ZERO, cause);
             }
-            State::Stopping { run, .. } => {
+            // SIGTERM and its grace are under way already.
+            State::Stopping { run, .. } | State::Restarting(Restarting::Draining { run, .. }) => {
                 self.become_(
                     State::Restarting(Restarting::Draining {
                         run,
@@ -542,7 +551,8 @@ impl Turn<'_> {
                 self.life.last_run = next;
                 self.queue(next);
             }
-            State::Pending { .. } | State::Adopting { .. } | State::Restarting(_) => {}
+            State::Pending { .. } | State::Adopting { .. } | State::Restarting(Restarting::Queued { .. }) => {
+            }
         }
     }
 

@@ -33,9 +33,15 @@ async fn a_flood_of_output_neither_blocks_the_child_nor_loses_a_line_unnoticed()
     let mut spec = ground.faulty(&["chatty", &lines.to_string()]);
     spec.policy.timing.start_timeout = Duration::from_secs(60);
     let child = ground.running(spec).await;
-    eventually("two parts are rotated away", || logs::parts(&ground.path("logs/stdout.log")).len() >= 3).await;
+    eventually("two parts are rotated away", || {
+        logs::parts(&ground.path("logs/stdout.log")).len() >= 3
+    })
+    .await;
     // For a moment a part is in its new file and not cut from the live one yet.
-    eventually("each line stands once", || numbers(&ground, "stdout.log").0.len() == lines).await;
+    eventually("each line stands once", || {
+        numbers(&ground, "stdout.log").0.len() == lines
+    })
+    .await;
     let (kept, dropped) = numbers(&ground, "stdout.log");
     assert_eq!(dropped, 0);
     assert!(kept.iter().copied().eq(1..=lines as u64), "every line, in order");
