@@ -1,4 +1,9 @@
-//! Placeholder while the workspace is laid out.
+//! MiniMCP.
 
+pub mod api;
 pub mod catalog;
+pub mod config;
+pub mod gateway;
+pub mod http;
+pub mod problem;
 pub mod store;

@@ -153,7 +153,12 @@ pub(crate) struct Kill;
 #[rtype(result = "()")]
 pub(crate) struct Release;
 
-/// From an instance to itself: the launch has ended.
+/// From its custody to an instance: the process is there.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Launched(pub(crate) Result<Arc<dyn Process>, crate::launch::LaunchError>);
+pub(crate) struct Launched(pub(crate) Arc<dyn Process>);
+
+/// From its custody to an instance: the process is gone, and so is your work.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Retire;

@@ -4,6 +4,13 @@
 //! What a process reports is its state ([`Process::ended`] can be asked at any time and by anyone), never a
 //! change that could be missed.
 
+pub mod gate;
+mod identity;
+pub mod local;
+pub mod logs;
+mod probe;
+pub mod record;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +42,15 @@ pub struct Spec {
     pub lease_ends_at: Option<DateTime<Utc>>,
     /// What to execute.
     pub planner: Arc<dyn Planner>,
+}
+
+impl Spec {
+    /// A specification with a new id, no owner and no lease.
+    #[must_use]
+    pub fn new(kind: &str, policy: Policy, probe: Probe, planner: Arc<dyn Planner>) -> Self {
+        let (id, owner) = (Uuid::now_v7(), Uuid::nil());
+        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at: None, planner }
+    }
 }
 
 /// How readiness and health are seen.

@@ -1,0 +1,128 @@
+//! The run directory: one small file per live run, written by rename, so that a daemon that comes after a
+//! killed one finds every process again.
+//!
+//! The files only have to outlive the daemon, not the machine: after a reboot there is nothing to adopt.
+//! They are therefore not fsynced.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::Record;
+
+/// The directory of the records of all live runs.
+#[derive(Debug, Clone)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// Opens the directory, making it (mode 0700) if it is missing.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = path.into();
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Every record. A file that cannot be read as one is left alone and named in the second list.
+    ///
+    /// # Errors
+    /// What listing the directory says.
+    pub fn records(&self) -> io::Result<(Vec<Record>, Vec<PathBuf>)> {
+        let mut records = Vec::new();
+        let mut unreadable = Vec::new();
+        for entry in std::fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("json") => {}
+                // Left by a daemon that was killed between writing and renaming: its gate never opened.
+                Some("tmp") => {
+                    std::fs::remove_file(&path)?;
+                    continue;
+                }
+                _ => continue,
+            }
+            match std::fs::read(&path).map(|bytes| serde_json::from_slice(&bytes)) {
+                Ok(Ok(record)) => records.push(record),
+                Ok(Err(_)) | Err(_) => unreadable.push(path),
+            }
+        }
+        Ok((records, unreadable))
+    }
+
+    pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
+        let path = self.path(record.id);
+        let temporary = path.with_extension("tmp");
+        let text = serde_json::to_vec(record).map_err(io::Error::other)?;
+        write_private(&temporary, &text)?;
+        std::fs::rename(&temporary, &path)
+    }
+
+    /// Removes the record of a run, unless a later run of the instance has one by now.
+    pub(crate) fn remove(&self, record: &Record) -> io::Result<()> {
+        let path = self.path(record.id);
+        let present = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
+        if present.is_some_and(|present| present.run == record.run) { std::fs::remove_file(path) } else { Ok(()) }
+    }
+
+    fn path(&self, id: Uuid) -> PathBuf {
+        self.0.join(format!("{id}.json"))
+    }
+}
+
+fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::Identity;
+    use crate::state::Run;
+
+    fn record(id: Uuid, run: u64) -> Record {
+        Record {
+            id,
+            run: Run(run),
+            identity: Identity { pid: 1, start_ticks: 2, boot_id: "b".into() },
+            port: Some(20_000),
+            nonce: "n".into(),
+            started_at: chrono::Utc::now(),
+            log_dir: "logs".into(),
+            stderr_from: 0,
+        }
+    }
+
+    #[test]
+    fn records_are_found_again_and_an_old_run_does_not_remove_a_newer_one() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = RunDir::open(scratch.path().join("run")).unwrap();
+        let id = Uuid::now_v7();
+        let (old, new) = (record(id, 1), record(id, 2));
+        dir.write(&old).unwrap();
+        dir.write(&new).unwrap();
+        dir.remove(&old).unwrap();
+        assert_eq!(dir.records().unwrap().0, [new.clone()]);
+        dir.remove(&new).unwrap();
+        assert_eq!(dir.records().unwrap().0, []);
+    }
+
+    #[test]
+    fn a_half_written_record_is_cleaned_and_an_unreadable_one_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = RunDir::open(scratch.path()).unwrap();
+        std::fs::write(scratch.path().join("half.tmp"), "{").unwrap();
+        std::fs::write(scratch.path().join("odd.json"), "{").unwrap();
+        let (records, unreadable) = dir.records().unwrap();
+        assert_eq!(records, []);
+        assert_eq!(unreadable, [scratch.path().join("odd.json")]);
+        assert!(!scratch.path().join("half.tmp").exists());
+    }
+}

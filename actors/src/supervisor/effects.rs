@@ -1,0 +1,152 @@
+//! Carrying out what the core decided: starts, signals and timers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use chrono::Utc;
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Ending, Supervisor};
+use crate::instance::{Instance, Reporter};
+use crate::launch::{Launch, LaunchError, Process};
+use crate::message::{Kill, Refused, Terminate};
+use crate::ports;
+use crate::state::{Effect, Event, Exit, Fact, Run, Timer};
+use crate::timers::Alarm;
+
+impl Supervisor {
+    pub(super) fn carry_out(&mut self, id: Uuid, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Queue(run) => self.starts.ask(id, run),
+                Effect::Spawn(run) => self.spawn(id, run, ctx),
+                Effect::Adopt(run) => self.adopt(id, run, ctx),
+                Effect::Terminate(_) => self.tell(id, Terminate, ctx),
+                Effect::Kill(_) => self.tell(id, Kill, ctx),
+                Effect::Arm(timer, after) => self.arm(id, timer, after, ctx),
+            }
+        }
+    }
+
+    fn arm(&mut self, id: Uuid, timer: Timer, after: Duration, ctx: &mut Context<Self>) {
+        let after = match timer {
+            // A quarter of jitter keeps instances that failed together from coming back together.
+            Timer::Backoff(_) => after.mul_f32(1.0 + fastrand::f32() / 4.0),
+            Timer::Start(_) | Timer::Grace(_) | Timer::Lease(_) => after,
+        };
+        if let (Timer::Backoff(_), Some(entry)) = (timer, self.entries.get_mut(&id)) {
+            entry.next_start_at = Some(Utc::now() + after);
+            self.show(id);
+        }
+        self.alarm(after, Alarm::Life(id, timer), ctx);
+    }
+
+    pub(super) fn alarm(&mut self, after: Duration, alarm: Alarm, ctx: &mut Context<Self>) {
+        self.timers.arm(Instant::now() + after, alarm);
+        self.set_wake(ctx);
+    }
+
+    /// Keeps one timer of the runtime set for the earliest of ours.
+    fn set_wake(&mut self, ctx: &mut Context<Self>) {
+        let Some(at) = self.timers.next_at() else { return };
+        match self.wake {
+            Some((present, _)) if present <= at => return,
+            Some((_, handle)) => {
+                ctx.cancel_future(handle);
+            }
+            None => {}
+        }
+        let handle = ctx.run_later(at.saturating_duration_since(Instant::now()), Self::woken);
+        self.wake = Some((at, handle));
+    }
+
+    fn woken(&mut self, ctx: &mut Context<Self>) {
+        self.wake = None;
+        while let Some(alarm) = self.timers.pop(Instant::now()) {
+            match alarm {
+                Alarm::Life(id, timer) => self.apply(id, Event::Fact(Fact::Fired(timer)), None, ctx),
+                Alarm::Slot(id, run) => {
+                    self.starts.release(id, run);
+                    self.settle(ctx);
+                }
+            }
+        }
+        self.set_wake(ctx);
+    }
+
+    fn spawn(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.spec.probe.needs_port() {
+            // Anybody may have taken the port since the last run had it.
+            if let Some(port) = entry.port.filter(|port| !ports::is_free(*port)) {
+                self.ports.release(id, port);
+                entry.port = None;
+            }
+            entry.port = entry.port.or_else(|| self.ports.lease(id, ports::is_free));
+            if entry.port.is_none() {
+                let detail = Refused::PortsExhausted(self.ports.size()).to_string();
+                let ending = Ending { detail, stderr_tail: String::new() };
+                let exited = Event::Fact(Fact::Exited(run, Exit::Unspawned));
+                self.follow_ups.push_back((id, exited, Some(ending)));
+                return;
+            }
+        }
+        let launch = Launch { id, run, port: entry.port, nonce: Uuid::new_v4().simple().to_string() };
+        let process = self.launcher.launch(&entry.spec, launch);
+        self.begin(id, run, false, process, ctx);
+    }
+
+    fn adopt(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(record) = entry.to_adopt.take() else { return };
+        entry.started_at = Some(record.started_at);
+        entry.port = record.port;
+        if let Some(port) = record.port {
+            self.ports.reclaim(id, port);
+        }
+        let process = self.launcher.adopt(&entry.spec, *record);
+        self.begin(id, run, true, process, ctx);
+    }
+
+    fn begin(
+        &mut self,
+        id: Uuid,
+        run: Run,
+        adopted: bool,
+        process: BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let route = self.routes.set(id, entry.lane());
+        let reporter = Reporter {
+            id,
+            run,
+            supervisor: ctx.address(),
+            meter: Arc::clone(&self.meter),
+            log: self.config.log.clone(),
+        };
+        let timing = entry.spec.policy.timing;
+        let actor = Instance::begin(reporter, timing, route, Arc::clone(&self.meters), adopted, process);
+        entry.actor = Some(actor);
+    }
+
+    /// Sends to the actor of an instance and sees to it that it arrives.
+    fn tell<M>(&self, id: Uuid, message: M, ctx: &mut Context<Self>)
+    where
+        M: actix::Message<Result = ()> + Send + 'static,
+        Instance: Handler<M>,
+    {
+        let Some(actor) = self.entries.get(&id).and_then(|entry| entry.actor.clone()) else { return };
+        let log = self.config.log.clone();
+        let sent = async move { actor.send(message).await };
+        ctx.spawn(sent.into_actor(self).map(move |sent, _, _| {
+            if sent.is_err() {
+                // Its custody ends the process and reports that.
+                slog::warn!(log, "an instance's actor is gone"; "instance" => %id);
+            }
+        }));
+    }
+}

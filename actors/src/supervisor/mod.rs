@@ -1,0 +1,285 @@
+//! The actor that decides. It holds the [`Life`](crate::lifecycle::Life) of every instance, feeds it commands
+//! and facts, carries out the effects, and owns the timers, the ports and the order of starts. It does no
+//! IO itself, so nothing that hangs can hold it up.
+
+mod effects;
+mod entry;
+mod handlers;
+mod starts;
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Context, SpawnHandle};
+use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use self::entry::{Entry, current_run};
+use self::starts::Starts;
+use crate::launch::Launcher;
+use crate::lifecycle::{self, Step};
+use crate::meter::{Meter, Meters};
+use crate::ports::Ports;
+use crate::routes::RouteTable;
+use crate::snapshot::{LastExit, Registry, Snapshot, Transitioned};
+use crate::state::{Cause, Command, Effect, Event, Fact, Outcome, State};
+use crate::timers::{Alarm, Timers};
+
+/// What the supervisor has to be told once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Ports for children.
+    pub ports: RangeInclusive<u16>,
+    /// Starts under way at once.
+    pub concurrent_starts: usize,
+    /// How long a start that does not get ready keeps others waiting.
+    pub start_slot: Duration,
+    /// Between two passes over the process trees.
+    pub sample_interval: Duration,
+    /// Transitions held for readers of the stream that are slow.
+    pub stream_capacity: usize,
+    /// Where the actors log to.
+    pub log: slog::Logger,
+}
+
+impl Default for Config {
+    /// Ports 20000 to 29999, two starts per core, 3 s per start, a pass each 5 s; logs to nowhere.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            ports: 20_000..=29_999,
+            concurrent_starts: 2 * cores,
+            start_slot: Duration::from_secs(3),
+            sample_interval: Duration::from_secs(5),
+            stream_capacity: 4_096,
+            log: slog::Logger::root(slog::Discard, slog::o!()),
+        }
+    }
+}
+
+/// Messages that may wait; senders wait for room past it.
+const MAILBOX: usize = 1_024;
+
+/// The actor.
+pub(crate) struct Supervisor {
+    config: Config,
+    launcher: Arc<dyn Launcher>,
+    registry: Arc<Registry>,
+    routes: Arc<RouteTable>,
+    meters: Arc<Meters>,
+    meter: Arc<Meter>,
+    entries: HashMap<Uuid, Entry>,
+    starts: Starts,
+    ports: Ports,
+    timers: Timers,
+    wake: Option<(Instant, SpawnHandle)>,
+    /// Events that follow from effects, to be applied before the next message.
+    follow_ups: VecDeque<(Uuid, Event, Option<Ending>)>,
+    epoch: Instant,
+    global_seq: u64,
+    ending: Option<oneshot::Sender<()>>,
+}
+
+/// What is known about an exit besides the exit itself.
+#[derive(Debug)]
+struct Ending {
+    detail: String,
+    stderr_tail: String,
+}
+
+impl Supervisor {
+    pub(crate) fn new(
+        config: Config,
+        launcher: Arc<dyn Launcher>,
+        registry: Arc<Registry>,
+        routes: Arc<RouteTable>,
+        meters: Arc<Meters>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        Self {
+            starts: Starts::new(config.concurrent_starts),
+            ports: Ports::new(config.ports.clone()),
+            config,
+            launcher,
+            registry,
+            routes,
+            meters,
+            meter,
+            entries: HashMap::new(),
+            timers: Timers::default(),
+            wake: None,
+            follow_ups: VecDeque::new(),
+            epoch: Instant::now(),
+            global_seq: 0,
+            ending: None,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// A time of the wall clock as one of ours. What is past is now.
+    fn on_our_clock(&self, at: DateTime<Utc>) -> Duration {
+        self.now() + (at - Utc::now()).to_std().unwrap_or_default()
+    }
+
+    fn take_on(&mut self, entry: Entry, effects: Vec<Effect>, ctx: &mut Context<Self>) -> Arc<Snapshot> {
+        let id = entry.spec.id;
+        self.entries.insert(id, entry);
+        self.publish(id, None);
+        self.carry_out(id, effects, ctx);
+        self.settle(ctx);
+        self.snapshot(id)
+    }
+
+    fn snapshot(&self, id: Uuid) -> Arc<Snapshot> {
+        #[expect(clippy::expect_used, reason = "only asked for entries at hand")]
+        self.entries.get(&id).map(|entry| entry.snapshot(self.now())).expect("the entry is at hand")
+    }
+
+    /// Feeds an event to an instance and does all that follows.
+    fn apply(&mut self, id: Uuid, event: Event, ending: Option<Ending>, ctx: &mut Context<Self>) {
+        self.follow_ups.push_back((id, event, ending));
+        self.settle(ctx);
+    }
+
+    fn settle(&mut self, ctx: &mut Context<Self>) {
+        loop {
+            if let Some((id, event, ending)) = self.follow_ups.pop_front() {
+                self.step(id, event, ending, ctx);
+            } else if let Some((id, run)) = self.starts.grant() {
+                self.step(id, Event::Fact(Fact::Granted(run)), None, ctx);
+                let launched =
+                    self.entries.get(&id).is_some_and(|entry| entry.life.state() == State::Starting { run });
+                if launched {
+                    self.alarm(self.config.start_slot, Alarm::Slot(id, run), ctx);
+                } else {
+                    self.starts.release(id, run);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn step(&mut self, id: Uuid, event: Event, ending: Option<Ending>, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let before = entry.life.state();
+        let Step { life, effects } = lifecycle::next(&entry.spec.policy, entry.life.clone(), event, now);
+        entry.life = life;
+        let after = entry.life.state();
+        if let Event::Fact(Fact::Exited(run, exit)) = event
+            && before.live_run() == Some(run)
+        {
+            let Ending { detail, stderr_tail } =
+                ending.unwrap_or_else(|| Ending { detail: String::new(), stderr_tail: String::new() });
+            let cause = entry.life.cause();
+            entry.last_exit = Some(LastExit { run, exit, cause, detail, at: Utc::now(), stderr_tail });
+            entry.clear_run();
+            self.starts.release(id, run);
+        }
+        if before != after {
+            self.moved(id, before, after);
+        }
+        self.carry_out(id, effects, ctx);
+        if before != after
+            && let State::Ended(outcome) = after
+        {
+            self.ended(id, outcome);
+        }
+    }
+
+    /// Does what every change of state asks for, whatever led to it.
+    fn moved(&mut self, id: Uuid, before: State, after: State) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if let State::Running { run } = after {
+            self.starts.release(id, run);
+        }
+        if matches!(after, State::Ended(_))
+            && let Some(port) = entry.port.take()
+        {
+            self.ports.release(id, port);
+        }
+        if matches!((before, after), (State::Adopting { .. }, State::Starting { .. })) {
+            entry.restored_at = Some(Utc::now());
+        }
+        self.publish(id, Some(before));
+    }
+
+    fn publish(&mut self, id: Uuid, before: Option<State>) {
+        let now = self.now();
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let from = before.map(|state| state.status());
+        let status = entry.life.state().status();
+        self.routes.set(id, entry.lane());
+        if from != Some(status) {
+            entry.seq += 1;
+            entry.since = Utc::now();
+        }
+        let snapshot = entry.snapshot(now);
+        self.registry.put(Arc::clone(&snapshot));
+        if from == Some(status) {
+            return;
+        }
+        self.global_seq += 1;
+        slog::info!(self.config.log, "transition"; "instance" => %id, "status" => %status,
+            "run" => %snapshot.run, "reason" => &snapshot.reason);
+        self.registry.publish(Transitioned { global_seq: self.global_seq, from, snapshot });
+    }
+
+    /// Shows what has changed without a transition.
+    fn show(&self, id: Uuid) {
+        if let Some(entry) = self.entries.get(&id) {
+            self.registry.put(entry.snapshot(self.now()));
+        }
+    }
+
+    fn ended(&mut self, id: Uuid, outcome: Outcome) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if !entry.removal.is_empty() {
+            self.forget(id);
+        } else if outcome == Outcome::Disconnected && entry.life.cause() == Cause::Lost && entry.restore_if_lost {
+            entry.restored_at = Some(Utc::now());
+            self.follow_ups.push_back((id, Event::Command(Command::Restore), None));
+        }
+        if self.ending.is_some() && self.entries.values().all(|entry| current_run(&entry.life).is_none()) {
+            self.answer_shutdown();
+        }
+    }
+
+    fn forget(&mut self, id: Uuid) {
+        if let Some(entry) = self.entries.remove(&id) {
+            if let Some(port) = entry.port {
+                self.ports.release(id, port);
+            }
+            self.registry.remove(id);
+            self.routes.remove(id);
+            for waiter in entry.removal {
+                // A caller that went away does not need the answer.
+                let _ = waiter.send(());
+            }
+        }
+    }
+
+    fn answer_shutdown(&mut self) {
+        if let Some(waiter) = self.ending.take() {
+            let _ = waiter.send(());
+            // Keeps refusing whatever still comes.
+            self.ending = Some(oneshot::channel().0);
+        }
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
+}

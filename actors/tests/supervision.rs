@@ -1,0 +1,255 @@
+//! The real actors on scripted processes, in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use minimcp_actors::fake::{FakeLauncher, Script};
+use minimcp_actors::launch::{Plan, Probe, Spec};
+use minimcp_actors::message::Refused;
+use minimcp_actors::policy::{Limits, Policy};
+use minimcp_actors::snapshot::Snapshot;
+use minimcp_actors::state::{Cause, Command, Denied, Exit, Run, Status};
+use minimcp_actors::{Config, Supervision, start};
+use uuid::Uuid;
+
+const LONG: Duration = Duration::from_secs(100_000);
+
+fn spec() -> Spec {
+    let planner = Plan {
+        program: "/nonexistent".into(),
+        args: Vec::new(),
+        env: Vec::new(),
+        cwd: "/".into(),
+        log_dir: "/".into(),
+    };
+    Spec {
+        id: Uuid::now_v7(),
+        owner: Uuid::nil(),
+        kind: "fake".into(),
+        policy: Policy::default(),
+        probe: Probe::Process,
+        lease_ends_at: None,
+        planner: Arc::new(planner),
+    }
+}
+
+/// Nothing is measured: the scripted process ids belong to strangers.
+fn config() -> Config {
+    Config { sample_interval: LONG, ..Config::default() }
+}
+
+fn actors(script: Script) -> (Supervision, FakeLauncher) {
+    let launcher = FakeLauncher::new(move |_| script.clone());
+    (start(config(), Arc::new(launcher.clone())), launcher)
+}
+
+async fn until(actors: &Supervision, id: Uuid, reached: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    let (snapshot, in_time) = actors.wait_until(id, LONG, reached).await.expect("the instance is known");
+    assert!(in_time, "not reached; it is {snapshot:#?}");
+    snapshot
+}
+
+async fn status(actors: &Supervision, id: Uuid, status: Status) -> Arc<Snapshot> {
+    until(actors, id, |snapshot| snapshot.status == status).await
+}
+
+#[actix::test]
+async fn a_crash_brings_a_new_run_at_once_and_a_stop_ends_it() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script::default());
+    let spec = spec();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    let first = status(&actors, id, Status::Running).await;
+    assert_eq!((first.run, first.restarts), (Run(1), 0));
+
+    launcher.exit(id, Run(1), Exit::Signal(9));
+    let second = until(&actors, id, |now| now.run == Run(2) && now.status == Status::Running).await;
+    assert_eq!(second.restarts, 1);
+    assert_eq!(second.last_exit.as_ref().map(|last| (last.run, last.exit)), Some((Run(1), Exit::Signal(9))));
+
+    actors.order(id, Command::Stop).await.unwrap();
+    let stopped = status(&actors, id, Status::Stopped).await;
+    assert_eq!((stopped.cause, stopped.pid), (Cause::Commanded, None));
+    assert_eq!(launcher.live(), []);
+    assert_eq!(launcher.most_at_once(), 1);
+}
+
+#[actix::test]
+async fn a_crash_loop_ends_as_disconnected_and_a_restore_brings_it_back() {
+    tokio::time::pause();
+    let crash = Some((Duration::from_millis(50), Exit::Code(1)));
+    let (actors, launcher) = actors(Script { exit_after: crash, ..Script::default() });
+    let spec = spec();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    let lost = status(&actors, id, Status::Disconnected).await;
+    assert_eq!(launcher.launches().len(), 6, "one start and five restarts");
+    assert_eq!(lost.reason, "The process ended by itself: exit code 1");
+    actors.order(id, Command::Restore).await.unwrap();
+    assert_eq!(status(&actors, id, Status::Running).await.run, Run(7));
+    assert_eq!(
+        actors.order(id, Command::Restore).await,
+        Err(Refused::Denied(Denied::NotDisconnected(Status::Running)))
+    );
+}
+
+#[actix::test]
+async fn what_can_never_start_fails_and_is_not_tried_again() {
+    tokio::time::pause();
+    let fails = Some(("the script is missing".to_owned(), true));
+    let (actors, launcher) = actors(Script { launch_fails: fails, ..Script::default() });
+    let spec = spec();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    let failed = status(&actors, id, Status::Failed).await;
+    assert_eq!(failed.reason, "The process could not be launched: the script is missing");
+    assert_eq!(launcher.launches().len(), 1);
+}
+
+#[actix::test]
+async fn one_that_never_gets_ready_is_tried_within_its_budget_and_fails() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script { ready_after: None, ..Script::default() });
+    let spec = spec();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    let failed = status(&actors, id, Status::Failed).await;
+    assert_eq!((failed.cause, launcher.launches().len()), (Cause::StartTimeout, 4));
+    assert_eq!(launcher.live(), []);
+}
+
+async fn lease_ends_after(script: Script) -> u64 {
+    tokio::time::pause();
+    let (actors, launcher) = actors(script);
+    let mut spec = spec();
+    let id = spec.id;
+    spec.lease_ends_at = Some(Utc::now() + Duration::from_secs(3_600));
+    let begin = tokio::time::Instant::now();
+    actors.create(spec).await.unwrap();
+    let expired = status(&actors, id, Status::Expired).await;
+    assert_eq!(expired.cause, Cause::LeaseEnded);
+    assert_eq!(launcher.live(), []);
+    begin.elapsed().as_secs()
+}
+
+#[actix::test]
+async fn the_lease_ends_an_instance_to_the_second() {
+    let took = lease_ends_after(Script::default()).await;
+    assert!((3_599..=3_600).contains(&took), "{took} s");
+}
+
+#[actix::test]
+async fn the_lease_ends_a_stubborn_instance_after_its_grace() {
+    let took = lease_ends_after(Script { ends_within: None, ..Script::default() }).await;
+    assert!((3_609..=3_610).contains(&took), "{took} s");
+}
+
+#[actix::test]
+async fn three_missed_probes_replace_a_process_and_an_answer_in_between_forgives() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script::default());
+    let spec = spec();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    status(&actors, id, Status::Running).await;
+    launcher.answer(id, Run(1), false);
+    status(&actors, id, Status::Unhealthy).await;
+    launcher.answer(id, Run(1), true);
+    status(&actors, id, Status::Running).await;
+    launcher.answer(id, Run(1), false);
+    let replaced = until(&actors, id, |now| now.run == Run(2) && now.status == Status::Running).await;
+    assert_eq!(replaced.last_exit.as_ref().map(|last| last.cause), Some(Cause::ProbesFailed));
+    assert_eq!(launcher.most_at_once(), 1);
+}
+
+#[actix::test]
+async fn a_panic_in_an_instances_actor_kills_its_process_and_is_an_exit_like_another() {
+    tokio::time::pause();
+    let launcher = FakeLauncher::new(|launch| Script {
+        probe_panics: launch.run == Run(1),
+        ends_within: None,
+        ..Script::default()
+    });
+    let actors = start(config(), Arc::new(launcher.clone()));
+    let (one, other) = (spec(), spec());
+    let ids = (one.id, other.id);
+    actors.create(one).await.unwrap();
+    actors.create(other).await.unwrap();
+    for id in [ids.0, ids.1] {
+        let again = until(&actors, id, |now| now.run == Run(2) && now.status == Status::Running).await;
+        assert_eq!(again.last_exit.as_ref().map(|last| last.exit), Some(Exit::ActorDied));
+    }
+    assert_eq!(launcher.most_at_once(), 1);
+    assert_eq!(launcher.live().len(), 2);
+    assert_eq!(actors.actors().iter().filter(|actor| actor.kind == "instance").count(), 2);
+}
+
+#[actix::test]
+async fn starts_are_bounded_and_one_that_hangs_does_not_hold_up_the_others() {
+    tokio::time::pause();
+    let hangs = spec();
+    let hanging = hangs.id;
+    let launcher = FakeLauncher::new(move |launch| Script {
+        ready_after: (launch.id != hanging).then_some(Duration::from_millis(500)),
+        ..Script::default()
+    });
+    let config = Config { concurrent_starts: 1, ..config() };
+    let actors = start(config, Arc::new(launcher.clone()));
+    let begin = tokio::time::Instant::now();
+    actors.create(hangs).await.unwrap();
+    let others: Vec<Spec> = (0..3).map(|_| spec()).collect();
+    let last = others[2].id;
+    for other in others {
+        actors.create(other).await.unwrap();
+    }
+    assert_eq!(launcher.launches().len(), 1, "one slot, one start");
+    status(&actors, last, Status::Running).await;
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_millis(4_500), "3 s for the one that hangs, then one by one: {took:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
+}
+
+#[actix::test]
+async fn a_sleeping_instance_is_woken_by_a_request_and_removing_waits_for_the_end() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script::default());
+    let spec = spec();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    status(&actors, id, Status::Running).await;
+    actors.order(id, Command::Hibernate).await.unwrap();
+    status(&actors, id, Status::Hibernated).await;
+    assert_eq!(launcher.live(), []);
+    actors.order(id, Command::Wake).await.unwrap();
+    assert_eq!(status(&actors, id, Status::Running).await.cause, Cause::Woken);
+    actors.remove(id).await.unwrap();
+    assert_eq!(launcher.live(), []);
+    assert!(actors.registry().get(id).is_none());
+    assert_eq!(actors.order(id, Command::Stop).await, Err(Refused::Unknown(id)));
+}
+
+#[actix::test]
+async fn a_shutdown_ends_everything_and_nothing_starts_afterwards() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script::default());
+    let specs: Vec<Spec> = (0..20).map(|_| spec()).collect();
+    let ids: Vec<Uuid> = specs.iter().map(|spec| spec.id).collect();
+    for spec in specs {
+        actors.create(spec).await.unwrap();
+    }
+    actors.shutdown(false).await;
+    assert_eq!(launcher.live(), []);
+    for id in ids {
+        let snapshot = actors.registry().get(id).unwrap();
+        assert_eq!((snapshot.status, snapshot.cause), (Status::Disconnected, Cause::DaemonShutdown));
+    }
+    assert_eq!(actors.create(spec()).await, Err(Refused::ShuttingDown));
+}
+
+#[test]
+fn a_limit_that_nothing_can_keep_is_refused() {
+    let policy = Policy { limits: Limits { memory_bytes: Some(0), cpu_percent: None }, ..Policy::default() };
+    assert!(policy.checked().is_err());
+}

@@ -1,0 +1,305 @@
+//! What the daemon is told: flags over environment over `minimcp.toml` over defaults, checked as a whole.
+//!
+//! Every layer is brought to the same form first, a text under a key ([`layers`]), so that each value can
+//! say where it came from and all mistakes are told at once. Past [`Settings`] no value can be out of range.
+//! The master key is not among them: it belongs to the vault, which reads it by itself.
+
+mod layers;
+mod report;
+mod units;
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub use layers::{ConfigError, Fault, Flags, Origin, Surroundings};
+pub use report::Report;
+
+use layers::{Layers, Values};
+
+/// Everything the daemon is told, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the API and the gateway listen.
+    pub listen: SocketAddr,
+    /// How clients reach the daemon, without a slash at the end; `http://` and the listen address unless set.
+    pub public_url: String,
+    /// Names with or without port that a `Host` header may hold, beside the loopback names with our port.
+    pub allowed_hosts: Vec<String>,
+    /// Where everything lies that the daemon keeps. Absolute.
+    pub data_dir: PathBuf,
+    /// Where the store is. May hold a password.
+    pub database_url: SecretString,
+    /// The workspace of our Node servers. Absolute.
+    pub servers_dir: PathBuf,
+    /// The Node program. Absolute where it could be found.
+    pub node: PathBuf,
+    /// Ports that servers are given.
+    pub ports: RangeInclusive<u16>,
+    /// Starts under way at the same time.
+    pub max_concurrent_starts: usize,
+    /// Between two measurements of all process trees.
+    pub sample_interval: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// The lease of an instance whose creator names none.
+    pub default_lease: Duration,
+    /// The longest lease from now on.
+    pub max_lease: Duration,
+    /// What becomes of the servers when the daemon ends.
+    pub on_shutdown: OnShutdown,
+    /// What becomes of servers that outlived an earlier daemon.
+    pub on_restart: OnRestart,
+    /// How the daemon logs.
+    pub log: Log,
+    /// Bounds of the HTTP side.
+    pub http: HttpLimits,
+    /// Bounds of the gateway.
+    pub gateway: GatewayLimits,
+}
+
+/// What becomes of the servers when the daemon ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnShutdown {
+    /// They end with it and come back with it.
+    Stop,
+    /// They live on and the next daemon adopts them.
+    Keep,
+}
+
+/// What becomes of servers that outlived an earlier daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRestart {
+    /// They are taken over as they are.
+    Adopt,
+    /// They are ended and started anew.
+    Replace,
+}
+
+/// How the daemon logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// For a person or for a machine.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: slog::Level,
+}
+
+/// For whom the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For a person at a terminal.
+    Terminal,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Bounds of the HTTP side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Connections at the same time.
+    pub max_connections: usize,
+    /// Bytes of a request body of the management API.
+    pub max_body: usize,
+    /// From the first byte of a management request to its last.
+    pub request_timeout: Duration,
+}
+
+/// Bounds of the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatewayLimits {
+    /// Bytes of a request body.
+    pub max_body: usize,
+    /// How long a request waits for a run that is on its way.
+    pub wait: Duration,
+    /// Requests under way per instance.
+    pub max_in_flight: u32,
+    /// How long a server may be silent within an answer that is no event stream.
+    pub idle_timeout: Duration,
+}
+
+/// The settings with the account of where each came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Each value and its origin, secrets masked.
+    pub report: Report,
+}
+
+/// Reads every layer and checks the result.
+///
+/// # Errors
+/// [`ConfigError`] holds every mistake there is, not the first.
+pub fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
+    let surroundings = Surroundings::of_process();
+    let layers = Layers::read(flags, &surroundings)?;
+    resolve(layers, &surroundings)
+}
+
+/// The settings that these layers amount to.
+fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, ConfigError> {
+    let mut values = Values::new(layers, surroundings);
+
+    let listen: SocketAddr = values.parse("listen", "an address and a port, such as 127.0.0.1:7878");
+    let public_url = values.optional("public-url", units::public_url);
+    let allowed_hosts = values.read("allowed-hosts", units::hosts);
+    let data_dir = values.read("data-dir", |text| surroundings.absolute(text));
+    let database_url = values.optional("database-url", units::database_url);
+    let servers_dir = values.read("servers-dir", |text| surroundings.absolute(text));
+    let node = values.read("node", |text| surroundings.program(text));
+    let ports = values.read("ports", units::ports);
+    let max_concurrent_starts = values.number("max-concurrent-starts", 1..=1_000);
+    let sample_interval =
+        values.duration("sample-interval", Duration::from_millis(100)..=Duration::from_secs(3_600));
+    let grace = values.duration("grace", Duration::ZERO..=Duration::from_secs(600));
+    let longest = Duration::from_secs(10 * 365 * 86_400);
+    let max_lease = values.duration("max-lease", Duration::from_secs(1)..=longest);
+    let default_lease = values.duration("default-lease", Duration::from_secs(1)..=longest);
+    let on_shutdown =
+        values.word("on-shutdown", &[("stop", OnShutdown::Stop), ("keep", OnShutdown::Keep)]);
+    let on_restart =
+        values.word("on-restart", &[("adopt", OnRestart::Adopt), ("replace", OnRestart::Replace)]);
+    let log = Log {
+        format: values
+            .word("log.format", &[("terminal", LogFormat::Terminal), ("json", LogFormat::Json)]),
+        level: values.word(
+            "log.level",
+            &[
+                ("error", slog::Level::Error),
+                ("warn", slog::Level::Warning),
+                ("info", slog::Level::Info),
+                ("debug", slog::Level::Debug),
+                ("trace", slog::Level::Trace),
+            ],
+        ),
+    };
+    let body = 1_024..=1 << 30;
+    let http = HttpLimits {
+        max_connections: values.number("http.max-connections", 1..=1_000_000),
+        max_body: values.size("http.max-body", body.clone()),
+        request_timeout: values
+            .duration("http.request-timeout", Duration::from_secs(1)..=Duration::from_secs(3_600)),
+    };
+    let minute_to_day = Duration::from_secs(60)..=Duration::from_secs(86_400);
+    let gateway = GatewayLimits {
+        max_body: values.size("gateway.max-body", body),
+        wait: values.duration("gateway.wait", Duration::ZERO..=Duration::from_secs(600)),
+        max_in_flight: values.number("gateway.max-in-flight", 1..=100_000),
+        idle_timeout: values.duration("gateway.idle-timeout", minute_to_day),
+    };
+
+    if default_lease > max_lease {
+        values.fault("default-lease", "it is longer than `max-lease`; shorten it or raise `max-lease`");
+    }
+    if ports.contains(&listen.port()) {
+        values.fault("ports", "the range holds the port of `listen`; choose a range without it");
+    }
+    if public_url.is_none() && !listen.ip().is_loopback() {
+        values.fault(
+            "listen",
+            "it is reachable from other machines, so say in `public-url` how clients reach it, such as \
+             https://minimcp.example.org (put a TLS proxy in front), or listen on 127.0.0.1",
+        );
+    }
+    let database_url = database_url
+        .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("minimcp.db").display()));
+    let report = values.finish(&database_url)?;
+
+    Ok(Loaded {
+        settings: Settings {
+            public_url: public_url.unwrap_or_else(|| format!("http://{listen}")),
+            database_url: database_url.into(),
+            listen,
+            allowed_hosts,
+            data_dir,
+            servers_dir,
+            node,
+            ports,
+            max_concurrent_starts,
+            sample_interval,
+            grace,
+            default_lease,
+            max_lease,
+            on_shutdown,
+            on_restart,
+            log,
+            http,
+            gateway,
+        },
+        report,
+    })
+}
+
+impl Settings {
+    /// Whether a `Host` header with this value may be answered: a loopback name with our port, the host of the
+    /// public URL, or one of the allowed hosts. An allowed host without a port stands for that name with any.
+    #[must_use]
+    pub fn host_is_ours(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let port = self.listen.port();
+        let (name, given) = split_port(&host);
+        let loopback = name == "localhost" || loopback_ip(name);
+        if loopback && given.unwrap_or(80) == port {
+            return true;
+        }
+        let public = Url::parse(&self.public_url).ok();
+        let public = public.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default())));
+        if let Some((public, public_port)) = public
+            && name == public
+            && (given == public_port || given.is_none() && matches!(public_port, Some(80 | 443)))
+        {
+            return true;
+        }
+        self.allowed_hosts.iter().any(|allowed| *allowed == host || *allowed == name)
+    }
+
+    /// Whether an `Origin` header with this value is one of ours: `http` or `https` on a host of ours.
+    #[must_use]
+    pub fn origin_is_ours(&self, origin: &str) -> bool {
+        let origin = origin.to_ascii_lowercase();
+        let Some((scheme, host)) = origin.split_once("://") else { return false };
+        let bare = !host.is_empty() && !host.contains(['/', '@', '?', '#']);
+        matches!(scheme, "http" | "https") && bare && self.host_is_ours(host)
+    }
+
+    /// Where clients reach the MCP endpoint of an instance.
+    #[must_use]
+    pub fn access_url(&self, instance: uuid::Uuid) -> String {
+        format!("{}/i/{instance}/mcp", self.public_url)
+    }
+}
+
+/// The name and the port of a host, the name of an IPv6 address with its brackets.
+fn split_port(host: &str) -> (&str, Option<u16>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() && (!name.contains(':') || name.ends_with(']')) => {
+            match port.parse() {
+                Ok(port) if !port_has_sign(host) => (name, Some(port)),
+                // Not a port, so not a host of ours either: no name holds a colon.
+                _ => (host, None),
+            }
+        }
+        _ => (host, None),
+    }
+}
+
+/// `u16::from_str` takes a leading plus; a `Host` header has none.
+fn port_has_sign(host: &str) -> bool {
+    host.contains('+')
+}
+
+fn loopback_ip(name: &str) -> bool {
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,261 @@
+//! The way in to the servers: `/i/{id}/mcp` and below. Checks the token, counts, and passes on byte for byte.
+//!
+//! It never looks at the store and never at a body. The token does not reach the server, and what a server
+//! says about authentication does not reach the client. Both MCP eras pass: it forwards what it is sent.
+
+mod access;
+mod counts;
+mod headers;
+mod lane;
+mod path;
+mod rate;
+mod relay;
+mod sessions;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use minimcp_actors::routes::{InFlight, Route};
+use minimcp_actors::Supervision;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use access::{AccessTable, Grant, TokenHash};
+pub(crate) use path::plain_uuid;
+pub use relay::Relayed;
+
+use crate::config::GatewayLimits;
+use crate::http::{BUFFER, Outgoing, bearer, sole};
+use crate::problem::{Code, Problem};
+use access::Admitted;
+use counts::Counts;
+use relay::{Outbound, Parcel};
+use sessions::SessionTable;
+
+const SESSION: &str = "mcp-session-id";
+
+/// How the gateway hashes a token that it was shown.
+pub type Hasher = Arc<dyn Fn(&str) -> TokenHash + Send + Sync>;
+
+/// The gateway.
+pub struct Gateway {
+    limits: GatewayLimits,
+    hasher: Hasher,
+    access: Arc<AccessTable>,
+    supervision: Supervision,
+    sessions: SessionTable,
+    counts: Counts,
+    client: Client<HttpConnector, Outbound>,
+    stop: CancellationToken,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// A gateway to the servers of this supervision. `stop` ends listening streams when the daemon ends.
+    #[must_use]
+    pub fn new(
+        limits: GatewayLimits,
+        hasher: Hasher,
+        access: Arc<AccessTable>,
+        supervision: Supervision,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            // Node closes idle connections after 5 s; a request on its way just then would be lost.
+            .pool_idle_timeout(Duration::from_secs(3))
+            .pool_max_idle_per_host(32)
+            .http1_max_buf_size(BUFFER)
+            .build(connector);
+        let (sessions, counts) = (SessionTable::new(), Counts::new());
+        Self { limits, hasher, access, supervision, sessions, counts, client, stop }
+    }
+
+    /// Registers what the gateway counts.
+    pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.counts.register(registry);
+    }
+
+    /// Answers a request whose path begins with `/i/` and whose host and origin were checked.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<Outgoing> {
+        let begun = Instant::now();
+        let method = counts::method_of(request.method(), request.headers());
+        let response = self.pass(request).await.unwrap_or_else(|problem| problem.response().map(Into::into));
+        self.counts.add(method, response.status(), begun.elapsed());
+        response
+    }
+
+    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Outgoing>, Problem> {
+        let (head, body) = request.into_parts();
+        let target = path::target(head.uri.path())
+            .ok_or_else(|| Problem::new(Code::RouteNotFound, "MCP endpoints are at /i/{instance_id}/mcp"))?;
+        let id = target.id;
+        let now = Utc::now();
+        let admitted = self.admit(id, &head.headers, now)?;
+        let session = self.session(id, &head.headers, &admitted)?;
+        let route = self.supervision.routes().get(id).ok_or_else(not_here)?;
+        let in_flight = self.enter(&route, &admitted, now)?;
+        let length = head.headers.get(header::CONTENT_LENGTH);
+        let length: Option<u64> = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length| length > self.limits.max_body as u64) {
+            return Err(self.too_large());
+        }
+
+        let path = server_path(&admitted.mcp_path, target.rest, head.uri.query());
+        let ended = (head.method == Method::DELETE).then_some(session).flatten();
+        let is_get = head.method == Method::GET;
+        let response = self.forward(id, &route, head, path, Parcel::new(body, self.limits.max_body)).await?;
+        self.relay(id, &route, &admitted, response, in_flight, is_get).inspect(|response| {
+            if let Some(session) = ended
+                && response.status().is_success()
+            {
+                self.sessions.forget(id, &session);
+            }
+        })
+    }
+
+    fn admit(&self, id: Uuid, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Admitted, Problem> {
+        let shown = bearer(headers).ok_or_else(unauthorized)?;
+        self.access.admit(id, &(self.hasher)(shown), now).ok_or_else(unauthorized)
+    }
+
+    /// The session that the request belongs to, if its token may use it.
+    fn session(&self, id: Uuid, headers: &HeaderMap, admitted: &Admitted) -> Result<Option<String>, Problem> {
+        let session = sole(headers, SESSION)
+            .ok_or_else(|| Problem::new(Code::InvalidHeader, "send one Mcp-Session-Id of printable characters"))?;
+        match session {
+            Some(session) if !self.sessions.claim(id, session, &admitted.token) => {
+                Err(Problem::new(Code::SessionNotFound, "there is no such session; initialize a new one"))
+            }
+            session => Ok(session.map(Into::into)),
+        }
+    }
+
+    fn enter(&self, route: &Arc<Route>, admitted: &Admitted, now: DateTime<Utc>) -> Result<InFlight, Problem> {
+        admitted.rate.take().map_err(|wait| {
+            Problem::new(Code::TooManyRequests, "this token sends more requests than it may; slow down")
+                .retry_after(wait.as_secs() + 1)
+        })?;
+        let in_flight = route.enter(now.timestamp_millis());
+        if route.in_flight() > self.limits.max_in_flight {
+            let detail = format!("{} requests are under way; wait for one", self.limits.max_in_flight);
+            return Err(Problem::new(Code::InstanceBusy, detail));
+        }
+        Ok(in_flight)
+    }
+
+    /// Sends the request to the run that serves, and to the next one as long as none has read of it.
+    async fn forward(
+        &self,
+        id: Uuid,
+        route: &Arc<Route>,
+        head: Parts,
+        path: PathAndQuery,
+        parcel: Parcel,
+    ) -> Result<Response<Incoming>, Problem> {
+        let deadline = Instant::now() + self.limits.wait;
+        let mut dead = None;
+        loop {
+            let (run, addr) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
+            let authority = addr.to_string();
+            let body = parcel.attempt().ok_or_else(|| broken("the server ended before it answered"))?;
+            let host = HeaderValue::from_str(&authority).map_err(|_| Problem::internal())?;
+            let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path.clone());
+            let mut request = Request::new(body);
+            *request.method_mut() = head.method.clone();
+            *request.uri_mut() = uri.build().map_err(|_| Problem::internal())?;
+            *request.headers_mut() = head.headers.clone();
+            headers::to_server(request.headers_mut(), host);
+            match tokio::time::timeout(self.limits.idle_timeout, self.client.request(request)).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) if error.is_connect() => dead = Some(run),
+                Ok(Err(_)) if parcel.is_oversize() => return Err(self.too_large()),
+                Ok(Err(_)) => return Err(broken("the server ended or broke off before it answered")),
+                Err(_) => {
+                    let detail = "the server sent nothing for too long; see `diagnose`";
+                    return Err(Problem::new(Code::UpstreamTimeout, detail));
+                }
+            }
+        }
+    }
+
+    fn relay(
+        &self,
+        id: Uuid,
+        route: &Arc<Route>,
+        admitted: &Admitted,
+        response: Response<Incoming>,
+        in_flight: InFlight,
+        is_get: bool,
+    ) -> Result<Response<Outgoing>, Problem> {
+        let (mut head, body) = response.into_parts();
+        if head.status == StatusCode::UNAUTHORIZED {
+            // Its challenge would send the client looking for an authorization server on our loopback.
+            return Err(broken("the server asks for credentials of its own; look at its credential set"));
+        }
+        headers::to_client(&mut head.headers);
+        if let Some(Some(session)) = sole(&head.headers, SESSION)
+            && !self.sessions.claim(id, session, &admitted.token)
+        {
+            return Err(broken("the server gave out the session of another token"));
+        }
+        if !head.status.is_server_error() {
+            route.succeeded(Utc::now().timestamp_millis());
+        }
+        let streams = head.headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream);
+        // A stream may be silent for as long as it likes: clients listen for events that may never come.
+        let patience = (!streams).then_some(self.limits.idle_timeout);
+        // A listener has nothing to lose when the daemon ends; a call gets the time to finish.
+        let stop = (streams && is_get).then(|| self.stop.clone().cancelled_owned());
+        let relayed = Relayed::new(body, in_flight, patience, stop);
+        Ok(Response::from_parts(head, Outgoing::Relayed(relayed)))
+    }
+
+    fn too_large(&self) -> Problem {
+        Problem::new(Code::BodyTooLarge, format!("send at most {} bytes", self.limits.max_body))
+    }
+}
+
+/// The path at the server: its MCP endpoint, what came after ours, and the query as it was.
+fn server_path(mcp_path: &str, rest: &str, query: Option<&str>) -> PathAndQuery {
+    let path = match query {
+        Some(query) => format!("{mcp_path}{rest}?{query}"),
+        None => format!("{mcp_path}{rest}"),
+    };
+    // The type's path is checked when the type is stored and the rest has been a path before.
+    path.parse().unwrap_or_else(|_| PathAndQuery::from_static("/mcp"))
+}
+
+fn is_event_stream(value: &HeaderValue) -> bool {
+    value.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+fn unauthorized() -> Problem {
+    Problem::new(Code::Unauthorized, "send the instance's access token as `Authorization: Bearer mmcp_inst_...`")
+}
+
+fn not_here() -> Problem {
+    Problem::new(Code::InstanceNotServing, "the instance is being deleted")
+}
+
+fn broken(what: &str) -> Problem {
+    Problem::new(Code::BadUpstream, format!("{what}; see `diagnose`"))
+}
