@@ -7,3 +7,4 @@ pub mod gateway;
 pub mod http;
 pub mod problem;
 pub mod store;
+pub mod vault;
