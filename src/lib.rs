@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod config;
 pub mod gateway;
 pub mod http;
+pub mod journal;
 pub mod problem;
 pub mod store;
 pub mod vault;
