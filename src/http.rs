@@ -2,9 +2,12 @@
 
 mod head;
 mod intake;
+mod json;
 mod listener;
 mod outgoing;
+mod query;
 mod stall;
+mod throttle;
 
 pub use listener::{Bounds, serve};
 pub use outgoing::{BodyError, Outgoing};

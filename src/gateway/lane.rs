@@ -6,7 +6,7 @@ use std::sync::Arc;
 use minimcp_actors::message::Refused;
 use minimcp_actors::routes::{Lane, Route};
 use minimcp_actors::state::{Command, Denied, Run, Status};
-use minimcp_actors::supervision::Supervision;
+use minimcp_actors::Supervision;
 use tokio::time::Instant;
 use uuid::Uuid;
 
