@@ -1,4 +1,4 @@
-// Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/test/.
+// Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/tests/.
 import { readdirSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
@@ -25,8 +25,8 @@ await build({
 if (process.argv.includes('--tests')) {
   const tests = ['runtime', ...SERVERS].flatMap((folder) =>
     readdirSync(`${folder}/test`)
-      .filter((file) => file.endsWith('.test.ts'))
-      .map((file) => ({ in: `${folder}/test/${file}`, out: `${folder}-${file.slice(0, -3)}` })),
+      .filter((file) => file.endsWith('.test.ts') || file === 'fixture.ts')
+      .map((file) => ({ in: `${folder}/test/${file}`, out: file === 'fixture.ts' ? 'fixture' : `${folder}-${file.slice(0, -3)}` })),
   );
-  await build({ ...shared, entryPoints: tests, outdir: 'dist/test', outExtension: { '.js': '.mjs' } });
+  await build({ ...shared, entryPoints: tests, outdir: 'dist/tests', outExtension: { '.js': '.mjs' } });
 }

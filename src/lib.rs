@@ -4,5 +4,6 @@ pub mod api;
 pub mod config;
 pub mod gateway;
 pub mod http;
+pub mod journal;
 pub mod problem;
 pub mod store;

@@ -16,6 +16,8 @@ pub(crate) enum Alarm {
     Life(Uuid, Timer),
     /// A start has had its slot for long enough.
     Slot(Uuid, Run),
+    /// The run may have gone without a call for as long as it may.
+    Idle(Uuid, Run),
 }
 
 /// Timers by the time at which they are due.

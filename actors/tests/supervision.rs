@@ -8,6 +8,7 @@ use minimcp_actors::fake::{FakeLauncher, Script};
 use minimcp_actors::launch::{Plan, Probe, Spec};
 use minimcp_actors::message::Refused;
 use minimcp_actors::policy::{Limits, Policy};
+use minimcp_actors::routes::Lane;
 use minimcp_actors::snapshot::Snapshot;
 use minimcp_actors::state::{Cause, Command, Denied, Exit, Run, Status};
 use minimcp_actors::{Config, Supervision, start};
@@ -23,20 +24,17 @@ fn spec() -> Spec {
         cwd: "/".into(),
         log_dir: "/".into(),
     };
-    Spec {
-        id: Uuid::now_v7(),
-        owner: Uuid::nil(),
-        kind: "fake".into(),
-        policy: Policy::default(),
-        probe: Probe::Process,
-        lease_ends_at: None,
-        planner: Arc::new(planner),
-    }
+    Spec::new("fake", Policy::default(), Probe::Process, Arc::new(planner))
+}
+
+/// Nothing is measured: the scripted process ids belong to strangers.
+fn config() -> Config {
+    Config { sample_interval: LONG, ..Config::default() }
 }
 
 fn actors(script: Script) -> (Supervision, FakeLauncher) {
     let launcher = FakeLauncher::new(move |_| script.clone());
-    (start(Config::default(), Arc::new(launcher.clone())), launcher)
+    (start(config(), Arc::new(launcher.clone())), launcher)
 }
 
 async fn until(actors: &Supervision, id: Uuid, reached: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
@@ -167,7 +165,7 @@ async fn a_panic_in_an_instances_actor_kills_its_process_and_is_an_exit_like_ano
         ends_within: None,
         ..Script::default()
     });
-    let actors = start(Config::default(), Arc::new(launcher.clone()));
+    let actors = start(config(), Arc::new(launcher.clone()));
     let (one, other) = (spec(), spec());
     let ids = (one.id, other.id);
     actors.create(one).await.unwrap();
@@ -190,7 +188,7 @@ async fn starts_are_bounded_and_one_that_hangs_does_not_hold_up_the_others() {
         ready_after: (launch.id != hanging).then_some(Duration::from_millis(500)),
         ..Script::default()
     });
-    let config = Config { concurrent_starts: 1, ..Config::default() };
+    let config = Config { concurrent_starts: 1, ..config() };
     let actors = start(config, Arc::new(launcher.clone()));
     let begin = tokio::time::Instant::now();
     actors.create(hangs).await.unwrap();
@@ -223,6 +221,28 @@ async fn a_sleeping_instance_is_woken_by_a_request_and_removing_waits_for_the_en
     assert_eq!(launcher.live(), []);
     assert!(actors.registry().get(id).is_none());
     assert_eq!(actors.order(id, Command::Stop).await, Err(Refused::Unknown(id)));
+}
+
+#[actix::test]
+async fn an_instance_without_calls_falls_asleep_and_one_with_a_call_under_way_does_not() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script::default());
+    let (mut called, mut idle) = (spec(), spec());
+    called.idle_after = Some(Duration::from_secs(600));
+    idle.idle_after = called.idle_after;
+    let ids = (called.id, idle.id);
+    let begin = tokio::time::Instant::now();
+    actors.create(called).await.unwrap();
+    actors.create(idle).await.unwrap();
+    status(&actors, ids.0, Status::Running).await;
+    let call = actors.routes().get(ids.0).unwrap().enter(1);
+    assert_eq!(status(&actors, ids.1, Status::Hibernated).await.cause, Cause::Idle);
+    assert_eq!(begin.elapsed().as_secs(), 600);
+    assert_eq!(actors.routes().get(ids.1).unwrap().lane(), Lane::Asleep);
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(launcher.live(), [(ids.0, Run(1))]);
+    drop(call);
+    status(&actors, ids.0, Status::Hibernated).await;
 }
 
 #[actix::test]

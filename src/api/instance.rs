@@ -276,6 +276,19 @@ pub struct LastExit {
     pub stderr_tail: String,
 }
 
+impl From<&minimcp_actors::snapshot::LastExit> for LastExit {
+    fn from(last: &minimcp_actors::snapshot::LastExit) -> Self {
+        use minimcp_actors::state::Exit;
+        let (code, signal) = match last.exit {
+            Exit::Code(code) => (Some(code), None),
+            Exit::Signal(signal) => (None, Some(signal)),
+            Exit::Unknown | Exit::Unspawned | Exit::Unstartable | Exit::ActorDied => (None, None),
+        };
+        let cause = last.cause.as_str().to_owned();
+        Self { code, signal, cause, at: last.at, stderr_tail: last.stderr_tail.clone() }
+    }
+}
+
 impl Status {
     /// The name in JSON, such as `running`.
     #[must_use]

@@ -40,8 +40,20 @@ pub struct Spec {
     pub probe: Probe,
     /// When its lease ends; `None` for never.
     pub lease_ends_at: Option<DateTime<Utc>>,
+    /// Put it to sleep after this long without a call; `None` for never.
+    pub idle_after: Option<Duration>,
     /// What to execute.
     pub planner: Arc<dyn Planner>,
+}
+
+impl Spec {
+    /// A specification with a new id, no owner and no lease.
+    #[must_use]
+    pub fn new(kind: &str, policy: Policy, probe: Probe, planner: Arc<dyn Planner>) -> Self {
+        let (id, owner) = (Uuid::now_v7(), Uuid::nil());
+        let (lease_ends_at, idle_after) = (None, None);
+        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at, idle_after, planner }
+    }
 }
 
 /// How readiness and health are seen.

@@ -14,7 +14,7 @@ use crate::instance::{Instance, Reporter};
 use crate::launch::{Launch, LaunchError, Process};
 use crate::message::{Kill, Refused, Terminate};
 use crate::ports;
-use crate::state::{Effect, Event, Exit, Fact, Run, Timer};
+use crate::state::{Command, Effect, Event, Exit, Fact, Run, Timer};
 use crate::timers::Alarm;
 
 impl Supervisor {
@@ -72,9 +72,36 @@ impl Supervisor {
                     self.starts.release(id, run);
                     self.settle(ctx);
                 }
+                Alarm::Idle(id, run) => self.look_idle(id, run, ctx),
             }
         }
         self.set_wake(ctx);
+    }
+
+    pub(super) fn watch_idle(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
+        if let Some(after) = self.entries.get(&id).and_then(|entry| entry.spec.idle_after) {
+            self.alarm(after, Alarm::Idle(id, run), ctx);
+        }
+    }
+
+    /// Puts a run to sleep that nobody called for its idle time, or looks again when that may be so.
+    pub(super) fn look_idle(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let (Some(after), Some(route)) = (entry.spec.idle_after, self.routes.get(id)) else { return };
+        if entry.life.state().live_run() != Some(run) {
+            return;
+        }
+        let quiet = route
+            .last_access_ms()
+            .and_then(|at| u64::try_from(Utc::now().timestamp_millis() - at).ok())
+            .map_or(after, Duration::from_millis);
+        if route.in_flight() > 0 {
+            self.alarm(after, Alarm::Idle(id, run), ctx);
+        } else if quiet < after {
+            self.alarm(after - quiet, Alarm::Idle(id, run), ctx);
+        } else {
+            self.apply(id, Event::Command(Command::Hibernate), None, ctx);
+        }
     }
 
     fn spawn(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {

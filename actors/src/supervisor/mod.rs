@@ -187,6 +187,9 @@ impl Supervisor {
         if before != after {
             self.moved(id, before, after);
         }
+        if let (State::Starting { .. }, State::Running { run }) = (before, after) {
+            self.watch_idle(id, run, ctx);
+        }
         self.carry_out(id, effects, ctx);
         if before != after
             && let State::Ended(outcome) = after

@@ -15,9 +15,13 @@ export class Health {
   #due = 0;
   #checking = false;
 
-  /** @param check asks the vendor, and throws a Failure of kind `refused` when it does not accept the credentials */
+  /**
+   * @param check asks the vendor, and throws a Failure of kind `refused` when it does not accept the credentials
+   * @param masked takes secrets out of a reason before it is shown
+   */
   constructor(
     private readonly check: (() => Promise<unknown>) | null,
+    private readonly masked: (reason: string) => string,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
@@ -32,9 +36,10 @@ export class Health {
     this.#due = this.now() + GOOD_FOR;
   }
 
-  /** A call to the vendor failed; only a refusal of the credentials makes the instance unhealthy. */
+  /** A call failed; only a refusal of the credentials makes the instance unhealthy. */
   failed(error: unknown): void {
-    if (error instanceof Failure && error.kind === 'refused') this.#refusal = error.message;
+    if (!(error instanceof Failure) || error.kind !== 'refused') return;
+    this.#refusal = this.masked(error.message);
     this.#due = this.now() + BAD_FOR;
   }
 
@@ -42,6 +47,8 @@ export class Health {
   refresh(): void {
     if (this.check === null || this.#checking || this.now() < this.#due) return;
     this.#checking = true;
+    // Until it says otherwise; a vendor that is down is not asked at each probe.
+    this.#due = this.now() + BAD_FOR;
     this.check()
       .then(
         () => this.accepted(),

@@ -85,6 +85,8 @@ export class Http {
     const startedAt = performance.now();
     const exchange: Exchange = { longLived: false };
     const path = (request.url ?? '/').split('?', 1)[0]!;
+    // The socket is gone by the time the request is logged, if it was cut.
+    const ip = request.socket.remoteAddress;
     this.#open.add(exchange);
     this.metrics.received();
     response.once('close', () => {
@@ -94,7 +96,7 @@ export class Http {
       this.log.info('request', {
         method: request.method,
         path,
-        ip: request.socket.remoteAddress,
+        ip,
         userAgent: request.headers['user-agent'],
         status: response.statusCode,
         durationMs: Math.round((performance.now() - startedAt) * 100) / 100,

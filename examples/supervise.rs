@@ -1,0 +1,42 @@
+//! Keeps a program alive, without database and HTTP: `cargo run --example supervise -- /bin/sleep 2`
+//! Every restart is printed; Ctrl-C ends the program with its whole tree.
+
+use std::sync::Arc;
+
+use minimcp_actors::launch::local::LocalLauncher;
+use minimcp_actors::launch::logs::{LogKeeper, Rotation};
+use minimcp_actors::launch::{Plan, Probe, Spec, gate, record::RunDir};
+use minimcp_actors::{ActorThread, Config, policy::Policy};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let gate = gate::entry(); // has to come first: children are spawned through this program
+    tokio::runtime::Runtime::new()?.block_on(supervise(gate))
+}
+
+async fn supervise(gate: gate::Gate) -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1);
+    let program = args.next().ok_or("usage: supervise PROGRAM [ARGUMENT...]")?.into();
+    let dir = std::env::temp_dir().join(format!("supervise-{}", std::process::id()));
+    let log = Config::default().log;
+    let logs = LogKeeper::start(Rotation::default(), log.clone())?;
+    let launcher = LocalLauncher::new(gate, RunDir::open(dir.join("run"))?, logs, log);
+    let (supervision, actors) = ActorThread::spawn(Config::default(), Arc::new(launcher)).await?;
+
+    let mut transitions = supervision.registry().subscribe();
+    let planner = Plan { program, args: args.collect(), env: Vec::new(), cwd: dir.clone(), log_dir: dir };
+    let policy = Policy::default();
+    let spec = Spec::new("example", policy, Probe::Process, Arc::new(planner));
+    supervision.create(spec).await?;
+    loop {
+        tokio::select! {
+            Ok(moved) = transitions.recv() => {
+                let now = &moved.snapshot;
+                #[expect(clippy::print_stdout, reason = "it is what the example is for")]
+                { println!("run {} is {}: {} (pid {:?})", now.run, now.status, now.reason, now.pid) }
+                if now.status.is_ended() { break }
+            }
+            _ = tokio::signal::ctrl_c() => supervision.shutdown(false).await,
+        }
+    }
+    Ok(actors.stop().await?)
+}

@@ -1,0 +1,90 @@
+// A server whose vendor is the test: VENDOR_URL answers what the test wants.
+import { defineTool, Failure, serve, type Call } from '@minimcp/runtime';
+import * as z from 'zod';
+
+const Credentials = z.object({ api_key: z.string().min(1), private_key: z.string().optional() });
+type Credentials = z.infer<typeof Credentials>;
+
+const annotations = { readOnlyHint: true, destructiveHint: false, idempotentHint: true };
+const Text = z.object({ text: z.string() });
+
+async function askVendor(call: Call<Credentials>, path: string): Promise<string> {
+  const response = await fetch(call.vendorUrl + path, { signal: call.signal });
+  if (response.status === 401) throw new Failure('refused', `the vendor refused ${call.credentials.api_key}`);
+  if (response.status === 429) throw new Failure('rate_limited', 'too many requests', 7);
+  return response.text();
+}
+
+serve({
+  name: 'fixture',
+  version: '1.2.3',
+  credentials: Credentials,
+  vendor: { variable: 'VENDOR_URL', url: 'https://vendor.invalid' },
+  tools: [
+    defineTool({
+      name: 'echo',
+      title: 'Echo',
+      description: 'Says what it was told',
+      annotations,
+      input: Text,
+      output: Text,
+      run: async ({ text }, _call: Call<Credentials>) => ({ text }),
+    }),
+    defineTool({
+      name: 'ask',
+      title: 'Ask',
+      description: 'Asks the vendor',
+      annotations,
+      input: z.object({}),
+      output: Text,
+      run: async (_args, call: Call<Credentials>) => ({ text: await askVendor(call, '/ask') }),
+    }),
+    defineTool({
+      name: 'misfit',
+      title: 'Misfit',
+      description: 'Returns what its schema does not allow',
+      annotations,
+      input: z.object({}),
+      output: Text,
+      run: async (_args, _call: Call<Credentials>) => ({ text: 7 as unknown as string }),
+    }),
+    defineTool({
+      name: 'spill',
+      title: 'Spill',
+      description: 'Logs the credentials in every form, then breaks',
+      annotations,
+      input: z.object({}),
+      output: Text,
+      run: async (_args, call: Call<Credentials>) => {
+        const { api_key: key } = call.credentials;
+        call.secret('issued-later-0123456789');
+        call.log.error(`plain ${key}`, {
+          deep: { list: [key, `user:${key}`] },
+          [key]: 'as a key',
+          base64: Buffer.from(`x-access-token:${key}`).toString('base64'),
+          url: encodeURIComponent(key),
+          key: call.credentials.private_key,
+          oneLine: call.credentials.private_key?.split('\n')[1],
+          issued: 'issued-later-0123456789',
+          header: 'Bearer another-token-1234567890',
+        });
+        throw new Error(`broken with ${key}`);
+      },
+    }),
+    defineTool({
+      name: 'crash',
+      title: 'Crash',
+      description: 'Throws where nobody catches',
+      annotations,
+      input: z.object({}),
+      output: Text,
+      run: async (_args, call: Call<Credentials>) => {
+        setImmediate(() => {
+          throw new Error(`nobody caught ${call.credentials.api_key}`);
+        });
+        return { text: 'soon' };
+      },
+    }),
+  ],
+  checkCredentials: (call) => askVendor(call, '/check'),
+});
