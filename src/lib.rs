@@ -1,6 +1,7 @@
 //! MiniMCP.
 
 pub mod api;
+pub mod catalog;
 pub mod config;
 pub mod gateway;
 pub mod http;
