@@ -190,30 +190,36 @@ impl Instances {
     }
 
     /// Ends it and keeps the record.
-    pub(crate) async fn stop(&self, id: Uuid, owner: Uuid) -> Result<Instance, Problem> {
+    pub(crate) async fn stop(&self, id: Uuid, owner: Option<Uuid>) -> Result<Instance, Problem> {
         self.want(id, owner, Desired::Stopped, Command::Stop).await
     }
 
     /// Begins a new run.
-    pub(crate) async fn restart(&self, id: Uuid, owner: Uuid) -> Result<Instance, Problem> {
-        let row = self.store.instance(id, Some(owner)).await?;
+    pub(crate) async fn restart(&self, id: Uuid, owner: Option<Uuid>) -> Result<Instance, Problem> {
+        let row = self.store.instance(id, owner).await?;
         self.store.request_restart(row.id, Utc::now()).await?;
         self.want(id, owner, Desired::Running, Command::Restart).await
     }
 
     /// Brings a disconnected instance back. The integration guide asks for 403 rather than 404 for those of
     /// others.
-    pub(crate) async fn restore(&self, id: Uuid, owner: Uuid) -> Result<Instance, Problem> {
+    pub(crate) async fn restore(&self, id: Uuid, owner: Option<Uuid>) -> Result<Instance, Problem> {
         let row = self.store.instance(id, None).await?;
-        if row.user_id != owner {
+        if owner.is_some_and(|owner| row.user_id != owner) {
             return Err(Problem::new(Code::Forbidden, "only its owner may restore an instance"));
         }
         self.want(id, owner, Desired::Running, Command::Restore).await
     }
 
     /// Writes down what the owner wants and has it done; what is refused is not wanted any more.
-    async fn want(&self, id: Uuid, owner: Uuid, desired: Desired, command: Command) -> Result<Instance, Problem> {
-        let before = Desired::of(&self.store.instance(id, Some(owner)).await?)?;
+    async fn want(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+        desired: Desired,
+        command: Command,
+    ) -> Result<Instance, Problem> {
+        let before = Desired::of(&self.store.instance(id, owner).await?)?;
         let row = self.store.set_desired(id, desired, self.settings.quota).await?;
         if let Err(refused) = self.supervision.order(id, command).await {
             if let Err(error) = self.store.set_desired(id, before, self.settings.quota).await {
@@ -225,8 +231,8 @@ impl Instances {
     }
 
     /// Moves the end of the lease.
-    pub(crate) async fn extend(&self, id: Uuid, owner: Uuid, request: ExtendLease) -> Result<Instance, Problem> {
-        let before = self.store.instance(id, Some(owner)).await?;
+    pub(crate) async fn extend(&self, id: Uuid, owner: Option<Uuid>, request: ExtendLease) -> Result<Instance, Problem> {
+        let before = self.store.instance(id, owner).await?;
         let wish = Wish { minutes: request.expiration_minutes, at: request.expires_at };
         let at = lease::end(wish, None, self.settings.max_lease, Utc::now())?;
         let row = self.store.extend(id, at).await?;
@@ -255,8 +261,8 @@ impl Instances {
 
     /// Ends it, waits for its end and forgets it, with its credential set if that is wanted and nothing else
     /// uses it.
-    pub(crate) async fn delete(&self, id: Uuid, owner: Uuid, with_credential: bool) -> Result<(), Problem> {
-        let row = self.store.instance(id, Some(owner)).await?;
+    pub(crate) async fn delete(&self, id: Uuid, owner: Option<Uuid>, with_credential: bool) -> Result<(), Problem> {
+        let row = self.store.instance(id, owner).await?;
         self.store.set_desired(id, Desired::Deleted, self.settings.quota).await?;
         self.finish_deletion(&row).await?;
         if let Some(credential) = row.credential_id.filter(|_| with_credential) {
