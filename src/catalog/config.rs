@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::TypeDefinition;
-use super::fault::{Faults, Invalid};
+use super::fault::{FaultKind, Faults, Invalid};
 use super::validate::MAX_CONFIG;
 
 /// What the server gets: `wishes` over the template, key by key. A value is replaced whole, not merged deeper.
@@ -22,7 +22,7 @@ pub fn merge(definition: &TypeDefinition, wishes: &Map<String, Value>) -> Result
         }
         match template.get(key) {
             None if template.is_empty() => {}
-            None => faults.add(&path, "is not a setting of this type"),
+            None => faults.add_kind(FaultKind::Unknown, &path, "is not a setting of this type"),
             Some(value) if has_no_value(value) || kind(value) == kind(wish) => {}
             Some(value) => faults.add(&path, format!("must be {}", kind(value))),
         }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Number, Value};
 use zeroize::Zeroizing;
 
-use super::fault::{Faults, Invalid};
+use super::fault::{FaultKind, Faults, Invalid};
 use super::{CredentialFields, FieldType};
 
 /// Longest value, in bytes.
@@ -39,13 +39,15 @@ impl Credentials {
     pub fn check(given: Map<String, Value>, fields: &CredentialFields) -> Result<Self, Invalid> {
         let mut faults = Faults::default();
         for name in &fields.required {
-            faults.require(given.contains_key(name), &["fields", name], "is required");
+            if !given.contains_key(name) {
+                faults.add_kind(FaultKind::Missing, &["fields", name], "is required");
+            }
         }
         let mut checked = BTreeMap::new();
         for (name, value) in given {
             let path = ["fields", name.as_str()];
             if !fields.names().any(|known| known == name) {
-                faults.add(&path, "is not a field of this type");
+                faults.add_kind(FaultKind::Unknown, &path, "is not a field of this type");
                 continue;
             }
             match (fields.type_of(&name), value) {
@@ -165,7 +167,7 @@ pub struct NotASet;
 #[cfg(test)]
 mod tests {
     use super::{Credentials, NotASet};
-    use crate::catalog::{CredentialFields, Invalid};
+    use crate::catalog::{CredentialFields, FaultKind, Invalid};
     use secrecy::ExposeSecret;
     use serde_json::{Value, json};
 
@@ -186,8 +188,16 @@ mod tests {
     #[test]
     fn missing_unknown_and_misfit_fields_are_all_told_and_no_value_is() {
         let invalid = check(json!({"port": TOKEN, "strict": 1, "tokn": TOKEN})).unwrap_err();
-        let places: Vec<_> = invalid.faults.iter().map(|fault| fault.pointer.as_str()).collect();
-        assert_eq!(places, ["/fields/token", "/fields/port", "/fields/strict", "/fields/tokn"]);
+        let told: Vec<_> = invalid.faults.iter().map(|fault| (fault.kind, fault.pointer.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (FaultKind::Missing, "/fields/token"),
+                (FaultKind::Misfit, "/fields/port"),
+                (FaultKind::Misfit, "/fields/strict"),
+                (FaultKind::Unknown, "/fields/tokn"),
+            ]
+        );
         assert!(!format!("{invalid} {invalid:?}").contains("CANARY"));
     }
 

@@ -2,16 +2,26 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    /// What sort of thing.
+    pub kind: FaultKind,
     /// Where, as a JSON pointer (RFC 6901), such as `/health_check/endpoint`.
     pub pointer: String,
     /// What, in words. Never repeats a secret.
     pub detail: String,
+}
+
+/// The sorts of things that can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// Something that has to be there is not.
+    Missing,
+    /// Something is there that is not known.
+    Unknown,
+    /// Something is not as it has to be.
+    Misfit,
 }
 
 /// Everything that is wrong with one thing. Holds at least one fault.
@@ -36,10 +46,15 @@ impl fmt::Display for Invalid {
 pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Notes what is wrong at `path`, whose parts are keys and indexes.
+    /// Notes what is not as it has to be at `path`, whose parts are keys and indexes.
     pub(super) fn add(&mut self, path: &[&str], detail: impl Into<String>) {
+        self.add_kind(FaultKind::Misfit, path, detail);
+    }
+
+    /// Notes something of a certain kind at `path`.
+    pub(super) fn add_kind(&mut self, kind: FaultKind, path: &[&str], detail: impl Into<String>) {
         let pointer = path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
-        self.0.push(Fault { pointer, detail: detail.into() });
+        self.0.push(Fault { kind, pointer, detail: detail.into() });
     }
 
     /// Notes what is wrong at `path` unless `holds`.

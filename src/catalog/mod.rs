@@ -17,6 +17,6 @@ pub mod variables;
 pub use definition::{
     CredentialFields, FieldType, HealthCheck, HealthKind, Lane, Malformed, ResourceLimits, TypeDefinition,
 };
-pub use fault::{Fault, Invalid};
+pub use fault::{Fault, FaultKind, Invalid};
 pub use row::Unreadable;
 pub use seeds::seeds;

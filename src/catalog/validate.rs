@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use super::definition::{HealthKind, Lane, TypeDefinition};
-use super::fault::{Faults, Invalid};
+use super::fault::{FaultKind, Faults, Invalid};
 use super::variables;
 
 /// Longest texts of a definition, in characters.
@@ -116,7 +116,7 @@ impl TypeDefinition {
                 "must be the name of a program or its absolute path",
             ),
             (Some(_), Some(_)) => faults.add(&["command"], "must not be there beside server_script"),
-            (None, None) => faults.add(&["server_script"], "must be there unless command is"),
+            (None, None) => faults.add_kind(FaultKind::Missing, &["server_script"], "must be there unless command is"),
         }
         faults.require(self.args.len() <= MAX_ENTRIES, &["args"], "must have at most 64 entries");
         for (n, arg) in self.args.iter().enumerate() {
@@ -198,7 +198,8 @@ impl TypeDefinition {
                 "must be a URL path such as /health",
             ),
             (HealthKind::Http, None) => {
-                faults.add(&["health_check", "endpoint"], "must be there for a check of kind http");
+                let detail = "must be there for a check of kind http";
+                faults.add_kind(FaultKind::Missing, &["health_check", "endpoint"], detail);
             }
             (HealthKind::Mcp | HealthKind::Tcp | HealthKind::Process, Some(_)) => {
                 faults.add(&["health_check", "endpoint"], "must be there only for a check of kind http");

@@ -61,7 +61,14 @@ export const OPERATIONS: Operation[] = [
     as: 'token',
   },
   { id: 'installation_repos', method: 'GET', path: at('/installation/repositories'), query: paging, as: 'token' },
-  { id: 'contents', method: 'GET', path: at(`${REPO}/contents/(?<path>.*)`), query: { ref: text }, as: 'token' },
+  {
+    id: 'contents',
+    method: 'GET',
+    // The client asks for the root without the slash at the end, which GitHub takes as well.
+    path: at(`${REPO}/contents(?:/(?<path>.*))?`),
+    query: { ref: text },
+    as: 'token',
+  },
   {
     id: 'create_issue',
     method: 'POST',

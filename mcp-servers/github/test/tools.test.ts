@@ -9,15 +9,24 @@ const TOKEN = 'ghp_canary0123456789';
 async function github(t: TestContext) {
   const api: StandIn = await standIn(t, [TOKEN]);
   const CREDENTIALS = JSON.stringify({ personal_access_token: TOKEN });
-  const { url } = await start(t, '../github.mjs', { CREDENTIALS, GITHUB_API_URL: api.url });
-  const client = await connect(t, url, 'modern');
+  const server = await start(t, '../github.cjs', { CREDENTIALS, GITHUB_API_URL: api.url });
+  const client = await connect(t, server.url, 'modern');
   const call = async (name: string, args: Record<string, unknown>) => {
     const result = await client.callTool({ name, arguments: args });
     if (result.isError) throw new Error(text(result));
     return result.structuredContent as any;
   };
-  return { api, call, client };
+  return { api, call, client, server };
 }
+
+test('the background check of the credentials costs nothing of the rate limit', async (t) => {
+  const { api, server } = await github(t);
+  const checked = new Promise<string>((resolve) => {
+    api.fault = ({ id }) => void resolve(id);
+  });
+  await (await fetch(`${server.url}/health`)).text();
+  assert.equal(await checked, 'rate_limit');
+});
 
 const REPO = { owner: 'octo', repo: 'repo' };
 

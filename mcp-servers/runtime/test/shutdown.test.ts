@@ -42,10 +42,13 @@ for (const era of ERAS) {
 test('a stream that never ends does not delay the stop', async (t) => {
   const server = await start(t, './fixture.mjs', { CREDENTIALS });
   const client = await connect(t, server.url, 'legacy');
+  const openedAt = performance.now();
   const opened = await fetch(`${server.url}/mcp`, {
     headers: { accept: 'text/event-stream', 'mcp-session-id': await session(server.url) },
   });
   assert.equal(opened.status, 200);
+  // Before the first keep-alive, which would hide headers that are held back.
+  assert.ok(performance.now() - openedAt < 10_000);
   const startedAt = performance.now();
   assert.equal(await server.stop(), 0);
   assert.ok(performance.now() - startedAt < 5_000);
