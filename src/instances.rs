@@ -16,7 +16,7 @@ use minimcp_actors::Supervision;
 use minimcp_actors::message::Refused;
 use minimcp_actors::snapshot::Snapshot;
 use minimcp_actors::state::{Cause, Command, Status};
-use minimcp_entities::{mcp_credential, mcp_instance};
+use minimcp_entities::{mcp_credential, mcp_instance, mcp_type};
 use slog::{Logger, error, warn};
 use uuid::Uuid;
 
@@ -302,9 +302,26 @@ impl Instances {
         }
     }
 
+    /// The type has a new recipe: the next run of each of its instances is by it.
+    pub(crate) async fn renew_type(&self, mcp_type: &mcp_type::Model) -> Result<(), Problem> {
+        for id in requirements::of_type(&self.store, &mcp_type.name).await? {
+            let row = self.store.instance(id, None).await?;
+            let credential = match row.credential_id {
+                Some(id) => Some(self.store.credential(id, None).await?),
+                None => None,
+            };
+            self.admit(&row, &mcp_type.mcp_path);
+            match self.supervision.amend(self.provisioner.spec(&row, mcp_type, credential.as_ref())?).await {
+                Ok(()) | Err(Refused::Unknown(_)) => {}
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// The instance has new credentials: its next run uses them, and one that runs is replaced now.
     pub(crate) async fn renew_credential(&self, credential: &mcp_credential::Model) -> Result<(), Problem> {
-        for id in requirements::users_of(&self.store, credential).await? {
+        for id in requirements::with_credential(&self.store, credential.id).await? {
             let row = self.store.instance(id, None).await?;
             let mcp_type = self.store.type_named(&row.mcp_type).await?;
             self.supervision.amend(self.provisioner.spec(&row, &mcp_type, Some(credential))?).await?;

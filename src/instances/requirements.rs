@@ -94,8 +94,16 @@ fn within(of_type: ResourceLimits, own: DeclaredLimits) -> Result<(), Problem> {
 }
 
 /// The instances that run with this credential set.
-pub(super) async fn users_of(store: &Store, credential: &mcp_credential::Model) -> Result<Vec<Uuid>, Problem> {
-    let filter = InstanceFilter { credential_id: Some(credential.id), ..InstanceFilter::default() };
+pub(super) async fn with_credential(store: &Store, id: Uuid) -> Result<Vec<Uuid>, Problem> {
+    ids(store, InstanceFilter { credential_id: Some(id), ..InstanceFilter::default() }).await
+}
+
+/// The instances of this type.
+pub(super) async fn of_type(store: &Store, name: &str) -> Result<Vec<Uuid>, Problem> {
+    ids(store, InstanceFilter { mcp_type: Some(name.to_owned()), ..InstanceFilter::default() }).await
+}
+
+async fn ids(store: &Store, filter: InstanceFilter) -> Result<Vec<Uuid>, Problem> {
     let (mut ids, mut cursor) = (Vec::new(), None);
     loop {
         let page = store.instances(&filter, &PageRequest::new(Some(500), cursor.as_deref())?).await?;
