@@ -40,8 +40,11 @@ impl Ground {
 
     /// Actors that find what earlier ones left in the directory.
     pub(crate) async fn in_dir(dir: Arc<TempDir>, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config =
-            Config { sample_interval: Duration::from_millis(200), ports: own_ports(), ..Config::default() };
+        let mut config = Config {
+            sample_interval: Duration::from_millis(200),
+            ports: own_ports(),
+            ..Config::default()
+        };
         change(&mut config);
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));
         let logs = LogKeeper::start(Rotation::default(), config.log.clone()).unwrap();
@@ -112,7 +115,11 @@ impl Ground {
         let id = spec.id;
         self.actors.create(spec).await.unwrap();
         let snapshot = self.status(id, Status::Running).await;
-        assert_eq!(snapshot.run.0, 1, "its first start succeeds: {:#?}", snapshot.last_exit);
+        assert_eq!(
+            snapshot.run.0, 1,
+            "its first start succeeds: {:#?}",
+            snapshot.last_exit
+        );
         snapshot
     }
 
