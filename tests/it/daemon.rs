@@ -184,7 +184,7 @@ impl Daemon {
         let name = format!("faulty-{}", mode[0]);
         let definition = json!({
             "name": name, "display_name": "Faulty", "server_script": "faulty/index.mjs", "args": mode,
-            "health_check": {"interval_seconds": 1, "start_timeout_seconds": 30}
+            "health_check": {"endpoint": "/health", "interval_seconds": 1, "start_timeout_seconds": 30}
         });
         self.add_type(&definition).await;
         name
