@@ -10,7 +10,7 @@ const TOKENS = ['ghs_installation1', 'ghs_installation2'];
 async function app(t: TestContext, config = '{}', private_key = key) {
   const api = await standIn(t, TOKENS, key);
   const CREDENTIALS = JSON.stringify({ app_id: '4242', private_key });
-  const server = await start(t, '../github.mjs', { CREDENTIALS, GITHUB_API_URL: api.url, CONFIG: config });
+  const server = await start(t, '../github.cjs', { CREDENTIALS, GITHUB_API_URL: api.url, CONFIG: config });
   const client = await connect(t, server.url, 'modern');
   return { api, server, call: (name: string, args: Record<string, unknown>) => client.callTool({ name, arguments: args }) };
 }

@@ -17,7 +17,7 @@ const CALLS: [string, Record<string, unknown>][] = [
 ];
 
 async function github(t: TestContext, env: Record<string, string>, token = TOKEN) {
-  const server = await start(t, '../github.mjs', { CREDENTIALS: JSON.stringify({ personal_access_token: token }), ...env });
+  const server = await start(t, '../github.cjs', { CREDENTIALS: JSON.stringify({ personal_access_token: token }), ...env });
   const client = await connect(t, server.url, 'modern');
   const failing = async (name: string, args: Record<string, unknown>) => {
     const result = await client.callTool({ name, arguments: args });
@@ -116,7 +116,7 @@ test('the address of GitHub comes from the environment, never from the settings 
 
 for (const credentials of ['{}', '{"app_id":"1"}', '{"app_id":"1","private_key":"canary"}', '{"personal_access_token":"a b"}']) {
   test(`credentials that cannot be used: ${credentials}`, async () => {
-    const { code, stderr } = await ended('../github.mjs', { PORT: '0', CREDENTIALS: credentials });
+    const { code, stderr } = await ended('../github.cjs', { PORT: '0', CREDENTIALS: credentials });
     assert.equal(code, 78);
     assert.match(stderr, /^github: CREDENTIALS[.:]/);
     assert.doesNotMatch(stderr, /canary|a b/);

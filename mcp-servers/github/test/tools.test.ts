@@ -9,7 +9,7 @@ const TOKEN = 'ghp_canary0123456789';
 async function github(t: TestContext) {
   const api: StandIn = await standIn(t, [TOKEN]);
   const CREDENTIALS = JSON.stringify({ personal_access_token: TOKEN });
-  const server = await start(t, '../github.mjs', { CREDENTIALS, GITHUB_API_URL: api.url });
+  const server = await start(t, '../github.cjs', { CREDENTIALS, GITHUB_API_URL: api.url });
   const client = await connect(t, server.url, 'modern');
   const call = async (name: string, args: Record<string, unknown>) => {
     const result = await client.callTool({ name, arguments: args });
