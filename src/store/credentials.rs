@@ -173,7 +173,8 @@ impl Store {
             return Err(Conflict::CredentialInUse { instances }.into());
         }
         mcp_credential::Entity::delete_by_id(id).exec(&transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.wipe_deleted().await
     }
 
     /// How many instances run with this credential set.

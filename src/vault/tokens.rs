@@ -115,7 +115,7 @@ impl Token {
         self.text.expose_secret()
     }
 
-    /// The last four characters of the secret; those of the checksum would be the same for many.
+    /// The last four characters, which belong to the checksum and so tell nothing of the secret itself.
     pub(super) fn hint(&self) -> String {
         let text = self.expose();
         text[text.len() - HINT_LENGTH..].to_owned()
