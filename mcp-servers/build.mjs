@@ -6,8 +6,7 @@ const SERVERS = ['github'];
 
 const shared = { bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
 
-rmSync('dist', { recursive: true, force: true });
-await build({
+const bundle = {
   ...shared,
   // CommonJS without white space starts soonest; names stay, so that a stack in a log can be read.
   format: 'cjs',
@@ -17,16 +16,23 @@ await build({
     '@hono/node-server': './runtime/absent/request-listener.mjs',
     '@modelcontextprotocol/server/_shims': './runtime/absent/json-schema-validator.mjs',
   },
-  entryPoints: SERVERS.map((name) => ({ in: `${name}/src/index.ts`, out: name })),
   outdir: 'dist',
   outExtension: { '.js': '.cjs' },
-});
+};
 
-if (process.argv.includes('--tests')) {
+const testing = process.argv.includes('--tests');
+const entries = SERVERS.map((name) => ({ in: `${name}/src/index.ts`, out: name }));
+// The server that the tests of the runtime start is built like any other.
+if (testing) entries.push({ in: 'runtime/test/fixture.ts', out: 'tests/fixture' });
+
+rmSync('dist', { recursive: true, force: true });
+await build({ ...bundle, entryPoints: entries });
+
+if (testing) {
   const tests = ['runtime', ...SERVERS].flatMap((folder) =>
     readdirSync(`${folder}/test`)
-      .filter((file) => file.endsWith('.test.ts') || file === 'fixture.ts')
-      .map((file) => ({ in: `${folder}/test/${file}`, out: file === 'fixture.ts' ? 'fixture' : `${folder}-${file.slice(0, -3)}` })),
+      .filter((file) => file.endsWith('.test.ts'))
+      .map((file) => ({ in: `${folder}/test/${file}`, out: `${folder}-${file.slice(0, -3)}` })),
   );
   await build({
     ...shared,

@@ -20,6 +20,7 @@ use url::Url;
 pub use layers::{ConfigError, Fault, Flags, Origin, Surroundings};
 pub use report::Report;
 
+use crate::store::Quota;
 use layers::{Layers, Values};
 
 /// Everything the daemon is told, checked.
@@ -51,6 +52,8 @@ pub struct Settings {
     pub default_lease: Duration,
     /// The longest lease from now on.
     pub max_lease: Duration,
+    /// What a user may have who has no limits of their own.
+    pub quota: Quota,
     /// What becomes of the servers when the daemon ends.
     pub on_shutdown: OnShutdown,
     /// What becomes of servers that outlived an earlier daemon.
@@ -121,6 +124,8 @@ pub struct GatewayLimits {
     pub wait: Duration,
     /// Requests under way per instance.
     pub max_in_flight: u32,
+    /// Requests per second and instance, twice as many at once; 0 is no bound.
+    pub max_rate: u32,
     /// How long a server may be silent within an answer that is no event stream.
     pub idle_timeout: Duration,
 }
@@ -163,6 +168,11 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     let longest = Duration::from_secs(10 * 365 * 86_400);
     let max_lease = values.duration("max-lease", Duration::from_secs(1)..=longest);
     let default_lease = values.duration("default-lease", Duration::from_secs(1)..=longest);
+    let quota = Quota {
+        max_instances: values.bound("quota.max-instances"),
+        max_running: values.bound("quota.max-running"),
+        max_credentials: values.bound("quota.max-credentials"),
+    };
     let on_shutdown =
         values.word("on-shutdown", &[("stop", OnShutdown::Stop), ("keep", OnShutdown::Keep)]);
     let on_restart =
@@ -193,6 +203,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         max_body: values.size("gateway.max-body", body),
         wait: values.duration("gateway.wait", Duration::ZERO..=Duration::from_secs(600)),
         max_in_flight: values.number("gateway.max-in-flight", 1..=100_000),
+        max_rate: values.number("gateway.max-rate", 0..=1_000_000),
         idle_timeout: values.duration("gateway.idle-timeout", minute_to_day),
     };
 
@@ -228,6 +239,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             grace,
             default_lease,
             max_lease,
+            quota,
             on_shutdown,
             on_restart,
             log,

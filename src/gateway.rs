@@ -30,13 +30,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use access::{AccessTable, Grant, TokenHash};
+pub use access::{AccessTable, Grant};
 pub(crate) use path::plain_uuid;
 pub use relay::Relayed;
 
 use crate::config::GatewayLimits;
 use crate::http::{BUFFER, Outgoing, bearer, sole};
 use crate::problem::{Code, Problem};
+use crate::vault::{Token, Vault};
 use access::Admitted;
 use counts::Counts;
 use relay::{Outbound, Parcel};
@@ -44,13 +45,10 @@ use sessions::SessionTable;
 
 const SESSION: &str = "mcp-session-id";
 
-/// How the gateway hashes a token that it was shown.
-pub type Hasher = Arc<dyn Fn(&str) -> TokenHash + Send + Sync>;
-
 /// The gateway.
 pub struct Gateway {
     limits: GatewayLimits,
-    hasher: Hasher,
+    vault: Vault,
     access: Arc<AccessTable>,
     supervision: Supervision,
     sessions: SessionTable,
@@ -70,7 +68,7 @@ impl Gateway {
     #[must_use]
     pub fn new(
         limits: GatewayLimits,
-        hasher: Hasher,
+        vault: Vault,
         access: Arc<AccessTable>,
         supervision: Supervision,
         stop: CancellationToken,
@@ -86,7 +84,7 @@ impl Gateway {
             .http1_max_buf_size(BUFFER)
             .build(connector);
         let (sessions, counts) = (SessionTable::new(), Counts::new());
-        Self { limits, hasher, access, supervision, sessions, counts, client, stop }
+        Self { limits, vault, access, supervision, sessions, counts, client, stop }
     }
 
     /// Registers what the gateway counts.
@@ -133,8 +131,8 @@ impl Gateway {
     }
 
     fn admit(&self, id: Uuid, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Admitted, Problem> {
-        let shown = bearer(headers).ok_or_else(unauthorized)?;
-        self.access.admit(id, &(self.hasher)(shown), now).ok_or_else(unauthorized)
+        let shown = bearer(headers).and_then(|shown| Token::parse(shown).ok()).ok_or_else(unauthorized)?;
+        self.access.admit(id, &self.vault.hash(&shown), now).ok_or_else(unauthorized)
     }
 
     /// The session that the request belongs to, if its token may use it.
@@ -177,11 +175,11 @@ impl Gateway {
             let (run, addr) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
             let authority = addr.to_string();
             let body = parcel.attempt().ok_or_else(|| broken("the server ended before it answered"))?;
-            let host = HeaderValue::from_str(&authority).map_err(|_| Problem::internal())?;
+            let host = HeaderValue::from_str(&authority).map_err(|error| Problem::internal(&error))?;
             let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path.clone());
             let mut request = Request::new(body);
             *request.method_mut() = head.method.clone();
-            *request.uri_mut() = uri.build().map_err(|_| Problem::internal())?;
+            *request.uri_mut() = uri.build().map_err(|error| Problem::internal(&error))?;
             *request.headers_mut() = head.headers.clone();
             headers::to_server(request.headers_mut(), host);
             match tokio::time::timeout(self.limits.idle_timeout, self.client.request(request)).await {

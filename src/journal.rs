@@ -18,7 +18,7 @@ use minimcp_actors::meter::Meter;
 use minimcp_actors::snapshot::{Snapshot, Transitioned};
 use minimcp_actors::state::Status;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
@@ -41,7 +41,8 @@ const TOUCH: Duration = Duration::from_secs(30);
 pub struct JournalState {
     waiting: AtomicUsize,
     failing: AtomicBool,
-    written: AtomicU64,
+    /// Entries written, and the news of it for readers of the history.
+    written: watch::Sender<u64>,
     last_write_us: AtomicU64,
 }
 
@@ -61,7 +62,13 @@ impl JournalState {
     /// Entries written since the daemon began.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+        *self.written.borrow()
+    }
+
+    /// Tells whenever entries were written.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.written.subscribe()
     }
 
     /// How long the last batch took, in microseconds.
@@ -194,7 +201,7 @@ impl Journal {
                     slog::info!(self.log, "the store takes entries again"; "waiting" => self.waiting.len());
                 }
                 self.retry = FIRST_RETRY;
-                self.state.written.fetch_add(applied.written as u64, Ordering::Relaxed);
+                self.state.written.send_modify(|written| *written += applied.written as u64);
                 let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.state.last_write_us.store(took, Ordering::Relaxed);
                 self.write(ctx);

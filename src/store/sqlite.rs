@@ -36,9 +36,18 @@ const PROMISES: [(&str, &str); 5] = [
 /// The connection that writes; makes the file, for its owner alone.
 pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, StoreError> {
     // SQLite gives the log beside the file the same permissions.
-    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let made = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
     made.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(error).into())))?;
-    connect(promising(path), SqlitePoolOptions::new().max_connections(1).min_connections(1)).await
+    connect(
+        promising(path),
+        SqlitePoolOptions::new().max_connections(1).min_connections(1),
+    )
+    .await
 }
 
 /// The connections that read; anything else is refused on them.
@@ -49,14 +58,21 @@ pub(super) async fn readers(path: &Path) -> Result<DatabaseConnection, StoreErro
 
 /// A connection that changes neither the file nor its log. The file must exist.
 pub(super) async fn onlooker(path: &Path) -> Result<DatabaseConnection, StoreError> {
-    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
-    open(options, SqlitePoolOptions::new().max_connections(1)).await.map_err(StoreError::from)
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT);
+    open(options, SqlitePoolOptions::new().max_connections(1))
+        .await
+        .map_err(StoreError::from)
 }
 
 /// Moves the log into the file and empties it, so that nothing deleted is left in it. If a reader is in the
 /// way, the next time does it.
 pub(super) async fn empty_log(connection: &DatabaseConnection) -> Result<(), StoreError> {
-    connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    connection
+        .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
+        .await?;
     Ok(())
 }
 
@@ -82,7 +98,9 @@ async fn connect(
             }
         })
     });
-    open(options, pool).await.map_err(|error| read_broken_promise(&error).unwrap_or_else(|| error.into()))
+    open(options, pool)
+        .await
+        .map_err(|error| read_broken_promise(&error).unwrap_or_else(|| error.into()))
 }
 
 async fn open(options: SqliteConnectOptions, pool: SqlitePoolOptions) -> Result<DatabaseConnection, DbErr> {
@@ -101,13 +119,19 @@ async fn open(options: SqliteConnectOptions, pool: SqlitePoolOptions) -> Result<
 /// The first promise that a connection does not keep.
 async fn broken_promise(connection: &mut SqliteConnection) -> Result<Option<BrokenPromise>, sqlx::Error> {
     for (setting, wanted) in PROMISES {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {setting}"))).fetch_one(&mut *connection).await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {setting}")))
+            .fetch_one(&mut *connection)
+            .await?;
         // journal_mode answers a word, the others a number.
         let found = row
             .try_get::<String, _>(0)
             .or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string()))?;
         if found != wanted {
-            return Ok(Some(BrokenPromise { setting, wanted, found }));
+            return Ok(Some(BrokenPromise {
+                setting,
+                wanted,
+                found,
+            }));
         }
     }
     Ok(None)
@@ -122,10 +146,22 @@ struct BrokenPromise {
 }
 
 fn read_broken_promise(error: &DbErr) -> Option<StoreError> {
-    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return None };
-    let sqlx::Error::Configuration(cause) = cause.as_ref() else { return None };
-    let BrokenPromise { setting, wanted, found } = cause.downcast_ref::<BrokenPromise>()?.clone();
-    Some(StoreError::Unsafe { setting, wanted, found })
+    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
+        return None;
+    };
+    let sqlx::Error::Configuration(cause) = cause.as_ref() else {
+        return None;
+    };
+    let BrokenPromise {
+        setting,
+        wanted,
+        found,
+    } = cause.downcast_ref::<BrokenPromise>()?.clone();
+    Some(StoreError::Unsafe {
+        setting,
+        wanted,
+        found,
+    })
 }
 
 #[cfg(test)]
@@ -134,13 +170,19 @@ mod tests {
 
     use sea_orm::ConnectionTrait;
 
-    use super::{StoreError, broken_promise, readers, writer};
+    use super::{
+        SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous, StoreError, broken_promise, connect, promising,
+        readers, writer,
+    };
 
     #[tokio::test]
     async fn every_connection_keeps_every_promise() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("minimcp.db");
-        for (connection, expected) in [(writer(&path).await.unwrap(), 1), (readers(&path).await.unwrap(), 4)] {
+        for (connection, expected) in [
+            (writer(&path).await.unwrap(), 1),
+            (readers(&path).await.unwrap(), 4),
+        ] {
             let pool = connection.get_sqlite_connection_pool();
             let mut held = Vec::new();
             while let Some(connection) = pool.try_acquire() {
@@ -157,10 +199,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_that_cannot_keep_a_promise_is_refused() {
-        let error = writer(std::path::Path::new(":memory:")).await.unwrap_err();
-        std::fs::remove_file(":memory:").ok();
-        assert!(matches!(error, StoreError::Unsafe { setting: "journal_mode", .. }), "{error:?}");
+    async fn a_connection_that_breaks_a_promise_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("minimcp.db");
+        let sound = || promising(&path).create_if_missing(true);
+        for (options, broken) in [
+            (sound().journal_mode(SqliteJournalMode::Delete), "journal_mode"),
+            (sound().synchronous(SqliteSynchronous::Normal), "synchronous"),
+            (sound().foreign_keys(false), "foreign_keys"),
+            (sound().pragma("secure_delete", "OFF"), "secure_delete"),
+        ] {
+            let error = connect(options, SqlitePoolOptions::new()).await.unwrap_err();
+            assert!(matches!(error, StoreError::Unsafe { setting, .. } if setting == broken), "{error:?}");
+        }
     }
 
     #[tokio::test]
@@ -168,9 +219,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("minimcp.db");
         let writer = writer(&path).await.unwrap();
-        writer.execute_unprepared("CREATE TABLE t (n INTEGER)").await.unwrap();
+        writer
+            .execute_unprepared("CREATE TABLE t (n INTEGER)")
+            .await
+            .unwrap();
         let readers = readers(&path).await.unwrap();
-        assert!(readers.execute_unprepared("INSERT INTO t VALUES (1)").await.is_err());
+        assert!(
+            readers
+                .execute_unprepared("INSERT INTO t VALUES (1)")
+                .await
+                .is_err()
+        );
         for file in std::fs::read_dir(directory.path()).unwrap() {
             assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o077, 0);
         }
@@ -179,7 +238,9 @@ mod tests {
     #[tokio::test]
     async fn a_directory_that_is_not_there_is_a_failure_that_may_pass() {
         let directory = tempfile::tempdir().unwrap();
-        let error = writer(&directory.path().join("absent/minimcp.db")).await.unwrap_err();
+        let error = writer(&directory.path().join("absent/minimcp.db"))
+            .await
+            .unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     }
 }

@@ -26,7 +26,9 @@ impl Store {
         if let Some(seq) = page.after_number()? {
             query = query.filter(transition::COLUMN.seq.lt(seq));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |row| Cursor::Number(row.seq)))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |row| {
+            Cursor::Number(row.seq)
+        }))
     }
 
     /// What happened after the transition with this id, oldest first and at most `limit` of it; with `owner`
@@ -48,6 +50,22 @@ impl Store {
             query = query.filter(transition::COLUMN.user_id.eq(owner));
         }
         Ok(query.all(&self.reader).await?)
+    }
+
+    /// The id of the newest transition, 0 if there is none: where a reader begins who wants nothing old.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn newest_transition(&self) -> Result<i64, StoreError> {
+        let query = transition::Entity::find()
+            .select_only()
+            .column(transition::Column::Id);
+        let newest = query
+            .order_by_desc(transition::Column::Id)
+            .into_tuple::<i64>()
+            .one(&self.reader)
+            .await?;
+        Ok(newest.unwrap_or_default())
     }
 
     /// The last number given to a transition of each instance that has one, to go on counting from.

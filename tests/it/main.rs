@@ -1,4 +1,9 @@
 //! Everything that touches real processes, files, sockets and databases. Nothing here pauses time.
 
-#[cfg(test)]
+mod ground;
+
+mod adoption;
+mod children;
+mod faults;
+mod output;
 mod store;

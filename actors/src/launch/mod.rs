@@ -52,7 +52,16 @@ impl Spec {
     pub fn new(kind: &str, policy: Policy, probe: Probe, planner: Arc<dyn Planner>) -> Self {
         let (id, owner) = (Uuid::now_v7(), Uuid::nil());
         let (lease_ends_at, idle_after) = (None, None);
-        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at, idle_after, planner }
+        Self {
+            id,
+            owner,
+            kind: kind.into(),
+            policy,
+            probe,
+            lease_ends_at,
+            idle_after,
+            planner,
+        }
     }
 }
 
@@ -245,9 +254,6 @@ pub trait Launcher: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
 
     /// Finds the process of a record again.
-    fn adopt(
-        &self,
-        spec: &Spec,
-        record: Record,
-    ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
+    fn adopt(&self, spec: &Spec, record: Record)
+    -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
 }

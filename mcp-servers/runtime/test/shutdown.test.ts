@@ -9,7 +9,7 @@ const CREDENTIALS = '{"api_key":"canary-0123456789"}';
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal} ends with code 0 and leaves the last metrics`, async (t) => {
-    const server = await start(t, './fixture.mjs', { CREDENTIALS });
+    const server = await start(t, './fixture.cjs', { CREDENTIALS });
     await (await fetch(`${server.url}/nothing`)).text();
     assert.equal(await server.stop(signal), 0);
     const last = JSON.parse(await readFile(join(server.logDir, 'shutdown-metrics.json'), 'utf8'));
@@ -26,7 +26,7 @@ for (const era of ERAS) {
     let asked = (_response: ServerResponse) => {};
     const reached = new Promise<ServerResponse>((resolve) => (asked = resolve));
     const vendor = await listen(t, (request, response) => void (request.url === '/ask' ? asked(response) : response.end()));
-    const server = await start(t, './fixture.mjs', { CREDENTIALS, VENDOR_URL: vendor.url });
+    const server = await start(t, './fixture.cjs', { CREDENTIALS, VENDOR_URL: vendor.url });
     const client = await connect(t, server.url, era);
     const call = client.callTool({ name: 'ask', arguments: {} });
     const answer = await reached;
@@ -40,7 +40,7 @@ for (const era of ERAS) {
 }
 
 test('a stream that never ends does not delay the stop', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
   const client = await connect(t, server.url, 'legacy');
   const openedAt = performance.now();
   const opened = await fetch(`${server.url}/mcp`, {
@@ -57,7 +57,7 @@ test('a stream that never ends does not delay the stop', async (t) => {
 });
 
 test('a fault that nobody caught ends the process with code 1, logged and without the secret', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
   const client = await connect(t, server.url, 'modern');
   const exited = new Promise((resolve) => server.child.once('close', resolve));
   await client.callTool({ name: 'crash', arguments: {} }).catch(() => {});

@@ -5,8 +5,10 @@ use sea_orm::{ConnectionTrait, Database, Statement};
 
 use super::scratch::{Place, joe_and_github, new_instance};
 
-const OF_SQLITE: &str = "SELECT name FROM sqlite_master WHERE type IN ('table', 'index') AND name NOT LIKE 'sqlite_%'";
-const OF_POSTGRES: &str = "SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+const OF_SQLITE: &str =
+    "SELECT name FROM sqlite_master WHERE type IN ('table', 'index') AND name NOT LIKE 'sqlite_%'";
+const OF_POSTGRES: &str =
+    "SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace";
 
 #[tokio::test]
 async fn the_schema_goes_down_and_up_again_on_sqlite() {
@@ -27,13 +29,23 @@ async fn down_and_up(place: &Place) {
     assert!(first.iter().any(|name| name == "mcp_instances"), "{first:?}");
 
     let joe = joe_and_github(&store).await;
-    store.create_instance(&new_instance(joe.id), Quota::default(), None).await.unwrap();
+    store
+        .create_instance(&new_instance(joe.id), Quota::default(), None)
+        .await
+        .unwrap();
     store.migrate().await.unwrap();
-    assert_eq!(store.count_users().await.unwrap(), 1, "a second time changes nothing");
+    assert_eq!(
+        store.count_users().await.unwrap(),
+        1,
+        "a second time changes nothing"
+    );
 
     store.unmigrate().await.unwrap();
     let left = names(place).await;
-    assert!(left.iter().all(|name| name.starts_with("seaql_migrations")), "{left:?}");
+    assert!(
+        left.iter().all(|name| name.starts_with("seaql_migrations")),
+        "{left:?}"
+    );
     store.migrate().await.unwrap();
     assert_eq!(names(place).await, first);
     assert_eq!(store.count_users().await.unwrap(), 0);

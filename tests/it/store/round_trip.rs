@@ -9,7 +9,8 @@ use minimcp_entities::{
     api_token, idempotency_key, mcp_credential, mcp_instance, mcp_type, setting, transition, user,
 };
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel, ModelTrait,
+    ActiveModelBehavior, ActiveModelTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
+    ModelTrait,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -160,14 +161,27 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         created_at: time(),
     };
     round_trip(database, answer).await;
-    round_trip(database, setting::Model { key: name.into(), value: vec![0, 255] }).await;
+    round_trip(
+        database,
+        setting::Model {
+            key: name.into(),
+            value: vec![0, 255],
+        },
+    )
+    .await;
 }
 
 async fn round_trip<M>(database: &DatabaseConnection, row: M)
 where
-    M: ModelTrait + PartialEq + Debug + Clone + Sync + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+    M: ModelTrait
+        + PartialEq
+        + Debug
+        + Clone
+        + Sync
+        + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
     M::Entity: EntityTrait<Model = M>,
-    <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + ActiveModelBehavior + Send,
+    <M::Entity as EntityTrait>::ActiveModel:
+        ActiveModelTrait<Entity = M::Entity> + ActiveModelBehavior + Send,
 {
     let inserted = row.clone().into_active_model().insert(database).await.unwrap();
     assert_eq!(inserted, row);

@@ -1,7 +1,9 @@
 //! Stores to try things on, and rows to begin with.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use minimcp::store::{Location, NewCredential, NewInstance, NewUser, PageRequest, Quota, Role, SealedFields, Store};
+use minimcp::store::{
+    Location, NewCredential, NewInstance, NewUser, PageRequest, Quota, Role, SealedFields, Store,
+};
 use minimcp_entities::{mcp_type, user};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
@@ -27,7 +29,11 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { location: Location::Sqlite(directory.path().join("minimcp.db")), directory, server: None }
+        Self {
+            location: Location::Sqlite(directory.path().join("minimcp.db")),
+            directory,
+            server: None,
+        }
     }
 
     pub(crate) async fn postgres() -> Self {
@@ -39,7 +45,10 @@ impl Place {
         };
         let name = format!("test_{}", Uuid::now_v7().simple());
         let admin = Database::connect(&server).await.unwrap();
-        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+        admin
+            .execute_unprepared(&format!("CREATE DATABASE {name}"))
+            .await
+            .unwrap();
         admin.close().await.unwrap();
         let mut url = url::Url::parse(&server).unwrap();
         url.set_path(&name);
@@ -53,7 +62,10 @@ impl Place {
     pub(crate) async fn remove(self) {
         if let Some((server, name)) = self.server {
             let admin = Database::connect(&server).await.unwrap();
-            admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+            admin
+                .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
+                .await
+                .unwrap();
             admin.close().await.unwrap();
         }
     }
