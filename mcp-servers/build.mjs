@@ -4,29 +4,43 @@ import { build } from 'esbuild';
 
 const SERVERS = ['github'];
 
-const shared = {
-  bundle: true,
-  platform: 'node',
-  target: 'node20',
-  format: 'esm',
-  logLevel: 'warning',
-  // Dependencies in CommonJS call require, which an ES module does not have.
-  banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+const shared = { bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
+
+const bundle = {
+  ...shared,
+  // CommonJS without white space starts soonest; names stay, so that a stack in a log can be read.
+  format: 'cjs',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  alias: {
+    '@hono/node-server': './runtime/absent/request-listener.mjs',
+    '@modelcontextprotocol/server/_shims': './runtime/absent/json-schema-validator.mjs',
+  },
+  outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
 };
 
-rmSync('dist', { recursive: true, force: true });
-await build({
-  ...shared,
-  entryPoints: SERVERS.map((name) => ({ in: `${name}/src/index.ts`, out: name })),
-  outdir: 'dist',
-  outExtension: { '.js': '.mjs' },
-});
+const testing = process.argv.includes('--tests');
+const entries = SERVERS.map((name) => ({ in: `${name}/src/index.ts`, out: name }));
+// The server that the tests of the runtime start is built like any other.
+if (testing) entries.push({ in: 'runtime/test/fixture.ts', out: 'tests/fixture' });
 
-if (process.argv.includes('--tests')) {
+rmSync('dist', { recursive: true, force: true });
+await build({ ...bundle, entryPoints: entries });
+
+if (testing) {
   const tests = ['runtime', ...SERVERS].flatMap((folder) =>
     readdirSync(`${folder}/test`)
-      .filter((file) => file.endsWith('.test.ts') || file === 'fixture.ts')
-      .map((file) => ({ in: `${folder}/test/${file}`, out: file === 'fixture.ts' ? 'fixture' : `${folder}-${file.slice(0, -3)}` })),
+      .filter((file) => file.endsWith('.test.ts'))
+      .map((file) => ({ in: `${folder}/test/${file}`, out: `${folder}-${file.slice(0, -3)}` })),
   );
-  await build({ ...shared, entryPoints: tests, outdir: 'dist/tests', outExtension: { '.js': '.mjs' } });
+  await build({
+    ...shared,
+    format: 'esm',
+    // Dependencies in CommonJS call require, which an ES module does not have.
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    entryPoints: tests,
+    outdir: 'dist/tests',
+    outExtension: { '.js': '.mjs' },
+  });
 }

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `minimcp` program.
+
+fn main() {
+    let _gate = minimcp_actors::launch::gate::entry();
+}

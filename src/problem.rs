@@ -188,14 +188,22 @@ impl Problem {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
         };
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after,
+        }
     }
 
     /// A problem with one place of the body.
     #[must_use]
     pub fn at(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        let error = FieldError { pointer: pointer.into(), detail: detail.clone() };
+        let error = FieldError {
+            pointer: pointer.into(),
+            detail: detail.clone(),
+        };
         Self::new(code, detail).with_errors(vec![error])
     }
 
@@ -216,7 +224,10 @@ impl Problem {
     /// There is no such instance, or it is none of the caller's business.
     #[must_use]
     pub fn no_instance() -> Self {
-        Self::new(Code::InstanceNotFound, "you have no instance with this id; `GET /v1/instances` lists yours")
+        Self::new(
+            Code::InstanceNotFound,
+            "you have no instance with this id; `GET /v1/instances` lists yours",
+        )
     }
 
     /// Something of ours is broken. The cause is for the log, not for the caller.
@@ -257,7 +268,10 @@ impl Problem {
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
@@ -296,12 +310,15 @@ impl From<Refused> for Problem {
             Refused::Unknown(_) => Self::no_instance(),
             Refused::Exists(_) => Self::new(Code::Exists, "there is an instance with this id already"),
             Refused::Denied(denied) => denied.into(),
-            Refused::PortsExhausted(_) => {
-                Self::new(Code::PortsExhausted, format!("{refused}; end an instance or have the range widened"))
-                    .retry_after(30)
-            }
+            Refused::PortsExhausted(_) => Self::new(
+                Code::PortsExhausted,
+                format!("{refused}; end an instance or have the range widened"),
+            )
+            .retry_after(30),
             Refused::LeaseInThePast(_) => Self::new(Code::LeaseInPast, refused.to_string()),
-            Refused::ShuttingDown => Self::new(Code::ShuttingDown, "try again once it is back").retry_after(5),
+            Refused::ShuttingDown => {
+                Self::new(Code::ShuttingDown, "try again once it is back").retry_after(5)
+            }
             Refused::Unavailable => Self::new(Code::Unavailable, refused.to_string()),
         }
     }
@@ -318,9 +335,18 @@ mod tests {
         let words: HashSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(words.len(), Code::ALL.len());
         for code in Code::ALL {
-            assert!(code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{code:?}");
-            assert!(code.status().is_client_error() || code.status().is_server_error(), "{code:?}");
-            assert!(!code.title().is_empty() && !code.title().ends_with('.'), "{code:?}");
+            assert!(
+                code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+                "{code:?}"
+            );
+            assert!(
+                code.status().is_client_error() || code.status().is_server_error(),
+                "{code:?}"
+            );
+            assert!(
+                !code.title().is_empty() && !code.title().ends_with('.'),
+                "{code:?}"
+            );
         }
     }
 
@@ -336,7 +362,10 @@ mod tests {
         assert!(document.detail.contains("all 3 ports"), "{}", document.detail);
 
         let challenge = Problem::new(Code::Unauthorized, "").response();
-        assert_eq!(challenge.headers()["www-authenticate"], "Bearer realm=\"minimcp\"");
+        assert_eq!(
+            challenge.headers()["www-authenticate"],
+            "Bearer realm=\"minimcp\""
+        );
         let busy = Problem::new(Code::TooManyRequests, "").response();
         assert_eq!(busy.headers()["retry-after"], "1");
     }
@@ -352,7 +381,10 @@ mod tests {
             (Denied::LeaseEnded, "lease_ended"),
         ] {
             let problem = Problem::from(Refused::Denied(denied));
-            assert_eq!((problem.code().as_str(), problem.code().status()), (code, StatusCode::CONFLICT));
+            assert_eq!(
+                (problem.code().as_str(), problem.code().status()),
+                (code, StatusCode::CONFLICT)
+            );
         }
     }
 }

@@ -57,13 +57,20 @@ impl Window {
     }
 
     fn prune(&mut self, budget: Budget, now: Duration) {
-        while self.0.front().is_some_and(|at| now.saturating_sub(*at) >= budget.period()) {
+        while self
+            .0
+            .front()
+            .is_some_and(|at| now.saturating_sub(*at) >= budget.period())
+        {
             self.0.pop_front();
         }
     }
 
     fn within(&self, budget: Budget, now: Duration) -> usize {
-        self.0.iter().filter(|at| now.saturating_sub(**at) < budget.period()).count()
+        self.0
+            .iter()
+            .filter(|at| now.saturating_sub(**at) < budget.period())
+            .count()
     }
 }
 
@@ -81,13 +88,27 @@ impl Life {
     #[must_use]
     pub fn create(lease: Option<Duration>, now: Duration) -> Step {
         let run = Run::default().next();
-        Self::begin(State::Pending { run }, Cause::Commanded, run, lease, now, vec![Effect::Queue(run)])
+        Self::begin(
+            State::Pending { run },
+            Cause::Commanded,
+            run,
+            lease,
+            now,
+            vec![Effect::Queue(run)],
+        )
     }
 
     /// An instance of an earlier daemon whose last run was `run` and whose process may still live.
     #[must_use]
     pub fn adopt(run: Run, lease: Option<Duration>, now: Duration) -> Step {
-        Self::begin(State::Adopting { run }, Cause::Adopted, run, lease, now, vec![Effect::Adopt(run)])
+        Self::begin(
+            State::Adopting { run },
+            Cause::Adopted,
+            run,
+            lease,
+            now,
+            vec![Effect::Adopt(run)],
+        )
     }
 
     /// An instance of an earlier daemon that had ended, after `last_run` runs.
@@ -187,21 +208,35 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
         return Err(Denied::LeaseEnded);
     }
     match (command, life.state) {
-        (Command::Extend(_) | Command::Kill | Command::Stop, State::Pending { .. } | State::Adopting { .. })
-        | (Command::Extend(_), _) => Ok(Act),
+        (Command::Extend(_), _) => Ok(Act),
 
-        (Command::Stop, State::Stopping { then: Outcome::Stopped | Outcome::Expired, .. }) => Ok(Already),
-        (Command::Stop, State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed)) => Ok(Already),
-        (Command::Stop, _) => Ok(Act),
-
-        (Command::Kill, State::Ended(_)) => Ok(Already),
-        (Command::Kill, _) => Ok(Act),
+        (
+            Command::Stop,
+            State::Stopping {
+                then: Outcome::Stopped | Outcome::Expired,
+                ..
+            },
+        ) => Ok(Already),
+        (
+            Command::Stop | Command::Kill,
+            State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed),
+        ) => Ok(Already),
+        (Command::Stop | Command::Kill, _) => Ok(Act),
 
         (Command::Shutdown, State::Ended(_) | State::Stopping { .. }) => Ok(Already),
         (Command::Shutdown, _) => Ok(Act),
 
-        (Command::Restart, State::Stopping { then: Outcome::Hibernated, .. }) => Ok(Act),
+        (
+            Command::Restart,
+            State::Stopping {
+                then: Outcome::Hibernated,
+                ..
+            },
+        ) => Ok(Act),
         (Command::Restart, State::Stopping { .. }) => Err(Denied::Stopping),
+        (Command::Restart, State::Restarting(Restarting::Draining { delay, .. })) if !delay.is_zero() => {
+            Ok(Act)
+        }
         (
             Command::Restart,
             State::Pending { .. }
@@ -214,14 +249,24 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
         (Command::Restore, _) => Err(Denied::NotDisconnected(status)),
 
         (Command::Wake, State::Ended(Outcome::Hibernated))
-        | (Command::Wake, State::Stopping { then: Outcome::Hibernated, .. }) => Ok(Act),
+        | (
+            Command::Wake,
+            State::Stopping {
+                then: Outcome::Hibernated,
+                ..
+            },
+        ) => Ok(Act),
         (Command::Wake, State::Ended(_) | State::Stopping { .. }) => Err(Denied::NotHibernated(status)),
         (Command::Wake, _) => Ok(Already),
 
         (Command::Hibernate, State::Running { .. } | State::Unhealthy { .. }) => Ok(Act),
         (
             Command::Hibernate,
-            State::Ended(Outcome::Hibernated) | State::Stopping { then: Outcome::Hibernated, .. },
+            State::Ended(Outcome::Hibernated)
+            | State::Stopping {
+                then: Outcome::Hibernated,
+                ..
+            },
         ) => Ok(Already),
         (Command::Hibernate, _) => Err(Denied::NotRunning(status)),
     }
@@ -231,7 +276,12 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
 /// the present state, a stale run's above all, changes nothing.
 #[must_use]
 pub fn next(policy: &Policy, life: Life, event: Event, now: Duration) -> Step {
-    let mut turn = Turn { policy, life, now, effects: Vec::new() };
+    let mut turn = Turn {
+        policy,
+        life,
+        now,
+        effects: Vec::new(),
+    };
     match event {
         Event::Command(command) => {
             if admit(&turn.life, command, now) == Ok(Admit::Act) {
@@ -240,7 +290,10 @@ pub fn next(policy: &Policy, life: Life, event: Event, now: Duration) -> Step {
         }
         Event::Fact(fact) => turn.fact(fact),
     }
-    Step { life: turn.life, effects: turn.effects }
+    Step {
+        life: turn.life,
+        effects: turn.effects,
+    }
 }
 
 /// One call of [`next`] in progress.
@@ -258,7 +311,16 @@ impl Turn<'_> {
             Command::Hibernate => self.end(Outcome::Hibernated, Cause::Idle),
             Command::Shutdown => self.end(Outcome::Disconnected, Cause::DaemonShutdown),
             Command::Kill => {
-                self.end(Outcome::Stopped, Cause::Commanded);
+                // What the lease is ending only ends sooner.
+                if !matches!(
+                    self.life.state,
+                    State::Stopping {
+                        then: Outcome::Expired,
+                        ..
+                    }
+                ) {
+                    self.end(Outcome::Stopped, Cause::Commanded);
+                }
                 if let State::Stopping { run, .. } = self.life.state {
                     self.effects.push(Effect::Kill(run));
                 }
@@ -302,7 +364,9 @@ impl Turn<'_> {
             }
             (
                 Fact::Sampled(run, usage),
-                State::Starting { run: live } | State::Running { run: live } | State::Unhealthy { run: live, .. },
+                State::Starting { run: live }
+                | State::Running { run: live }
+                | State::Unhealthy { run: live, .. },
             ) if run == live => self.sampled(run, usage),
             (Fact::Exited(run, exit), _) if state.live_run() == Some(run) => self.exited(exit),
             (Fact::Fired(timer), _) => self.fired(timer),
@@ -323,8 +387,16 @@ impl Turn<'_> {
         let count = |over: bool, so_far: u32| if over { so_far.saturating_add(1) } else { 0 };
         let (memory, cpu) = self.life.over;
         self.life.over = (
-            count(limits.memory_bytes.is_some_and(|max| usage.memory_bytes > max), memory),
-            count(limits.cpu_percent.is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max)), cpu),
+            count(
+                limits.memory_bytes.is_some_and(|max| usage.memory_bytes > max),
+                memory,
+            ),
+            count(
+                limits
+                    .cpu_percent
+                    .is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max)),
+                cpu,
+            ),
         );
         if self.life.over.0 > self.policy.samples_over {
             self.fault(Some(run), Cause::HighMemory);
@@ -389,7 +461,11 @@ impl Turn<'_> {
 
     /// A run went wrong. `alive` is its number if it still has a process.
     fn fault(&mut self, alive: Option<Run>, cause: Cause) {
-        if self.life.ready_since.is_some_and(|since| self.now.saturating_sub(since) >= self.policy.timing.stable_after) {
+        if self
+            .life
+            .ready_since
+            .is_some_and(|since| self.now.saturating_sub(since) >= self.policy.timing.stable_after)
+        {
             self.forgive();
         }
         let nth = if self.policy.restart == RestartPolicy::Temporary {
@@ -409,8 +485,11 @@ impl Turn<'_> {
                 }
             }
             None => {
-                let outcome =
-                    if self.life.ever_ready { Outcome::Disconnected } else { Outcome::Failed };
+                let outcome = if self.life.ever_ready {
+                    Outcome::Disconnected
+                } else {
+                    Outcome::Failed
+                };
                 match alive {
                     Some(run) => self.stop(run, outcome, cause),
                     None => self.become_(State::Ended(outcome), cause),
@@ -452,8 +531,15 @@ impl Turn<'_> {
             State::Starting { run } | State::Running { run } | State::Unhealthy { run, .. } => {
                 self.drain(run, Duration::ZERO, cause);
             }
-            State::Stopping { run, .. } => {
-                self.become_(State::Restarting(Restarting::Draining { run, delay: Duration::ZERO }), cause);
+            // SIGTERM and its grace are under way already.
+            State::Stopping { run, .. } | State::Restarting(Restarting::Draining { run, .. }) => {
+                self.become_(
+                    State::Restarting(Restarting::Draining {
+                        run,
+                        delay: Duration::ZERO,
+                    }),
+                    cause,
+                );
             }
             State::Restarting(Restarting::BackingOff { next }) => {
                 self.life.cause = cause;
@@ -465,7 +551,8 @@ impl Turn<'_> {
                 self.life.last_run = next;
                 self.queue(next);
             }
-            State::Pending { .. } | State::Adopting { .. } | State::Restarting(_) => {}
+            State::Pending { .. } | State::Adopting { .. } | State::Restarting(Restarting::Queued { .. }) => {
+            }
         }
     }
 

@@ -37,7 +37,15 @@ impl Sampler {
         log: slog::Logger,
     ) -> Self {
         let meter = meters.register("/supervisor/sampler".into(), "sampler", 1);
-        Self { interval, registry, supervisor, supervisor_meter, meter, system: None, log }
+        Self {
+            interval,
+            registry,
+            supervisor,
+            supervisor_meter,
+            meter,
+            system: None,
+            log,
+        }
     }
 
     fn pass(&mut self, ctx: &mut Context<Self>) {
@@ -62,8 +70,14 @@ impl Sampler {
         let told = async move {
             let measured = measured.await.map_err(|panic| panic.to_string())?;
             let (system, trees) = measured.map_err(|error| error.to_string())?;
-            let message = Sampled { at: Utc::now(), trees };
-            meter.track(supervisor.send(message)).await.map_err(|gone| gone.to_string())?;
+            let message = Sampled {
+                at: Utc::now(),
+                trees,
+            };
+            meter
+                .track(supervisor.send(message))
+                .await
+                .map_err(|gone| gone.to_string())?;
             Ok::<_, String>(system)
         };
         ctx.spawn(told.into_actor(self).map(|system, actor, ctx| {
@@ -89,7 +103,10 @@ impl Actor for Sampler {
 
 /// Adds up each tree: what is in the session of its root, or descends from it.
 fn measure(system: &mut System, roots: &HashMap<Pid, (Uuid, Run)>) -> Vec<(Uuid, Run, Usage)> {
-    let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
+    let what = ProcessRefreshKind::nothing()
+        .with_memory()
+        .with_cpu()
+        .without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
     let mut trees: HashMap<Pid, Usage> = HashMap::new();
     for (pid, process) in system.processes() {
@@ -100,7 +117,10 @@ fn measure(system: &mut System, roots: &HashMap<Pid, (Uuid, Run)>) -> Vec<(Uuid,
             usage.processes += 1;
         }
     }
-    trees.into_iter().filter_map(|(root, usage)| roots.get(&root).map(|(id, run)| (*id, *run, usage))).collect()
+    trees
+        .into_iter()
+        .filter_map(|(root, usage)| roots.get(&root).map(|(id, run)| (*id, *run, usage)))
+        .collect()
 }
 
 fn root_of(system: &System, pid: Pid, roots: &HashMap<Pid, (Uuid, Run)>) -> Option<Pid> {

@@ -133,7 +133,10 @@ impl Registry {
     #[must_use]
     pub fn new(capacity: usize) -> Arc<Self> {
         let (transitions, _) = broadcast::channel(capacity);
-        Arc::new(Self { entries: DashMap::new(), transitions })
+        Arc::new(Self {
+            entries: DashMap::new(),
+            transitions,
+        })
     }
 
     /// The instance as it stands.
@@ -145,14 +148,22 @@ impl Registry {
     /// Every instance, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Snapshot>> {
-        self.entries.iter().map(|entry| Arc::clone(&entry.snapshot)).collect()
+        self.entries
+            .iter()
+            .map(|entry| Arc::clone(&entry.snapshot))
+            .collect()
     }
 
     /// Measurements taken since `since`, oldest first.
     #[must_use]
     pub fn trend(&self, id: Uuid, since: Option<DateTime<Utc>>) -> Vec<Sample> {
         self.entries.get(&id).map_or_else(Vec::new, |entry| {
-            entry.trend.iter().filter(|sample| since.is_none_or(|since| sample.at >= since)).copied().collect()
+            entry
+                .trend
+                .iter()
+                .filter(|sample| since.is_none_or(|since| sample.at >= since))
+                .copied()
+                .collect()
         })
     }
 
@@ -166,7 +177,10 @@ impl Registry {
         self.entries
             .entry(snapshot.id)
             .and_modify(|entry| entry.snapshot = Arc::clone(&snapshot))
-            .or_insert_with(|| Entry { snapshot, trend: VecDeque::new() });
+            .or_insert_with(|| Entry {
+                snapshot,
+                trend: VecDeque::new(),
+            });
     }
 
     pub(crate) fn record(&self, id: Uuid, sample: Sample) {

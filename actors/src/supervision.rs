@@ -33,7 +33,13 @@ impl Supervision {
         registry: Arc<Registry>,
         routes: Arc<RouteTable>,
     ) -> Self {
-        Self { addr, meter, meters, registry, routes }
+        Self {
+            addr,
+            meter,
+            meters,
+            registry,
+            routes,
+        }
     }
 
     /// Takes a new instance on and starts it.
@@ -41,7 +47,10 @@ impl Supervision {
     /// # Errors
     /// [`Refused`] says why not; nothing was started then.
     pub async fn create(&self, spec: Spec) -> Result<Arc<Snapshot>, Refused> {
-        self.meter.track(self.addr.send(Create(spec))).await.unwrap_or(Err(Refused::Unavailable))
+        self.meter
+            .track(self.addr.send(Create(spec)))
+            .await
+            .unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Takes on an instance of an earlier daemon.
@@ -50,7 +59,10 @@ impl Supervision {
     /// [`Refused`] says why not.
     pub async fn recover(&self, spec: Spec, last_run: Run, fate: Fate) -> Result<Arc<Snapshot>, Refused> {
         let message = Recover { spec, last_run, fate };
-        self.meter.track(self.addr.send(message)).await.unwrap_or(Err(Refused::Unavailable))
+        self.meter
+            .track(self.addr.send(message))
+            .await
+            .unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Does this to an instance. Answers once the supervisor has decided, not once it is done.
@@ -71,7 +83,10 @@ impl Supervision {
 
     async fn request(&self, id: Uuid, command: Request) -> Result<Arc<Snapshot>, Refused> {
         let message = Order { id, command };
-        self.meter.track(self.addr.send(message)).await.unwrap_or(Err(Refused::Unavailable))
+        self.meter
+            .track(self.addr.send(message))
+            .await
+            .unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Uses this specification for the instance from its next run on.
@@ -79,7 +94,10 @@ impl Supervision {
     /// # Errors
     /// [`Refused::Unknown`] if there is no such instance.
     pub async fn amend(&self, spec: Spec) -> Result<(), Refused> {
-        self.meter.track(self.addr.send(Amend(spec))).await.unwrap_or(Err(Refused::Unavailable))
+        self.meter
+            .track(self.addr.send(Amend(spec)))
+            .await
+            .unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Ends the instance, waits for the end of its whole process tree and forgets it.
@@ -87,7 +105,10 @@ impl Supervision {
     /// # Errors
     /// [`Refused::Unknown`] if there is no such instance.
     pub async fn remove(&self, id: Uuid) -> Result<(), Refused> {
-        self.meter.track(self.addr.send(Remove(id))).await.unwrap_or(Err(Refused::Unavailable))
+        self.meter
+            .track(self.addr.send(Remove(id)))
+            .await
+            .unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Ends every process, or with `keep` lets go of them, and waits until that is done. Nothing starts

@@ -16,6 +16,8 @@ pub(crate) enum Alarm {
     Life(Uuid, Timer),
     /// A start has had its slot for long enough.
     Slot(Uuid, Run),
+    /// The run may have gone without a call for as long as it may.
+    Idle(Uuid, Run),
 }
 
 /// Timers by the time at which they are due.
@@ -48,7 +50,11 @@ impl PartialOrd for Due {
 impl Timers {
     pub(crate) fn arm(&mut self, at: Instant, alarm: Alarm) {
         self.armed += 1;
-        self.heap.push(Reverse(Due { at, order: self.armed, alarm }));
+        self.heap.push(Reverse(Due {
+            at,
+            order: self.armed,
+            alarm,
+        }));
     }
 
     /// When the next timer is due.

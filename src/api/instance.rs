@@ -276,6 +276,25 @@ pub struct LastExit {
     pub stderr_tail: String,
 }
 
+impl From<&minimcp_actors::snapshot::LastExit> for LastExit {
+    fn from(last: &minimcp_actors::snapshot::LastExit) -> Self {
+        use minimcp_actors::state::Exit;
+        let (code, signal) = match last.exit {
+            Exit::Code(code) => (Some(code), None),
+            Exit::Signal(signal) => (None, Some(signal)),
+            Exit::Unknown | Exit::Unspawned | Exit::Unstartable | Exit::ActorDied => (None, None),
+        };
+        let cause = last.cause.as_str().to_owned();
+        Self {
+            code,
+            signal,
+            cause,
+            at: last.at,
+            stderr_tail: last.stderr_tail.clone(),
+        }
+    }
+}
+
 impl Status {
     /// The name in JSON, such as `running`.
     #[must_use]
@@ -306,7 +325,16 @@ macro_rules! same_status {
     };
 }
 same_status!(
-    Pending, Starting, Running, Unhealthy, Restarting, Stopping, Hibernated, Disconnected, Stopped, Expired,
+    Pending,
+    Starting,
+    Running,
+    Unhealthy,
+    Restarting,
+    Stopping,
+    Hibernated,
+    Disconnected,
+    Stopped,
+    Expired,
     Failed
 );
 
@@ -323,8 +351,17 @@ mod tests {
 
     #[test]
     fn a_minimal_request_is_small_and_reads_back() {
-        let request = CreateInstance { mcp_type: "github".into(), ..CreateInstance::default() };
-        assert_eq!(serde_json::json!(request), serde_json::json!({"mcp_type": "github"}));
-        assert_eq!(serde_json::from_value::<CreateInstance>(serde_json::json!(request)).unwrap(), request);
+        let request = CreateInstance {
+            mcp_type: "github".into(),
+            ..CreateInstance::default()
+        };
+        assert_eq!(
+            serde_json::json!(request),
+            serde_json::json!({"mcp_type": "github"})
+        );
+        assert_eq!(
+            serde_json::from_value::<CreateInstance>(serde_json::json!(request)).unwrap(),
+            request
+        );
     }
 }

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use minimcp_actors::Supervision;
 use minimcp_actors::message::Refused;
 use minimcp_actors::routes::{Lane, Route};
 use minimcp_actors::state::{Command, Denied, Run, Status};
-use minimcp_actors::Supervision;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -41,8 +41,11 @@ pub(super) async fn serving(
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(gone(Status::Stopped)),
             Err(_) => {
-                return Err(Problem::new(Code::InstanceNotReady, "the server is still on its way; try again")
-                    .retry_after(5));
+                return Err(Problem::new(
+                    Code::InstanceNotReady,
+                    "the server is still on its way; try again",
+                )
+                .retry_after(5));
             }
         }
     }
@@ -89,7 +92,10 @@ fn gone(status: Status) -> Problem {
         | Status::Restarting
         | Status::Hibernated => "the instance cannot be reached at present; see `diagnose`",
     };
-    Problem::new(Code::InstanceNotServing, format!("the instance is {status}: {detail}"))
+    Problem::new(
+        Code::InstanceNotServing,
+        format!("the instance is {status}: {detail}"),
+    )
 }
 
 #[cfg(test)]
@@ -102,11 +108,22 @@ mod tests {
         let serving = Lane::Http { run: Run(2), addr };
         assert_eq!(step(serving, None, false), Step::Go(Run(2), addr));
         assert_eq!(step(serving, Some(Run(1)), false), Step::Go(Run(2), addr));
-        assert_eq!(step(serving, Some(Run(2)), false), Step::Wait, "found dead, the next one is waited for");
+        assert_eq!(
+            step(serving, Some(Run(2)), false),
+            Step::Wait,
+            "found dead, the next one is waited for"
+        );
         assert_eq!(step(Lane::Coming(Status::Restarting), None, false), Step::Wait);
         assert_eq!(step(Lane::Asleep, None, false), Step::Wake);
-        assert_eq!(step(Lane::Asleep, None, true), Step::Wait, "woken once per request");
-        assert_eq!(step(Lane::Gone(Status::Expired), None, false), Step::GiveUp(Status::Expired));
+        assert_eq!(
+            step(Lane::Asleep, None, true),
+            Step::Wait,
+            "woken once per request"
+        );
+        assert_eq!(
+            step(Lane::Gone(Status::Expired), None, false),
+            Step::GiveUp(Status::Expired)
+        );
         for status in Status::ALL {
             assert_eq!(gone(status).code(), Code::InstanceNotServing);
             assert!(gone(status).detail().contains(status.as_str()));

@@ -20,7 +20,11 @@ pub(super) struct Stall<S> {
 
 impl<S> Stall<S> {
     pub(super) fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, deadline: None }
+        Self {
+            inner,
+            patience,
+            deadline: None,
+        }
     }
 
     /// Passes progress on; without progress fails once the patience is over.

@@ -5,8 +5,8 @@ use minimcp_actors::state::Status;
 use minimcp_entities::{mcp_credential, mcp_instance, mcp_type, user};
 use sea_orm::prelude::Json;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Select, Set,
 };
 use uuid::Uuid;
 
@@ -43,7 +43,10 @@ impl Desired {
         [Self::Running, Self::Stopped, Self::Deleted]
             .into_iter()
             .find(|desired| desired.as_str() == instance.desired)
-            .ok_or(StoreError::Corrupt { table: "mcp_instances", column: "desired" })
+            .ok_or(StoreError::Corrupt {
+                table: "mcp_instances",
+                column: "desired",
+            })
     }
 }
 
@@ -147,7 +150,11 @@ impl Store {
     ) -> Result<mcp_instance::Model, StoreError> {
         let transaction = self.begin().await?;
         let owner = locked(&transaction, new.user_id).await?;
-        if mcp_type::Entity::find_by_id(new.mcp_type.clone()).one(&transaction).await?.is_none() {
+        if mcp_type::Entity::find_by_id(new.mcp_type.clone())
+            .one(&transaction)
+            .await?
+            .is_none()
+        {
             return Err(StoreError::NotFound(Noun::Type));
         }
         if let Some(id) = new.credential_id {
@@ -160,7 +167,10 @@ impl Store {
         if let Some(limit) = Quota::of(&owner, defaults).max_instances
             && counted(owner.id).count(&transaction).await? >= limit.into()
         {
-            return Err(StoreError::LimitReached { what: Limit::Instances, limit });
+            return Err(StoreError::LimitReached {
+                what: Limit::Instances,
+                limit,
+            });
         }
         allow_another_run(&transaction, &owner, new.id, defaults).await?;
         let row = new.row().into_active_model().insert(&transaction).await?;
@@ -190,8 +200,9 @@ impl Store {
         filter: &InstanceFilter,
         page: &PageRequest,
     ) -> Result<Page<mcp_instance::Model>, StoreError> {
-        let mut query =
-            mcp_instance::Entity::find().order_by_desc(mcp_instance::Column::Id).limit(page.limit() + 1);
+        let mut query = mcp_instance::Entity::find()
+            .order_by_desc(mcp_instance::Column::Id)
+            .limit(page.limit() + 1);
         if let Some(user_id) = filter.user_id {
             query = query.filter(mcp_instance::COLUMN.user_id.eq(user_id));
         }
@@ -210,7 +221,9 @@ impl Store {
         if let Some(id) = page.after_id()? {
             query = query.filter(mcp_instance::COLUMN.id.lt(id));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |row| Cursor::Id(row.id)))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |row| {
+            Cursor::Id(row.id)
+        }))
     }
 
     /// Every instance that is to be supervised again after a start of the daemon: all but those being deleted.
@@ -219,7 +232,10 @@ impl Store {
     /// Only what every method can fail with.
     pub async fn instances_to_restore(&self) -> Result<Vec<mcp_instance::Model>, StoreError> {
         let query = mcp_instance::Entity::find().order_by_asc(mcp_instance::Column::Id);
-        Ok(query.filter(mcp_instance::COLUMN.desired.ne(Desired::Deleted.as_str())).all(&self.reader).await?)
+        Ok(query
+            .filter(mcp_instance::COLUMN.desired.ne(Desired::Deleted.as_str()))
+            .all(&self.reader)
+            .await?)
     }
 
     /// Every instance whose deletion was begun and not finished.
@@ -228,7 +244,10 @@ impl Store {
     /// Only what every method can fail with.
     pub async fn instances_to_delete(&self) -> Result<Vec<mcp_instance::Model>, StoreError> {
         let query = mcp_instance::Entity::find().order_by_asc(mcp_instance::Column::Id);
-        Ok(query.filter(mcp_instance::COLUMN.desired.eq(Desired::Deleted.as_str())).all(&self.reader).await?)
+        Ok(query
+            .filter(mcp_instance::COLUMN.desired.eq(Desired::Deleted.as_str()))
+            .all(&self.reader)
+            .await?)
     }
 
     /// Writes down what the owner wants. Wanting it to run spends one of their running instances, unless it
@@ -263,8 +282,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`Conflict::BeingDeleted`].
-    pub async fn extend(&self, id: Uuid, expires_at: DateTime<Utc>) -> Result<mcp_instance::Model, StoreError> {
-        self.change(id, |row| row.expires_at = Set(micros(expires_at))).await
+    pub async fn extend(
+        &self,
+        id: Uuid,
+        expires_at: DateTime<Utc>,
+    ) -> Result<mcp_instance::Model, StoreError> {
+        self.change(id, |row| row.expires_at = Set(micros(expires_at)))
+            .await
     }
 
     /// Replaces the access token; the present one goes on working until `overlap_until`, if that is given.
@@ -289,8 +313,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`Conflict::BeingDeleted`].
-    pub async fn request_restart(&self, id: Uuid, now: DateTime<Utc>) -> Result<mcp_instance::Model, StoreError> {
-        self.change(id, |row| row.restart_requested_at = Set(Some(micros(now)))).await
+    pub async fn request_restart(
+        &self,
+        id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<mcp_instance::Model, StoreError> {
+        self.change(id, |row| row.restart_requested_at = Set(Some(micros(now))))
+            .await
     }
 
     /// Deletes an instance with its history. Its process must have ended. What is gone already is no error.
@@ -321,11 +350,18 @@ impl Store {
 /// The instance, held against other writers.
 async fn held(connection: &impl ConnectionTrait, id: Uuid) -> Result<mcp_instance::Model, StoreError> {
     let query = mcp_instance::Entity::find_by_id(id).lock_exclusive();
-    query.one(connection).await?.ok_or(StoreError::NotFound(Noun::Instance))
+    query
+        .one(connection)
+        .await?
+        .ok_or(StoreError::NotFound(Noun::Instance))
 }
 
 fn refuse_if_deleted(row: &mcp_instance::Model) -> Result<(), StoreError> {
-    if row.desired == Desired::Deleted.as_str() { Err(Conflict::BeingDeleted.into()) } else { Ok(()) }
+    if row.desired == Desired::Deleted.as_str() {
+        Err(Conflict::BeingDeleted.into())
+    } else {
+        Ok(())
+    }
 }
 
 fn bytes(value: sea_orm::Value) -> Option<Vec<u8>> {
@@ -344,7 +380,10 @@ pub(super) fn counted(user_id: Uuid) -> Select<mcp_instance::Entity> {
 
 /// The instances of a user that count against `max_running`: wanted running, and not ended or asleep.
 pub(super) fn running(user_id: Uuid) -> Select<mcp_instance::Entity> {
-    let ended = Status::ALL.into_iter().filter(|status| status.is_ended()).map(Status::as_str);
+    let ended = Status::ALL
+        .into_iter()
+        .filter(|status| status.is_ended())
+        .map(Status::as_str);
     mcp_instance::Entity::find()
         .filter(mcp_instance::COLUMN.user_id.eq(user_id))
         .filter(mcp_instance::COLUMN.desired.eq(Desired::Running.as_str()))
@@ -358,10 +397,18 @@ async fn allow_another_run(
     id: Uuid,
     defaults: Quota,
 ) -> Result<(), StoreError> {
-    let Some(limit) = Quota::of(owner, defaults).max_running else { return Ok(()) };
-    let others = running(owner.id).filter(mcp_instance::COLUMN.id.ne(id)).count(connection).await?;
+    let Some(limit) = Quota::of(owner, defaults).max_running else {
+        return Ok(());
+    };
+    let others = running(owner.id)
+        .filter(mcp_instance::COLUMN.id.ne(id))
+        .count(connection)
+        .await?;
     if others >= limit.into() {
-        return Err(StoreError::LimitReached { what: Limit::Running, limit });
+        return Err(StoreError::LimitReached {
+            what: Limit::Running,
+            limit,
+        });
     }
     Ok(())
 }

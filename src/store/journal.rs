@@ -134,7 +134,10 @@ impl Store {
 }
 
 /// Which of the instances exist, held so that they still do at the end of the transaction.
-async fn existing(transaction: &DatabaseTransaction, entries: &[Entry]) -> Result<BTreeSet<Uuid>, StoreError> {
+async fn existing(
+    transaction: &DatabaseTransaction,
+    entries: &[Entry],
+) -> Result<BTreeSet<Uuid>, StoreError> {
     let ids: BTreeSet<Uuid> = entries.iter().map(|entry| entry.instance_id).collect();
     let ids = mcp_instance::Entity::find()
         .select_only()

@@ -23,7 +23,10 @@ impl Location {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Ok(Self::Postgres(url.to_owned()));
         }
-        match url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
+        match url
+            .strip_prefix("sqlite://")
+            .or_else(|| url.strip_prefix("sqlite:"))
+        {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             _ => Err(StoreError::UnknownDatabase),
         }
@@ -60,9 +63,18 @@ mod tests {
 
     #[test]
     fn sqlite_and_postgres_urls_are_told_apart_and_others_refused() {
-        assert_eq!(Location::parse("sqlite://a/b.db").unwrap(), Location::Sqlite("a/b.db".into()));
-        assert_eq!(Location::parse("sqlite:/b.db").unwrap(), Location::Sqlite("/b.db".into()));
-        assert!(matches!(Location::parse("postgresql://h/d").unwrap(), Location::Postgres(_)));
+        assert_eq!(
+            Location::parse("sqlite://a/b.db").unwrap(),
+            Location::Sqlite("a/b.db".into())
+        );
+        assert_eq!(
+            Location::parse("sqlite:/b.db").unwrap(),
+            Location::Sqlite("/b.db".into())
+        );
+        assert!(matches!(
+            Location::parse("postgresql://h/d").unwrap(),
+            Location::Postgres(_)
+        ));
         for url in ["mysql://h/d", "sqlite:", "sqlite://", "/b.db", ""] {
             assert!(Location::parse(url).is_err(), "{url}");
         }
@@ -71,6 +83,9 @@ mod tests {
     #[test]
     fn a_password_is_never_shown() {
         let location = Location::parse("postgres://joe:pa55@db.example:5432/mini?password=pa55").unwrap();
-        assert_eq!(format!("{location} {location:?}"), "postgres://db.example/mini postgres://db.example/mini");
+        assert_eq!(
+            format!("{location} {location:?}"),
+            "postgres://db.example/mini postgres://db.example/mini"
+        );
     }
 }

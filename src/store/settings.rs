@@ -17,7 +17,9 @@ impl Store {
     /// # Errors
     /// Only what every method can fail with.
     pub async fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = setting::Entity::find_by_id(key.to_owned()).one(&self.reader).await?;
+        let row = setting::Entity::find_by_id(key.to_owned())
+            .one(&self.reader)
+            .await?;
         Ok(row.map(|row| row.value))
     }
 
@@ -25,10 +27,17 @@ impl Store {
     ///
     /// # Errors
     /// [`Conflict::Deployment`] if it has them.
-    pub async fn found_deployment(&self, deployment_id: [u8; 16], key_check: Vec<u8>) -> Result<(), StoreError> {
+    pub async fn found_deployment(
+        &self,
+        deployment_id: [u8; 16],
+        key_check: Vec<u8>,
+    ) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
         for (key, value) in [(DEPLOYMENT_ID, deployment_id.to_vec()), (KEY_CHECK, key_check)] {
-            let row = setting::Model { key: key.to_owned(), value };
+            let row = setting::Model {
+                key: key.to_owned(),
+                value,
+            };
             let inserted = row.into_active_model().insert(&transaction).await;
             inserted.map_err(on_duplicate(Conflict::Deployment))?;
         }

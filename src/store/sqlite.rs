@@ -34,7 +34,11 @@ const PROMISES: [(&str, &str); 5] = [
 /// The connection that writes; makes the file.
 pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, StoreError> {
     let options = promising(path).create_if_missing(true);
-    connect(options, SqlitePoolOptions::new().max_connections(1).min_connections(1)).await
+    connect(
+        options,
+        SqlitePoolOptions::new().max_connections(1).min_connections(1),
+    )
+    .await
 }
 
 /// The connections that read; anything else is refused on them.
@@ -45,8 +49,13 @@ pub(super) async fn readers(path: &Path) -> Result<DatabaseConnection, StoreErro
 
 /// A connection that changes neither the file nor its log. The file must exist.
 pub(super) async fn onlooker(path: &Path) -> Result<DatabaseConnection, StoreError> {
-    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
-    open(options, SqlitePoolOptions::new().max_connections(1)).await.map_err(StoreError::from)
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT);
+    open(options, SqlitePoolOptions::new().max_connections(1))
+        .await
+        .map_err(StoreError::from)
 }
 
 fn promising(path: &Path) -> SqliteConnectOptions {
@@ -71,7 +80,9 @@ async fn connect(
             }
         })
     });
-    open(options, pool).await.map_err(|error| read_broken_promise(&error).unwrap_or_else(|| error.into()))
+    open(options, pool)
+        .await
+        .map_err(|error| read_broken_promise(&error).unwrap_or_else(|| error.into()))
 }
 
 async fn open(options: SqliteConnectOptions, pool: SqlitePoolOptions) -> Result<DatabaseConnection, DbErr> {
@@ -90,13 +101,19 @@ async fn open(options: SqliteConnectOptions, pool: SqlitePoolOptions) -> Result<
 /// The first promise that a connection does not keep.
 async fn broken_promise(connection: &mut SqliteConnection) -> Result<Option<BrokenPromise>, sqlx::Error> {
     for (setting, wanted) in PROMISES {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {setting}"))).fetch_one(&mut *connection).await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {setting}")))
+            .fetch_one(&mut *connection)
+            .await?;
         // journal_mode answers a word, the others a number.
         let found = row
             .try_get::<String, _>(0)
             .or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string()))?;
         if found != wanted {
-            return Ok(Some(BrokenPromise { setting, wanted, found }));
+            return Ok(Some(BrokenPromise {
+                setting,
+                wanted,
+                found,
+            }));
         }
     }
     Ok(None)
@@ -111,8 +128,20 @@ struct BrokenPromise {
 }
 
 fn read_broken_promise(error: &DbErr) -> Option<StoreError> {
-    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return None };
-    let sqlx::Error::Configuration(cause) = cause.as_ref() else { return None };
-    let BrokenPromise { setting, wanted, found } = cause.downcast_ref::<BrokenPromise>()?.clone();
-    Some(StoreError::Unsafe { setting, wanted, found })
+    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
+        return None;
+    };
+    let sqlx::Error::Configuration(cause) = cause.as_ref() else {
+        return None;
+    };
+    let BrokenPromise {
+        setting,
+        wanted,
+        found,
+    } = cause.downcast_ref::<BrokenPromise>()?.clone();
+    Some(StoreError::Unsafe {
+        setting,
+        wanted,
+        found,
+    })
 }

@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use minimcp_entities::{api_token, user};
-use sea_orm::{
-    ActiveModelTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;
 
 use super::{Cursor, Noun, Page, PageRequest, Store, StoreError, micros};
@@ -81,14 +79,21 @@ impl Store {
         if let Some(owner) = owner {
             query = query.filter(api_token::COLUMN.user_id.eq(owner));
         }
-        query.one(&self.reader).await?.ok_or(StoreError::NotFound(Noun::Token))
+        query
+            .one(&self.reader)
+            .await?
+            .ok_or(StoreError::NotFound(Noun::Token))
     }
 
     /// The tokens of a user, newest first, with those that are expired or revoked.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
-    pub async fn tokens(&self, user_id: Uuid, page: &PageRequest) -> Result<Page<api_token::Model>, StoreError> {
+    pub async fn tokens(
+        &self,
+        user_id: Uuid,
+        page: &PageRequest,
+    ) -> Result<Page<api_token::Model>, StoreError> {
         let mut query = api_token::Entity::find()
             .filter(api_token::COLUMN.user_id.eq(user_id))
             .order_by_desc(api_token::Column::Id)
@@ -96,7 +101,9 @@ impl Store {
         if let Some(id) = page.after_id()? {
             query = query.filter(api_token::COLUMN.id.lt(id));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |token| Cursor::Id(token.id)))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |token| {
+            Cursor::Id(token.id)
+        }))
     }
 
     /// Takes a token back; what was taken back stays so with its first time.
@@ -105,7 +112,10 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<api_token::Model, StoreError> {
         let transaction = self.begin().await?;
-        let token = api_token::Entity::find_by_id(id).lock_exclusive().one(&transaction).await?;
+        let token = api_token::Entity::find_by_id(id)
+            .lock_exclusive()
+            .one(&transaction)
+            .await?;
         let token = token.ok_or(StoreError::NotFound(Noun::Token))?;
         if token.revoked_at.is_some() {
             return Ok(token);
@@ -125,7 +135,10 @@ impl Store {
         let transaction = self.begin().await?;
         for &(id, at) in used {
             api_token::Entity::update_many()
-                .col_expr(api_token::Column::LastUsedAt, sea_orm::sea_query::Expr::value(micros(at)))
+                .col_expr(
+                    api_token::Column::LastUsedAt,
+                    sea_orm::sea_query::Expr::value(micros(at)),
+                )
                 .filter(api_token::COLUMN.id.eq(id))
                 .exec(&transaction)
                 .await?;

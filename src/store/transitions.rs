@@ -26,7 +26,9 @@ impl Store {
         if let Some(seq) = page.after_number()? {
             query = query.filter(transition::COLUMN.seq.lt(seq));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |row| Cursor::Number(row.seq)))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |row| {
+            Cursor::Number(row.seq)
+        }))
     }
 
     /// What happened after the transition with this id, oldest first and at most `limit` of it; with `owner`

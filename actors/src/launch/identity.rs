@@ -8,16 +8,22 @@ use super::Identity;
 /// The start time of a process in clock ticks since boot: field 22 of `/proc/PID/stat`, see proc(5).
 ///
 /// # Errors
-/// `NotFound` if there is no such process; `InvalidData` if the kernel's line cannot be read.
+/// `NotFound` if there is no such process; `InvalidData` if it has ended and is not reaped yet.
 pub(crate) fn start_ticks(pid: u32) -> io::Result<u64> {
     let line = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    parse_start_ticks(&line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable stat line"))
+    parse_start_ticks(&line)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the process has ended"))
 }
 
-/// The program's name, field 2, stands in parentheses and may itself hold spaces and parentheses.
+/// `None` too for a process that has ended and only waits to be reaped. The program's name, field 2, stands
+/// in parentheses and may itself hold spaces and parentheses.
 fn parse_start_ticks(line: &str) -> Option<u64> {
-    let after_name = line.rsplit_once(')')?.1;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut after_name = line.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = after_name.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    after_name.nth(18)?.parse().ok()
 }
 
 /// The id of this boot of the machine; empty where the kernel does not tell, which matches no record.
@@ -36,7 +42,11 @@ impl Identity {
     /// # Errors
     /// What reading `/proc` says.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
-        Ok(Self { pid, start_ticks: start_ticks(pid)?, boot_id: boot_id().to_owned() })
+        Ok(Self {
+            pid,
+            start_ticks: start_ticks(pid)?,
+            boot_id: boot_id().to_owned(),
+        })
     }
 
     /// Whether the process that has this id at present is the one that was recorded. Ask it while a pidfd
@@ -60,11 +70,35 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_only_waits_to_be_reaped_is_not_there() {
+        let line = "4242 (a) Z 1 4242 4242 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 20";
+        assert_eq!(parse_start_ticks(line), None);
+    }
+
+    #[test]
     fn this_process_is_itself_and_no_other() {
         let me = Identity::of(std::process::id()).unwrap();
         assert!(me.is_present());
-        assert!(!Identity { start_ticks: me.start_ticks + 1, ..me.clone() }.is_present());
-        assert!(!Identity { boot_id: "another boot".into(), ..me.clone() }.is_present());
-        assert!(!Identity { boot_id: String::new(), ..me }.is_present());
+        assert!(
+            !Identity {
+                start_ticks: me.start_ticks + 1,
+                ..me.clone()
+            }
+            .is_present()
+        );
+        assert!(
+            !Identity {
+                boot_id: "another boot".into(),
+                ..me.clone()
+            }
+            .is_present()
+        );
+        assert!(
+            !Identity {
+                boot_id: String::new(),
+                ..me
+            }
+            .is_present()
+        );
     }
 }

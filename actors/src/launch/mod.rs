@@ -40,6 +40,8 @@ pub struct Spec {
     pub probe: Probe,
     /// When its lease ends; `None` for never.
     pub lease_ends_at: Option<DateTime<Utc>>,
+    /// Put it to sleep after this long without a call; `None` for never.
+    pub idle_after: Option<Duration>,
     /// What to execute.
     pub planner: Arc<dyn Planner>,
 }
@@ -49,7 +51,17 @@ impl Spec {
     #[must_use]
     pub fn new(kind: &str, policy: Policy, probe: Probe, planner: Arc<dyn Planner>) -> Self {
         let (id, owner) = (Uuid::now_v7(), Uuid::nil());
-        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at: None, planner }
+        let (lease_ends_at, idle_after) = (None, None);
+        Self {
+            id,
+            owner,
+            kind: kind.into(),
+            policy,
+            probe,
+            lease_ends_at,
+            idle_after,
+            planner,
+        }
     }
 }
 
@@ -242,9 +254,6 @@ pub trait Launcher: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
 
     /// Finds the process of a record again.
-    fn adopt(
-        &self,
-        spec: &Spec,
-        record: Record,
-    ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
+    fn adopt(&self, spec: &Spec, record: Record)
+    -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
 }

@@ -14,7 +14,7 @@ use crate::instance::{Instance, Reporter};
 use crate::launch::{Launch, LaunchError, Process};
 use crate::message::{Kill, Refused, Terminate};
 use crate::ports;
-use crate::state::{Effect, Event, Exit, Fact, Run, Timer};
+use crate::state::{Command, Effect, Event, Exit, Fact, Run, Timer};
 use crate::timers::Alarm;
 
 impl Supervisor {
@@ -72,13 +72,46 @@ impl Supervisor {
                     self.starts.release(id, run);
                     self.settle(ctx);
                 }
+                Alarm::Idle(id, run) => self.look_idle(id, run, ctx),
             }
         }
         self.set_wake(ctx);
     }
 
+    pub(super) fn watch_idle(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
+        if let Some(after) = self.entries.get(&id).and_then(|entry| entry.spec.idle_after) {
+            self.alarm(after, Alarm::Idle(id, run), ctx);
+        }
+    }
+
+    /// Puts a run to sleep that nobody called for its idle time, or looks again when that may be so.
+    pub(super) fn look_idle(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get(&id) else {
+            return;
+        };
+        let (Some(after), Some(route)) = (entry.spec.idle_after, self.routes.get(id)) else {
+            return;
+        };
+        if entry.life.state().live_run() != Some(run) {
+            return;
+        }
+        let quiet = route
+            .last_access_ms()
+            .and_then(|at| u64::try_from(Utc::now().timestamp_millis() - at).ok())
+            .map_or(after, Duration::from_millis);
+        if route.in_flight() > 0 {
+            self.alarm(after, Alarm::Idle(id, run), ctx);
+        } else if quiet < after {
+            self.alarm(after - quiet, Alarm::Idle(id, run), ctx);
+        } else {
+            self.apply(id, Event::Command(Command::Hibernate), None, ctx);
+        }
+    }
+
     fn spawn(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         if entry.spec.probe.needs_port() {
             // Anybody may have taken the port since the last run had it.
             if let Some(port) = entry.port.filter(|port| !ports::is_free(*port)) {
@@ -88,20 +121,32 @@ impl Supervisor {
             entry.port = entry.port.or_else(|| self.ports.lease(id, ports::is_free));
             if entry.port.is_none() {
                 let detail = Refused::PortsExhausted(self.ports.size()).to_string();
-                let ending = Ending { detail, stderr_tail: String::new() };
+                let ending = Ending {
+                    detail,
+                    stderr_tail: String::new(),
+                };
                 let exited = Event::Fact(Fact::Exited(run, Exit::Unspawned));
                 self.follow_ups.push_back((id, exited, Some(ending)));
                 return;
             }
         }
-        let launch = Launch { id, run, port: entry.port, nonce: Uuid::new_v4().simple().to_string() };
+        let launch = Launch {
+            id,
+            run,
+            port: entry.port,
+            nonce: Uuid::new_v4().simple().to_string(),
+        };
         let process = self.launcher.launch(&entry.spec, launch);
         self.begin(id, run, false, process, ctx);
     }
 
     fn adopt(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let Some(record) = entry.to_adopt.take() else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
+        let Some(record) = entry.to_adopt.take() else {
+            return;
+        };
         entry.started_at = Some(record.started_at);
         entry.port = record.port;
         if let Some(port) = record.port {
@@ -119,7 +164,9 @@ impl Supervisor {
         process: BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         let route = self.routes.set(id, entry.lane());
         let reporter = Reporter {
             id,
@@ -129,7 +176,14 @@ impl Supervisor {
             log: self.config.log.clone(),
         };
         let timing = entry.spec.policy.timing;
-        let actor = Instance::begin(reporter, timing, route, Arc::clone(&self.meters), adopted, process);
+        let actor = Instance::begin(
+            reporter,
+            timing,
+            route,
+            Arc::clone(&self.meters),
+            adopted,
+            process,
+        );
         entry.actor = Some(actor);
     }
 
@@ -139,7 +193,9 @@ impl Supervisor {
         M: actix::Message<Result = ()> + Send + 'static,
         Instance: Handler<M>,
     {
-        let Some(actor) = self.entries.get(&id).and_then(|entry| entry.actor.clone()) else { return };
+        let Some(actor) = self.entries.get(&id).and_then(|entry| entry.actor.clone()) else {
+            return;
+        };
         let log = self.config.log.clone();
         let sent = async move { actor.send(message).await };
         ctx.spawn(sent.into_actor(self).map(move |sent, _, _| {

@@ -12,7 +12,8 @@ use super::{Ending, Supervisor};
 use crate::launch::Spec;
 use crate::lifecycle::{self, Life, Step};
 use crate::message::{
-    Amend, Create, Fate, Observed, Order, Recover, Refused, Release, Remove, Report, Request, Sampled, Shutdown,
+    Amend, Create, Fate, Observed, Order, Recover, Refused, Release, Remove, Report, Request, Sampled,
+    Shutdown,
 };
 use crate::ports;
 use crate::snapshot::{Health, Sample, Snapshot};
@@ -20,11 +21,19 @@ use crate::state::{Admit, Cause, Command, Denied, Event, Fact, Outcome, Run};
 
 impl Supervisor {
     fn observed(&mut self, id: Uuid, run: Run, what: Observed, ctx: &mut Context<Self>) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         if current_run(&entry.life) != Some(run) {
             return;
         }
-        let health = |latency_us, problem| Some(Health { checked_at: Utc::now(), latency_us, problem });
+        let health = |latency_us, problem| {
+            Some(Health {
+                checked_at: Utc::now(),
+                latency_us,
+                problem,
+            })
+        };
         let (fact, ending) = match what {
             Observed::Up { identity, adopted } => {
                 entry.pid = Some(identity.pid);
@@ -45,9 +54,14 @@ impl Supervisor {
                 entry.health = health(latency_us, Some(problem));
                 (Some(Fact::Missed(run)), None)
             }
-            Observed::Exited { exit, detail, stderr_tail } => {
-                (Some(Fact::Exited(run, exit)), Some(Ending { detail, stderr_tail }))
-            }
+            Observed::Exited {
+                exit,
+                detail,
+                stderr_tail,
+            } => (
+                Some(Fact::Exited(run, exit)),
+                Some(Ending { detail, stderr_tail }),
+            ),
         };
         self.show(id);
         if let Some(fact) = fact {
@@ -108,24 +122,29 @@ impl Handler<Recover> for Supervisor {
                 record.run = run;
                 (Life::adopt(run, lease, now), Some(record), restore)
             }
-            Fate::Start | Fate::Rest(Outcome::Disconnected | Outcome::Hibernated, _) if over => {
-                (Life::ended(Outcome::Expired, Cause::LeaseEnded, last_run, None, now), None, false)
-            }
+            Fate::Start | Fate::Rest(Outcome::Disconnected | Outcome::Hibernated, _) if over => (
+                Life::ended(Outcome::Expired, Cause::LeaseEnded, last_run, None, now),
+                None,
+                false,
+            ),
             Fate::Start if last_run == Run::default() => (Life::create(lease, now), None, false),
             Fate::Start => {
                 start = true;
-                (Life::ended(Outcome::Disconnected, Cause::Lost, last_run, lease, now), None, false)
+                (
+                    Life::ended(Outcome::Disconnected, Cause::Lost, last_run, lease, now),
+                    None,
+                    false,
+                )
             }
-            Fate::Rest(outcome, cause) => {
-                (Life::ended(outcome, cause, last_run, lease, now), None, false)
-            }
+            Fate::Rest(outcome, cause) => (Life::ended(outcome, cause, last_run, lease, now), None, false),
         };
         let mut entry = Entry::new(spec, step.life);
         entry.to_adopt = record;
         entry.restore_if_lost = restore;
         if start {
             entry.restored_at = Some(Utc::now());
-            self.follow_ups.push_back((id, Event::Command(Command::Restore), None));
+            self.follow_ups
+                .push_back((id, Event::Command(Command::Restore), None));
         }
         Ok(self.take_on(entry, step.effects, ctx))
     }
@@ -206,7 +225,12 @@ impl Handler<Shutdown> for Supervisor {
                 self.apply(id, Event::Command(Command::Shutdown), None, ctx);
             }
         }
-        if keep || self.entries.values().all(|entry| current_run(&entry.life).is_none()) {
+        if keep
+            || self
+                .entries
+                .values()
+                .all(|entry| current_run(&entry.life).is_none())
+        {
             self.answer_shutdown();
         }
         Box::pin(async move {
@@ -235,13 +259,22 @@ impl Handler<Sampled> for Supervisor {
     fn handle(&mut self, Sampled { at, trees }: Sampled, ctx: &mut Self::Context) {
         self.meter.handled();
         for (id, run, usage) in trees {
-            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            let Some(entry) = self.entries.get_mut(&id) else {
+                continue;
+            };
             if current_run(&entry.life) != Some(run) {
                 continue;
             }
             entry.usage = Some(usage);
             let health_latency_us = entry.health.as_ref().map(|health| health.latency_us);
-            self.registry.record(id, Sample { at, usage, health_latency_us });
+            self.registry.record(
+                id,
+                Sample {
+                    at,
+                    usage,
+                    health_latency_us,
+                },
+            );
             self.show(id);
             self.apply(id, Event::Fact(Fact::Sampled(run, usage)), None, ctx);
         }

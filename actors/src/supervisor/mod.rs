@@ -139,7 +139,10 @@ impl Supervisor {
 
     fn snapshot(&self, id: Uuid) -> Arc<Snapshot> {
         #[expect(clippy::expect_used, reason = "only asked for entries at hand")]
-        self.entries.get(&id).map(|entry| entry.snapshot(self.now())).expect("the entry is at hand")
+        self.entries
+            .get(&id)
+            .map(|entry| entry.snapshot(self.now()))
+            .expect("the entry is at hand")
     }
 
     /// Feeds an event to an instance and does all that follows.
@@ -154,8 +157,10 @@ impl Supervisor {
                 self.step(id, event, ending, ctx);
             } else if let Some((id, run)) = self.starts.grant() {
                 self.step(id, Event::Fact(Fact::Granted(run)), None, ctx);
-                let launched =
-                    self.entries.get(&id).is_some_and(|entry| entry.life.state() == State::Starting { run });
+                let launched = self
+                    .entries
+                    .get(&id)
+                    .is_some_and(|entry| entry.life.state() == State::Starting { run });
                 if launched {
                     self.alarm(self.config.start_slot, Alarm::Slot(id, run), ctx);
                 } else {
@@ -169,7 +174,9 @@ impl Supervisor {
 
     fn step(&mut self, id: Uuid, event: Event, ending: Option<Ending>, ctx: &mut Context<Self>) {
         let now = self.now();
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         let before = entry.life.state();
         let Step { life, effects } = lifecycle::next(&entry.spec.policy, entry.life.clone(), event, now);
         entry.life = life;
@@ -177,15 +184,27 @@ impl Supervisor {
         if let Event::Fact(Fact::Exited(run, exit)) = event
             && before.live_run() == Some(run)
         {
-            let Ending { detail, stderr_tail } =
-                ending.unwrap_or_else(|| Ending { detail: String::new(), stderr_tail: String::new() });
+            let Ending { detail, stderr_tail } = ending.unwrap_or_else(|| Ending {
+                detail: String::new(),
+                stderr_tail: String::new(),
+            });
             let cause = entry.life.cause();
-            entry.last_exit = Some(LastExit { run, exit, cause, detail, at: Utc::now(), stderr_tail });
+            entry.last_exit = Some(LastExit {
+                run,
+                exit,
+                cause,
+                detail,
+                at: Utc::now(),
+                stderr_tail,
+            });
             entry.clear_run();
             self.starts.release(id, run);
         }
         if before != after {
             self.moved(id, before, after);
+        }
+        if let (State::Starting { .. }, State::Running { run }) = (before, after) {
+            self.watch_idle(id, run, ctx);
         }
         self.carry_out(id, effects, ctx);
         if before != after
@@ -197,7 +216,9 @@ impl Supervisor {
 
     /// Does what every change of state asks for, whatever led to it.
     fn moved(&mut self, id: Uuid, before: State, after: State) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         if let State::Running { run } = after {
             self.starts.release(id, run);
         }
@@ -214,7 +235,9 @@ impl Supervisor {
 
     fn publish(&mut self, id: Uuid, before: Option<State>) {
         let now = self.now();
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         let from = before.map(|state| state.status());
         let status = entry.life.state().status();
         self.routes.set(id, entry.lane());
@@ -230,7 +253,11 @@ impl Supervisor {
         self.global_seq += 1;
         slog::info!(self.config.log, "transition"; "instance" => %id, "status" => %status,
             "run" => %snapshot.run, "reason" => &snapshot.reason);
-        self.registry.publish(Transitioned { global_seq: self.global_seq, from, snapshot });
+        self.registry.publish(Transitioned {
+            global_seq: self.global_seq,
+            from,
+            snapshot,
+        });
     }
 
     /// Shows what has changed without a transition.
@@ -241,14 +268,25 @@ impl Supervisor {
     }
 
     fn ended(&mut self, id: Uuid, outcome: Outcome) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         if !entry.removal.is_empty() {
             self.forget(id);
-        } else if outcome == Outcome::Disconnected && entry.life.cause() == Cause::Lost && entry.restore_if_lost {
+        } else if outcome == Outcome::Disconnected
+            && entry.life.cause() == Cause::Lost
+            && entry.restore_if_lost
+        {
             entry.restored_at = Some(Utc::now());
-            self.follow_ups.push_back((id, Event::Command(Command::Restore), None));
+            self.follow_ups
+                .push_back((id, Event::Command(Command::Restore), None));
         }
-        if self.ending.is_some() && self.entries.values().all(|entry| current_run(&entry.life).is_none()) {
+        if self.ending.is_some()
+            && self
+                .entries
+                .values()
+                .all(|entry| current_run(&entry.life).is_none())
+        {
             self.answer_shutdown();
         }
     }

@@ -19,7 +19,11 @@ pub(super) struct Starts {
 
 impl Starts {
     pub(super) fn new(slots: usize) -> Self {
-        Self { slots: slots.max(1), waiting: VecDeque::new(), holding: HashMap::new() }
+        Self {
+            slots: slots.max(1),
+            waiting: VecDeque::new(),
+            holding: HashMap::new(),
+        }
     }
 
     pub(super) fn ask(&mut self, id: Uuid, run: Run) {

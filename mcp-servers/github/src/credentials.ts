@@ -16,9 +16,11 @@ export const Credentials = z
     app_id: z.union([z.string().trim().regex(/^\d+$/, 'is not a number'), z.int().positive()]).optional(),
     private_key: privateKey.optional(),
   })
-  .refine((given) => given.personal_access_token !== undefined || (given.app_id !== undefined && given.private_key !== undefined), {
-    message: 'needs personal_access_token, or app_id and private_key',
-  });
+  .refine(
+    ({ personal_access_token, app_id, private_key }) =>
+      personal_access_token !== undefined || (app_id !== undefined && private_key !== undefined),
+    'needs personal_access_token, or app_id and private_key',
+  );
 
 export type Credentials = z.infer<typeof Credentials>;
 

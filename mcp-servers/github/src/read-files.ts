@@ -58,13 +58,16 @@ export const readFiles = defineTool({
   run: async ({ owner, repo, paths, ref }, call: Call<Credentials>) => {
     const wanted = [...new Set(paths.map((path) => path.replace(/^\/+|\/+$/g, '')))];
     const reads = await Promise.allSettled(wanted.map((path) => read(call, owner, repo, path, ref)));
+    // Where nothing could be read the call as a whole has failed.
+    const first = reads.find((outcome) => outcome.status === 'rejected');
+    if (first && reads.every((outcome) => outcome.status === 'rejected')) throw first.reason;
     const files: ReadFile[] = [];
     const errors: { path: string; message: string }[] = [];
     let total = 0;
     for (const [index, outcome] of reads.entries()) {
       const path = wanted[index]!;
       if (outcome.status === 'rejected') {
-        if (!concernsOnlyOnePath(outcome.reason) || wanted.length === 1) throw outcome.reason;
+        if (!concernsOnlyOnePath(outcome.reason)) throw outcome.reason;
         errors.push({ path, message: (outcome.reason as Failure).message });
         continue;
       }

@@ -44,7 +44,14 @@ export class Mcp {
 
   /** Answers a POST, GET or DELETE; bodies past MAX_BODY_BYTES get 413. Resolves when the answer has been written. */
   async handle(request: IncomingMessage, response: ServerResponse, exchange: Exchange): Promise<void> {
-    const face = { fetch: (webRequest: Request) => this.#fetch(webRequest, exchange) };
+    const face = {
+      fetch: async (webRequest: Request) => {
+        const answer = await this.#fetch(webRequest, exchange);
+        // Node keeps headers back until the first byte of the body, which a quiet stream does not have for long.
+        if (exchange.longLived) setImmediate(() => response.headersSent && response.flushHeaders());
+        return answer;
+      },
+    };
     await toNodeHandler(face, { onerror: this.onerror, maxRequestBodySize: MAX_BODY_BYTES })(request, response);
   }
 

@@ -64,7 +64,10 @@ async function start<S extends z.ZodType>(definition: ServerDefinition<S>, env: 
     secret: (value: string) => redactor.issued(value),
   };
   const check = definition.checkCredentials;
-  const health = new Health(check ? () => check({ ...call, signal: AbortSignal.timeout(CHECK_MS) }) : null, (text) => redactor.text(text));
+  const health = new Health(
+    check ? () => check({ ...call, signal: AbortSignal.timeout(CHECK_MS) }) : null,
+    (reason) => redactor.text(reason),
+  );
   const metrics = new Metrics();
   const catalogue = new Catalogue(definition.tools, { call, health, metrics, redactor });
   const info = { name: definition.name, version: definition.version };

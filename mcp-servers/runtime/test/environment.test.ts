@@ -24,7 +24,7 @@ const refusals: [string, Record<string, string>, RegExp][] = [
 
 for (const [name, change, line] of refusals) {
   test(`${name}: one line and exit code 78`, async () => {
-    const { code, stdout, stderr } = await ended('./fixture.mjs', { ...GOOD, ...change });
+    const { code, stdout, stderr } = await ended('./fixture.cjs', { ...GOOD, ...change });
     assert.equal(code, 78);
     assert.equal(stdout, '');
     assert.match(stderr, line);
@@ -34,7 +34,7 @@ for (const [name, change, line] of refusals) {
 }
 
 test('all problems are named at once', async () => {
-  const { stderr } = await ended('./fixture.mjs', { PORT: 'x', CONFIG: '[]', CREDENTIALS: '{}', LOG_LEVEL: 'x' });
+  const { stderr } = await ended('./fixture.cjs', { PORT: 'x', CONFIG: '[]', CREDENTIALS: '{}', LOG_LEVEL: 'x' });
   for (const name of ['PORT', 'CONFIG', 'LOG_LEVEL', 'CREDENTIALS.api_key']) assert.match(stderr, new RegExp(name));
 });
 
@@ -42,20 +42,20 @@ test('a log directory that cannot be made is a problem of the environment', asyn
   const dir = await mkdtemp(join(tmpdir(), 'minimcp-test-'));
   t.after(() => rm(dir, { recursive: true }));
   await writeFile(join(dir, 'file'), '');
-  const { code, stderr } = await ended('./fixture.mjs', { ...GOOD, LOG_DIR: join(dir, 'file', 'logs') });
+  const { code, stderr } = await ended('./fixture.cjs', { ...GOOD, LOG_DIR: join(dir, 'file', 'logs') });
   assert.equal(code, 78);
   assert.match(stderr, /LOG_DIR cannot be used/);
 });
 
 test('a port that is taken ends the process with code 1', async (t) => {
-  const first = await start(t, './fixture.mjs', GOOD);
-  const { code, stderr } = await ended('./fixture.mjs', { ...GOOD, PORT: new URL(first.url).port });
+  const first = await start(t, './fixture.cjs', GOOD);
+  const { code, stderr } = await ended('./fixture.cjs', { ...GOOD, PORT: new URL(first.url).port });
   assert.equal(code, 1);
   assert.match(stderr, /EADDRINUSE/);
 });
 
 test('nothing but the start line is written', async (t) => {
-  const server = await start(t, './fixture.mjs', GOOD);
+  const server = await start(t, './fixture.cjs', GOOD);
   await (await fetch(`${server.url}/health`)).text();
   assert.equal(await server.stop(), 0);
   assert.match(server.output.stdout, /^fixture listening on 127\.0\.0\.1:\d+\n$/);

@@ -12,7 +12,7 @@ const CREDENTIALS = '{"api_key":"canary-0123456789"}';
 
 test('health says who is there and how it is', async (t) => {
   const vendor = await listen(t, (_request, response) => response.end('fine'));
-  const { url } = await start(t, './fixture.mjs', { ...IDENTITY, CREDENTIALS, VENDOR_URL: vendor.url });
+  const { url } = await start(t, './fixture.cjs', { ...IDENTITY, CREDENTIALS, VENDOR_URL: vendor.url });
   const response = await fetch(`${url}/health`);
   assert.equal(response.status, 200);
   const { timestamp, ...body } = (await response.json()) as Record<string, unknown>;
@@ -31,7 +31,7 @@ test('health says who is there and how it is', async (t) => {
 test('credentials the vendor refuses make the instance unhealthy, and a call that succeeds clears it', async (t) => {
   let status = 401;
   const vendor = await listen(t, (_request, response) => response.writeHead(status).end('fine'));
-  const { url } = await start(t, './fixture.mjs', { ...IDENTITY, CREDENTIALS, VENDOR_URL: vendor.url });
+  const { url } = await start(t, './fixture.cjs', { ...IDENTITY, CREDENTIALS, VENDOR_URL: vendor.url });
   const client = await connect(t, url, 'modern');
   assert.equal((await client.callTool({ name: 'ask', arguments: {} })).isError, true);
   const sick = await fetch(`${url}/health`);
@@ -49,7 +49,7 @@ test('health does not wait for the vendor, and asks it once', async (t) => {
   let asked = 0;
   const vendor = await listen(t, () => (asked += 1));
   const reached = once(vendor.server, 'request');
-  const { url } = await start(t, './fixture.mjs', { CREDENTIALS, VENDOR_URL: vendor.url });
+  const { url } = await start(t, './fixture.cjs', { CREDENTIALS, VENDOR_URL: vendor.url });
   assert.equal((await fetch(`${url}/health`)).status, 200);
   await reached;
   for (let i = 0; i < 20; i += 1) assert.equal((await fetch(`${url}/health`)).status, 200);
@@ -100,7 +100,7 @@ test('a vendor that is down says nothing about the credentials', () => {
 });
 
 test('metrics are answered and written', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
   const client = await connect(t, server.url, 'modern');
   await client.callTool({ name: 'echo', arguments: { text: 'a' } });
   await client.callTool({ name: 'misfit', arguments: {} });

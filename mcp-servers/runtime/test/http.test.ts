@@ -24,7 +24,7 @@ async function raw({ url }: Running, bytes: string): Promise<string> {
 }
 
 test('only loopback names are hosts and origins', async (t) => {
-  const { url } = await start(t, './fixture.mjs', { CREDENTIALS });
+  const { url } = await start(t, './fixture.cjs', { CREDENTIALS });
   for (const path of ['/health', '/mcp', '/metrics']) {
     assert.equal((await status(url, path, { headers: { host: 'evil.example' } })).status, 403);
     assert.equal((await status(url, path, { headers: { origin: 'http://evil.example' } })).status, 403);
@@ -37,7 +37,7 @@ test('only loopback names are hosts and origins', async (t) => {
 });
 
 test('paths and methods that are not there', async (t) => {
-  const { url } = await start(t, './fixture.mjs', { CREDENTIALS });
+  const { url } = await start(t, './fixture.cjs', { CREDENTIALS });
   const missing = await fetch(`${url}/nothing?token=x`);
   assert.equal(missing.status, 404);
   assert.deepEqual(await missing.json(), { error: 'not found' });
@@ -48,7 +48,7 @@ test('paths and methods that are not there', async (t) => {
 });
 
 test('bodies that are no JSON-RPC are refused, and the process goes on', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
   const { url } = server;
   const refused = async (body: string | Uint8Array, headers?: Record<string, string>) => {
     const response = await post(url, body, headers);
@@ -71,7 +71,7 @@ test('bodies that are no JSON-RPC are refused, and the process goes on', async (
 });
 
 test('a body of more than 4 MB gets 413, with and without a declared length', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
   const declared = 'POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 4194305\r\n\r\n';
   assert.match(await raw(server, declared), /^HTTP\/1\.1 413 /);
   const chunk = `100000\r\n${' '.repeat(0x100000)}\r\n`;

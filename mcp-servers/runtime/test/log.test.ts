@@ -7,7 +7,7 @@ import { Redactor } from '../src/redaction.ts';
 import { connect, logLines, start } from './support.ts';
 
 test('every request is logged with who asked, what and how it went', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS: '{"api_key":"canary-0123456789"}' });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS: '{"api_key":"canary-0123456789"}' });
   await (await fetch(`${server.url}/health?secret=1`, { headers: { 'user-agent': 'probe/1' } })).text();
   await (await fetch(`${server.url}/nothing`)).text();
   await server.stop();
@@ -23,7 +23,7 @@ test('every request is logged with who asked, what and how it went', async (t) =
 });
 
 test('the log level decides what is written', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS: '{"api_key":"canary-0123456789"}', LOG_LEVEL: 'error' });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS: '{"api_key":"canary-0123456789"}', LOG_LEVEL: 'error' });
   await (await fetch(`${server.url}/health`)).text();
   await server.stop();
   assert.deepEqual(await logLines(server.logDir, 'app.log'), []);
@@ -33,7 +33,7 @@ test('no credential reaches a log, in whatever form', async (t) => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
   const key = 'canary/+ä-0123456789';
-  const server = await start(t, './fixture.mjs', { CREDENTIALS: JSON.stringify({ api_key: key, private_key: pem }) });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS: JSON.stringify({ api_key: key, private_key: pem }) });
   const client = await connect(t, server.url, 'modern');
   await client.callTool({ name: 'spill', arguments: {} });
   await fetch(`${server.url}/${encodeURIComponent(key)}`, { headers: { 'user-agent': encodeURIComponent(key) } });

@@ -6,7 +6,7 @@ const CREDENTIALS = '{"api_key":"canary-0123456789"}';
 
 for (const era of ERAS) {
   test(`${era}: tools are listed with schemas and annotations`, async (t) => {
-    const { url } = await start(t, './fixture.mjs', { CREDENTIALS });
+    const { url } = await start(t, './fixture.cjs', { CREDENTIALS });
     const client = await connect(t, url, era);
     assert.equal(client.getNegotiatedProtocolVersion(), era === 'legacy' ? '2025-11-25' : '2026-07-28');
     const { tools } = await client.listTools();
@@ -20,7 +20,7 @@ for (const era of ERAS) {
   });
 
   test(`${era}: a tool answers structured content and the same as text`, async (t) => {
-    const { url } = await start(t, './fixture.mjs', { CREDENTIALS });
+    const { url } = await start(t, './fixture.cjs', { CREDENTIALS });
     const client = await connect(t, url, era);
     const result = await client.callTool({ name: 'echo', arguments: { text: 'ä\u2028b' } });
     assert.deepEqual(result.structuredContent, { text: 'ä\u2028b' });
@@ -30,7 +30,7 @@ for (const era of ERAS) {
   test(`${era}: what goes wrong in a tool is a result an agent can read`, async (t) => {
     let status = 429;
     const vendor = await listen(t, (_request, response) => response.writeHead(status).end());
-    const { url } = await start(t, './fixture.mjs', { CREDENTIALS, VENDOR_URL: vendor.url });
+    const { url } = await start(t, './fixture.cjs', { CREDENTIALS, VENDOR_URL: vendor.url });
     const client = await connect(t, url, era);
     const failing = async (name: string, args: Record<string, unknown>) => {
       const result = await client.callTool({ name, arguments: args });
@@ -56,7 +56,7 @@ for (const era of ERAS) {
       response.once('close', left);
       asked();
     });
-    const { url } = await start(t, './fixture.mjs', { CREDENTIALS, VENDOR_URL: vendor.url });
+    const { url } = await start(t, './fixture.cjs', { CREDENTIALS, VENDOR_URL: vendor.url });
     const client = await connect(t, url, era);
     const controller = new AbortController();
     const call = client.callTool({ name: 'ask', arguments: {} }, { signal: controller.signal });
@@ -68,7 +68,7 @@ for (const era of ERAS) {
 }
 
 test('a session that ended is unknown, and a request without one is told so', async (t) => {
-  const { url } = await start(t, './fixture.mjs', { CREDENTIALS });
+  const { url } = await start(t, './fixture.cjs', { CREDENTIALS });
   const initialize = (id: number) => ({
     jsonrpc: '2.0',
     id,
@@ -87,7 +87,7 @@ test('a session that ended is unknown, and a request without one is told so', as
 });
 
 test('sessions that are never ended do not pile up', async (t) => {
-  const { url } = await start(t, './fixture.mjs', { CREDENTIALS });
+  const { url } = await start(t, './fixture.cjs', { CREDENTIALS });
   const open = async () => {
     const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
     const response = await post(url, JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params }));

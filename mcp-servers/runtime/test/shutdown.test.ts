@@ -9,7 +9,7 @@ const CREDENTIALS = '{"api_key":"canary-0123456789"}';
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal} ends with code 0 and leaves the last metrics`, async (t) => {
-    const server = await start(t, './fixture.mjs', { CREDENTIALS });
+    const server = await start(t, './fixture.cjs', { CREDENTIALS });
     await (await fetch(`${server.url}/nothing`)).text();
     assert.equal(await server.stop(signal), 0);
     const last = JSON.parse(await readFile(join(server.logDir, 'shutdown-metrics.json'), 'utf8'));
@@ -26,7 +26,7 @@ for (const era of ERAS) {
     let asked = (_response: ServerResponse) => {};
     const reached = new Promise<ServerResponse>((resolve) => (asked = resolve));
     const vendor = await listen(t, (request, response) => void (request.url === '/ask' ? asked(response) : response.end()));
-    const server = await start(t, './fixture.mjs', { CREDENTIALS, VENDOR_URL: vendor.url });
+    const server = await start(t, './fixture.cjs', { CREDENTIALS, VENDOR_URL: vendor.url });
     const client = await connect(t, server.url, era);
     const call = client.callTool({ name: 'ask', arguments: {} });
     const answer = await reached;
@@ -40,12 +40,15 @@ for (const era of ERAS) {
 }
 
 test('a stream that never ends does not delay the stop', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
   const client = await connect(t, server.url, 'legacy');
+  const openedAt = performance.now();
   const opened = await fetch(`${server.url}/mcp`, {
     headers: { accept: 'text/event-stream', 'mcp-session-id': await session(server.url) },
   });
   assert.equal(opened.status, 200);
+  // Before the first keep-alive, which would hide headers that are held back.
+  assert.ok(performance.now() - openedAt < 10_000);
   const startedAt = performance.now();
   assert.equal(await server.stop(), 0);
   assert.ok(performance.now() - startedAt < 5_000);
@@ -54,7 +57,7 @@ test('a stream that never ends does not delay the stop', async (t) => {
 });
 
 test('a fault that nobody caught ends the process with code 1, logged and without the secret', async (t) => {
-  const server = await start(t, './fixture.mjs', { CREDENTIALS });
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
   const client = await connect(t, server.url, 'modern');
   const exited = new Promise((resolve) => server.child.once('close', resolve));
   await client.callTool({ name: 'crash', arguments: {} }).catch(() => {});

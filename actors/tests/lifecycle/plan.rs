@@ -1,0 +1,203 @@
+//! Random histories: the rules of an instance, where its life begins and what happens to it.
+
+use std::time::Duration;
+
+use minimcp_actors::policy::{Backoff, Budget, Limits, Policy, RestartPolicy, Timing};
+use minimcp_actors::state::{Command, Exit, Outcome};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::sample::select;
+
+/// The most a tree may use where a plan has limits.
+pub(crate) const LIMITS: Limits = Limits {
+    memory_bytes: Some(1_000),
+    cpu_percent: Some(50),
+};
+
+/// One history, before it is played.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) policy: Policy,
+    pub(crate) origin: Origin,
+    /// When the lease ends, in milliseconds from the beginning; the past is allowed.
+    pub(crate) lease: Option<i64>,
+    pub(crate) moves: Vec<Move>,
+}
+
+/// How a life comes into the supervisor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin {
+    Created,
+    Recorded { run: u64 },
+    Ended { outcome: Outcome, run: u64 },
+}
+
+/// One thing that happens. What the world cannot do at that moment is passed over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Move {
+    Ask(Command),
+    /// The lease is moved to this many milliseconds from now.
+    Extend(i64),
+    /// The world does what it owes: grants a slot, finds, launches, gets ready, ends what was told to end.
+    GoOn(u8),
+    Exit(Exit),
+    Answer,
+    Miss,
+    Sample {
+        memory: bool,
+        cpu: bool,
+    },
+    /// Time passes and nothing fires, so timers may be late.
+    Wait(u16),
+    /// Time passes until an armed timer is due, and that one fires.
+    Fire(u8),
+    /// The lease timer fires before its time.
+    EarlyLease,
+    /// A fact or timer of a run that is not the present one.
+    Stale {
+        kind: u8,
+        run: u8,
+    },
+    /// A fact that the present run has already reported.
+    Again(u8),
+}
+
+/// Histories of up to `length` moves.
+pub(crate) fn plans(length: usize) -> impl Strategy<Value = Plan> {
+    (
+        policies(),
+        origins(),
+        option::of(-2_000..30_000i64),
+        vec(moves(), 0..=length),
+    )
+        .prop_map(|(policy, origin, lease, moves)| Plan {
+            policy,
+            origin,
+            lease,
+            moves,
+        })
+}
+
+/// Small budgets and short times, so that a short history meets their ends.
+fn policies() -> impl Strategy<Value = Policy> {
+    let restart = prop_oneof![
+        4 => Just(RestartPolicy::Permanent),
+        1 => Just(RestartPolicy::Transient),
+        1 => Just(RestartPolicy::Temporary),
+    ];
+    let limits = select(vec![
+        LIMITS,
+        LIMITS,
+        Limits {
+            memory_bytes: None,
+            ..LIMITS
+        },
+        Limits {
+            cpu_percent: None,
+            ..LIMITS
+        },
+        Limits::default(),
+    ]);
+    let backoff = (1..400u64, 0..3_000u64)
+        .prop_map(|(initial, more)| Backoff::new(millis(initial), millis(initial + more)).unwrap());
+    (
+        restart,
+        budgets(),
+        budgets(),
+        backoff,
+        timings(),
+        1..4u32,
+        limits,
+        0..3u32,
+    )
+        .prop_map(
+            |(restart, crashes, failed_starts, backoff, timing, strikes, limits, samples_over)| {
+                Policy {
+                    restart,
+                    crashes,
+                    failed_starts,
+                    backoff,
+                    timing,
+                    strikes,
+                    limits,
+                    samples_over,
+                }
+                .checked()
+                .unwrap()
+            },
+        )
+}
+
+fn budgets() -> impl Strategy<Value = Budget> {
+    (0..4u32, 1..15u64)
+        .prop_map(|(intensity, period)| Budget::new(intensity, Duration::from_secs(period)).unwrap())
+}
+
+fn timings() -> impl Strategy<Value = Timing> {
+    (10..2_000u64, 0..1_000u64, 500..8_000u64).prop_map(|(start, grace, stable)| Timing {
+        start_timeout: millis(start),
+        grace: millis(grace),
+        stable_after: millis(stable),
+        ..Timing::default()
+    })
+}
+
+fn origins() -> impl Strategy<Value = Origin> {
+    let outcomes = select(vec![
+        Outcome::Stopped,
+        Outcome::Expired,
+        Outcome::Hibernated,
+        Outcome::Disconnected,
+        Outcome::Failed,
+    ]);
+    prop_oneof![
+        6 => Just(Origin::Created),
+        2 => (1..4u64).prop_map(|run| Origin::Recorded { run }),
+        2 => (outcomes, 1..4u64).prop_map(|(outcome, run)| Origin::Ended { outcome, run }),
+    ]
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    let commands = select(vec![
+        Command::Stop,
+        Command::Kill,
+        Command::Restart,
+        Command::Restore,
+        Command::Wake,
+        Command::Hibernate,
+        Command::Shutdown,
+    ]);
+    prop_oneof![
+        12 => any::<u8>().prop_map(Move::GoOn),
+        4 => commands.prop_map(Move::Ask),
+        1 => (-1_000..20_000i64).prop_map(Move::Extend),
+        4 => exits().prop_map(Move::Exit),
+        1 => Just(Move::Answer),
+        4 => Just(Move::Miss),
+        4 => (any::<bool>(), any::<bool>()).prop_map(|(memory, cpu)| Move::Sample { memory, cpu }),
+        2 => (0..4_000u16).prop_map(Move::Wait),
+        4 => any::<u8>().prop_map(Move::Fire),
+        1 => Just(Move::EarlyLease),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(kind, run)| Move::Stale { kind, run }),
+        1 => any::<u8>().prop_map(Move::Again),
+    ]
+}
+
+fn exits() -> impl Strategy<Value = Exit> {
+    select(vec![
+        Exit::Code(0),
+        Exit::Code(1),
+        Exit::Signal(9),
+        Exit::Signal(11),
+        Exit::Unknown,
+        Exit::Unspawned,
+        Exit::Unspawned,
+        Exit::Unstartable,
+        Exit::ActorDied,
+    ])
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}

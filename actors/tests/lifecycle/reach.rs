@@ -1,0 +1,110 @@
+//! A promise kept in every history is worth as much as the histories: these have to go everywhere.
+
+use std::collections::BTreeSet;
+
+use minimcp_actors::state::{Cause, Command, Event, Fact, Restarting, State};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use crate::plan::plans;
+use crate::world::{Turn, World};
+
+/// Each state without its numbers; those with a process come first.
+const LIVE: [&str; 10] = [
+    "adopting",
+    "starting",
+    "running",
+    "unhealthy",
+    "draining",
+    "stopping, then stopped",
+    "stopping, then expired",
+    "stopping, then hibernated",
+    "stopping, then disconnected",
+    "stopping, then failed",
+];
+const WITHOUT_PROCESS: [&str; 8] = [
+    "pending",
+    "backing off",
+    "queued",
+    "stopped",
+    "expired",
+    "hibernated",
+    "disconnected",
+    "failed",
+];
+const COMMANDS: [&str; 8] = [
+    "stop",
+    "kill",
+    "restart",
+    "restore",
+    "wake",
+    "hibernate",
+    "shutdown",
+    "extend",
+];
+const EXITS: [&str; 5] = ["code(0)", "code(1)", "signal(9)", "unknown", "actordied"];
+
+fn name(state: State) -> String {
+    match state {
+        State::Adopting { .. } => "adopting".into(),
+        State::Restarting(Restarting::Draining { .. }) => "draining".into(),
+        State::Restarting(Restarting::BackingOff { .. }) => "backing off".into(),
+        State::Restarting(Restarting::Queued { .. }) => "queued".into(),
+        State::Stopping { then, .. } => format!("stopping, then {then:?}").to_lowercase(),
+        State::Ended(outcome) => format!("{outcome:?}").to_lowercase(),
+        other => other.status().to_string(),
+    }
+}
+
+fn note(seen: &mut BTreeSet<(String, String)>, turn: &Turn<'_>) {
+    let what = match turn.event {
+        Event::Command(Command::Extend(_)) => Some("extend".into()),
+        Event::Command(command) => Some(format!("{command:?}")),
+        Event::Fact(Fact::Exited(run, exit)) if turn.before.state().live_run() == Some(run) => {
+            Some(format!("{exit:?}"))
+        }
+        Event::Fact(_) => None,
+    };
+    seen.extend(what.map(|what| (name(turn.before.state()), what.to_lowercase())));
+    seen.insert(("because".into(), turn.world.life.cause().as_str().into()));
+}
+
+#[test]
+fn random_histories_meet_every_command_in_every_state_every_exit_and_every_cause() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeSet::new();
+    for _ in 0..10_000 {
+        let plan = plans(60).new_tree(&mut runner).unwrap().current();
+        let mut world = World::new(&plan);
+        for one in &plan.moves {
+            world
+                .play(*one, &mut |turn| {
+                    note(&mut seen, turn);
+                    Ok(())
+                })
+                .unwrap();
+        }
+    }
+    let pairs = |states: &[&str], events: &[&str]| -> Vec<(String, String)> {
+        states
+            .iter()
+            .flat_map(|state| events.iter().map(|event| ((*state).into(), (*event).into())))
+            .collect()
+    };
+    let wanted = [
+        pairs(&LIVE, &COMMANDS),
+        pairs(&WITHOUT_PROCESS, &COMMANDS),
+        pairs(&LIVE, &EXITS),
+        pairs(
+            &["starting", "draining", "stopping, then stopped"],
+            &["unspawned", "unstartable"],
+        ),
+        pairs(&["because"], &Cause::ALL.map(Cause::as_str)),
+    ];
+    let missing: Vec<_> = wanted
+        .iter()
+        .flatten()
+        .filter(|pair| !seen.contains(pair))
+        .collect();
+    assert!(missing.is_empty(), "never met: {missing:?}");
+}

@@ -1,0 +1,275 @@
+//! The world that a life is driven against: processes, start slots, timers and a clock, all of them virtual.
+//!
+//! It carries out what the core asks for without judging it; whoever watches a [`Turn`] does the judging.
+//! A process ends only by a move, so one that is merely told to end may ignore it for as long as it likes.
+
+use std::time::Duration;
+
+use minimcp_actors::lifecycle::{Life, next};
+use minimcp_actors::policy::Policy;
+use minimcp_actors::state::{Cause, Command, Effect, Event, Exit, Fact, Run, Timer, Usage};
+use proptest::test_runner::TestCaseError;
+
+use crate::plan::{LIMITS, Move, Origin, Plan};
+use crate::stale::stale;
+
+pub(crate) type Verdict = Result<(), TestCaseError>;
+pub(crate) type Watch<'a> = &'a mut dyn FnMut(&Turn<'_>) -> Verdict;
+
+/// The clock of a new world; not zero, so that a lease can lie in the past.
+const BEGINNING: Duration = Duration::from_secs(100);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Recorded by an earlier daemon and not found yet.
+    Sought,
+    /// Asked for; it may be up, on its way or impossible.
+    Launching,
+    Up,
+    Ready,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Process {
+    pub(crate) run: Run,
+    pub(crate) stage: Stage,
+    pub(crate) told: bool,
+    pub(crate) killed: bool,
+}
+
+/// One event and what came of it.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) before: &'a Life,
+    pub(crate) event: Event,
+    pub(crate) effects: &'a [Effect],
+    /// The world after the event.
+    pub(crate) world: &'a World,
+}
+
+/// Plays a move that nobody judges.
+pub(crate) fn unwatched(_: &Turn<'_>) -> Verdict {
+    Ok(())
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) policy: Policy,
+    pub(crate) life: Life,
+    pub(crate) now: Duration,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) slots: Vec<Run>,
+    pub(crate) timers: Vec<(Duration, Timer)>,
+    pub(crate) lease: Option<Duration>,
+    pub(crate) lease_number: u64,
+}
+
+impl World {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let now = BEGINNING;
+        let lease = plan.lease.map(|by| shifted(now, by));
+        let step = match plan.origin {
+            Origin::Created => Life::create(lease, now),
+            Origin::Recorded { run } => Life::adopt(Run(run), lease, now),
+            Origin::Ended { outcome, run } => Life::ended(outcome, Cause::Commanded, Run(run), lease, now),
+        };
+        let mut world = Self {
+            policy: plan.policy,
+            life: step.life,
+            now,
+            processes: Vec::new(),
+            slots: Vec::new(),
+            timers: Vec::new(),
+            lease,
+            lease_number: 0,
+        };
+        world.carry_out(&step.effects);
+        world
+    }
+
+    /// Plays the whole plan.
+    pub(crate) fn live(&mut self, plan: &Plan, watch: Watch<'_>) -> Verdict {
+        plan.moves.iter().try_for_each(|one| self.play(*one, watch))
+    }
+
+    /// Lets one move happen, if it can.
+    pub(crate) fn play(&mut self, one: Move, watch: Watch<'_>) -> Verdict {
+        match one {
+            Move::Ask(command) => self.ask(command, watch),
+            Move::Extend(by) => self.ask(Command::Extend(shifted(self.now, by)), watch),
+            Move::GoOn(pick) => self.go_on(pick, watch),
+            Move::Exit(exit) => self.exit(exit, watch),
+            Move::Answer => self.report(Fact::Answered, watch),
+            Move::Miss => self.report(Fact::Missed, watch),
+            Move::Sample { memory, cpu } => self.sample(memory, cpu, watch),
+            Move::Wait(ms) => {
+                self.now += Duration::from_millis(ms.into());
+                Ok(())
+            }
+            Move::Fire(pick) => self.fire(usize::from(pick), watch),
+            Move::EarlyLease => {
+                let number = self.lease_number;
+                match self
+                    .timers
+                    .iter()
+                    .position(|(_, timer)| *timer == Timer::Lease(number))
+                {
+                    Some(at) => {
+                        let (_, timer) = self.timers.remove(at);
+                        self.see(Fact::Fired(timer), watch)
+                    }
+                    None => Ok(()),
+                }
+            }
+            Move::Stale { kind, run } => match stale(self, kind, run) {
+                Some(fact) => self.see(fact, watch),
+                None => Ok(()),
+            },
+            Move::Again(pick) => self.again(pick, watch),
+        }
+    }
+
+    pub(crate) fn ask(&mut self, command: Command, watch: Watch<'_>) -> Verdict {
+        self.happen(Event::Command(command), watch)
+    }
+
+    pub(crate) fn see(&mut self, fact: Fact, watch: Watch<'_>) -> Verdict {
+        self.happen(Event::Fact(fact), watch)
+    }
+
+    fn happen(&mut self, event: Event, watch: Watch<'_>) -> Verdict {
+        let step = next(&self.policy, self.life.clone(), event, self.now);
+        let before = std::mem::replace(&mut self.life, step.life);
+        if let Event::Command(Command::Extend(ends_at)) = event
+            && !step.effects.is_empty()
+        {
+            self.lease = Some(ends_at);
+        }
+        self.carry_out(&step.effects);
+        watch(&Turn {
+            before: &before,
+            event,
+            effects: &step.effects,
+            world: self,
+        })
+    }
+
+    fn carry_out(&mut self, effects: &[Effect]) {
+        let process = |run, stage| Process {
+            run,
+            stage,
+            told: false,
+            killed: false,
+        };
+        for effect in effects {
+            match *effect {
+                Effect::Queue(run) => self.slots.push(run),
+                Effect::Spawn(run) => self.processes.push(process(run, Stage::Launching)),
+                Effect::Adopt(run) => self.processes.push(process(run, Stage::Sought)),
+                Effect::Terminate(run) => self.of(run).for_each(|process| process.told = true),
+                Effect::Kill(run) => self.of(run).for_each(|process| process.killed = true),
+                Effect::Arm(timer, after) => {
+                    if let Timer::Lease(number) = timer {
+                        self.lease_number = number;
+                    }
+                    self.timers.push((self.now + after, timer));
+                }
+            }
+        }
+    }
+
+    fn of(&mut self, run: Run) -> impl Iterator<Item = &mut Process> {
+        self.processes
+            .iter_mut()
+            .filter(move |process| process.run == run)
+    }
+
+    /// What the world owes comes, slots in any order.
+    fn go_on(&mut self, pick: u8, watch: Watch<'_>) -> Verdict {
+        if let Some(process) = self.processes.first_mut() {
+            let run = process.run;
+            match process.stage {
+                _ if process.told => self.exit(Exit::Signal(15), watch),
+                Stage::Sought => {
+                    process.stage = Stage::Up;
+                    self.see(Fact::Adopted(run), watch)
+                }
+                Stage::Launching | Stage::Up => {
+                    process.stage = Stage::Ready;
+                    self.see(Fact::Ready(run), watch)
+                }
+                Stage::Ready => Ok(()),
+            }
+        } else if !self.slots.is_empty() {
+            let run = self.slots.remove(usize::from(pick) % self.slots.len());
+            self.see(Fact::Granted(run), watch)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The process ends; one that was launched cannot turn out to be impossible to launch.
+    pub(crate) fn exit(&mut self, exit: Exit, watch: Watch<'_>) -> Verdict {
+        let never_was = matches!(exit, Exit::Unspawned | Exit::Unstartable);
+        match self.processes.first() {
+            Some(process) if process.stage == Stage::Launching || !never_was => {
+                let run = self.processes.remove(0).run;
+                self.see(Fact::Exited(run, exit), watch)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&mut self, fact: impl Fn(Run) -> Fact, watch: Watch<'_>) -> Verdict {
+        match self.processes.first() {
+            Some(process) if process.stage != Stage::Sought => self.see(fact(process.run), watch),
+            _ => Ok(()),
+        }
+    }
+
+    /// A value at a limit is not over it.
+    fn sample(&mut self, memory: bool, cpu: bool, watch: Watch<'_>) -> Verdict {
+        let usage = Usage {
+            memory_bytes: LIMITS.memory_bytes.unwrap() + u64::from(memory),
+            cpu_percent: if cpu { 50.5 } else { 50.0 },
+            processes: 1,
+        };
+        self.report(|run| Fact::Sampled(run, usage), watch)
+    }
+
+    /// Fires the timer that is due `nth` from now; the clock never runs back.
+    pub(crate) fn fire(&mut self, nth: usize, watch: Watch<'_>) -> Verdict {
+        if self.timers.is_empty() {
+            return Ok(());
+        }
+        self.timers.sort_by_key(|(due, _)| *due);
+        let (due, timer) = self.timers.remove(nth % self.timers.len());
+        self.now = self.now.max(due);
+        self.see(Fact::Fired(timer), watch)
+    }
+
+    /// What was reported once is reported again.
+    fn again(&mut self, pick: u8, watch: Watch<'_>) -> Verdict {
+        let Some(process) = self.processes.first() else {
+            return Ok(());
+        };
+        let run = process.run;
+        let fact = match (pick % 3, process.stage) {
+            (0, _) => Fact::Granted(run),
+            (1, Stage::Up | Stage::Ready) => Fact::Adopted(run),
+            (2, Stage::Ready) => Fact::Ready(run),
+            _ => return Ok(()),
+        };
+        self.see(fact, watch)
+    }
+}
+
+/// `from` moved by this many milliseconds, forwards or back.
+fn shifted(from: Duration, by: i64) -> Duration {
+    let distance = Duration::from_millis(by.unsigned_abs());
+    if by < 0 {
+        from.saturating_sub(distance)
+    } else {
+        from + distance
+    }
+}

@@ -1,0 +1,340 @@
+//! What a type of server is, as administrators write it: in TOML, in JSON or over the API.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// The recipe for instances of one type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TypeDefinition {
+    /// `^[a-z0-9][a-z0-9-]{0,62}$`
+    #[schema(example = "github", pattern = "^[a-z0-9][a-z0-9-]{0,62}$")]
+    pub name: String,
+    /// The name a person reads.
+    #[schema(example = "GitHub MCP")]
+    pub display_name: String,
+    /// What its servers do.
+    #[serde(default)]
+    pub description: String,
+    /// How MCP traffic reaches a server.
+    #[serde(default)]
+    pub lane: Lane,
+    /// A Node script below the servers directory. Either this or `command`.
+    #[serde(default)]
+    #[schema(example = "dist/github.mjs")]
+    pub server_script: Option<String>,
+    /// A program: a name to look for, or an absolute path. Either this or `server_script`.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// Arguments of the script or the program.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Where the server's MCP endpoint is.
+    #[serde(default = "default_mcp_path")]
+    pub mcp_path: String,
+    /// The configuration a server gets unless its instance says otherwise. If it has keys, an instance may set
+    /// no others. A value that is null or the empty string declares a key and gives it no value.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub config_template: Map<String, Value>,
+    /// Keys of `config_template` that an instance may not set.
+    #[serde(default)]
+    pub config_locked: Vec<String>,
+    /// The kind of authentication the vendor asks for.
+    #[serde(default = "default_required_auth")]
+    #[schema(example = "personal_access_token")]
+    pub required_auth: String,
+    /// Scopes the credentials should have.
+    #[serde(default, alias = "scopes")]
+    pub required_scopes: Vec<String>,
+    /// What the server can do, in words for people.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// The fields of a credential set.
+    #[serde(default)]
+    pub credential_fields: CredentialFields,
+    /// What the process tree of a server may use.
+    #[serde(default)]
+    pub resource_limits: ResourceLimits,
+    /// How readiness and health are seen.
+    #[serde(default)]
+    pub health_check: HealthCheck,
+    /// Variables that every server of the type gets. Nothing secret: they are shown to everybody.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Credential field to the variable it is also handed over in, beside `CREDENTIALS`.
+    #[serde(default)]
+    pub env_map: BTreeMap<String, String>,
+    /// Pre-started processes to keep ready; 0 is none.
+    #[serde(default)]
+    pub warm: u16,
+    /// Whether a server keeps state of its callers between calls.
+    #[serde(default)]
+    pub stateful: bool,
+}
+
+/// How MCP traffic reaches a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Streamable HTTP on the port in `PORT`.
+    #[default]
+    Http,
+    /// Newline-delimited JSON-RPC on its standard streams.
+    Stdio,
+}
+
+/// The fields of a credential set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialFields {
+    /// Fields that have to be there.
+    #[serde(default, alias = "required_fields")]
+    pub required: Vec<String>,
+    /// Fields that may be there.
+    #[serde(default, alias = "optional_fields")]
+    pub optional: Vec<String>,
+    /// The type of each field; `string` where it is missing.
+    #[serde(default)]
+    pub field_types: BTreeMap<String, FieldType>,
+    /// The field whose end serves as a hint; `api_key`, `personal_access_token`, `client_secret` or the first
+    /// required one where it is missing.
+    #[serde(default)]
+    pub primary: Option<String>,
+}
+
+impl CredentialFields {
+    /// Every field, the required ones first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.required.iter().chain(&self.optional).map(String::as_str)
+    }
+
+    /// The type of a field.
+    #[must_use]
+    pub fn type_of(&self, field: &str) -> FieldType {
+        self.field_types.get(field).copied().unwrap_or_default()
+    }
+
+    /// The field whose end serves as a hint.
+    #[must_use]
+    pub fn primary(&self) -> Option<&str> {
+        if let Some(primary) = &self.primary {
+            return Some(primary);
+        }
+        ["api_key", "personal_access_token", "client_secret"]
+            .into_iter()
+            .find(|known| self.names().any(|name| name == *known))
+            .or_else(|| self.names().next())
+    }
+}
+
+/// The type of a credential field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldType {
+    /// Text.
+    #[default]
+    String,
+    /// A JSON number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+}
+
+impl FieldType {
+    /// The name in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+        }
+    }
+}
+
+/// What the process tree of a server may use. A limit that is missing is not enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceLimits {
+    /// Resident memory in MiB, 16 to 1,048,576.
+    #[serde(default, deserialize_with = "number_or_digits")]
+    #[schema(value_type = Option<u32>)]
+    pub max_memory_mb: Option<u32>,
+    /// CPU in percent of one core, 1 to 100,000: 150 is one and a half cores.
+    #[serde(default, deserialize_with = "number_or_digits")]
+    #[schema(value_type = Option<u32>)]
+    pub max_cpu_percent: Option<u32>,
+}
+
+/// How readiness and health are seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// What is asked.
+    #[serde(default)]
+    pub kind: HealthKind,
+    /// The path of an `http` check.
+    #[serde(default)]
+    #[schema(example = "/health")]
+    pub endpoint: Option<String>,
+    /// Seconds between two checks of a running server, 1 to 86,400.
+    #[serde(default = "default_interval")]
+    pub interval_seconds: u32,
+    /// Seconds until a check counts as missed, 1 to 300.
+    #[serde(default = "default_timeout")]
+    pub timeout_seconds: u32,
+    /// Seconds from launch to ready, 1 to 3,600.
+    #[serde(default = "default_start_timeout")]
+    pub start_timeout_seconds: u32,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            kind: HealthKind::Http,
+            endpoint: Some("/health".to_owned()),
+            interval_seconds: default_interval(),
+            timeout_seconds: default_timeout(),
+            start_timeout_seconds: default_start_timeout(),
+        }
+    }
+}
+
+/// What a health check asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthKind {
+    /// `GET endpoint` has to answer 200.
+    #[default]
+    Http,
+    /// The MCP endpoint has to answer with JSON-RPC.
+    Mcp,
+    /// The port has to accept a connection.
+    Tcp,
+    /// The process has to be there.
+    Process,
+}
+
+/// A text that is not a definition at all. Says where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(String);
+
+impl TypeDefinition {
+    /// From the text of a TOML file. What it says is not checked yet: see [`Self::check`].
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is not TOML, lacks a field or has one too many.
+    pub fn from_toml(text: &str) -> Result<Self, Malformed> {
+        toml::from_str(text).map_err(|error| Malformed(error.to_string()))
+    }
+
+    /// From the text of a JSON file. What it says is not checked yet: see [`Self::check`].
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is not JSON, lacks a field or has one too many.
+    pub fn from_json(text: &str) -> Result<Self, Malformed> {
+        serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))
+    }
+}
+
+fn default_mcp_path() -> String {
+    "/mcp".to_owned()
+}
+
+fn default_required_auth() -> String {
+    "none".to_owned()
+}
+
+fn default_interval() -> u32 {
+    30
+}
+
+fn default_timeout() -> u32 {
+    5
+}
+
+fn default_start_timeout() -> u32 {
+    30
+}
+
+/// The integration guide writes limits as `"512"`, so digits in quotes are as welcome as a number.
+fn number_or_digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Number(u32),
+        Digits(String),
+    }
+    match Option::<Given>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Given::Number(number)) => Ok(Some(number)),
+        Some(Given::Digits(digits)) => digits.parse().map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CredentialFields, FieldType, HealthKind, Lane, TypeDefinition};
+
+    #[test]
+    fn toml_and_json_say_the_same() {
+        let toml = TypeDefinition::from_toml(
+            "name = 'x'\ndisplay_name = 'X'\ncommand = 'node'\n[resource_limits]\nmax_memory_mb = 512\n",
+        );
+        let json = TypeDefinition::from_json(
+            r#"{"name": "x", "display_name": "X", "command": "node", "resource_limits": {"max_memory_mb": "512"}}"#,
+        );
+        let definition = toml.unwrap();
+        assert_eq!(json.unwrap(), definition);
+        assert_eq!(definition.lane, Lane::Http);
+        assert_eq!(definition.mcp_path, "/mcp");
+        assert_eq!(definition.health_check.kind, HealthKind::Http);
+        assert_eq!(definition.health_check.interval_seconds, 30);
+        assert_eq!(definition.resource_limits.max_memory_mb, Some(512));
+    }
+
+    #[test]
+    fn the_field_names_of_the_integration_guide_are_understood() {
+        let definition = TypeDefinition::from_json(
+            r#"{"name": "gmail", "display_name": "Gmail MCP", "server_script": "gmail-mcp-server.js",
+                "scopes": ["gmail.readonly"],
+                "credential_fields": {"required_fields": ["api_key"], "optional_fields": ["refresh_token"],
+                    "field_types": {"api_key": "string"}},
+                "health_check": {"endpoint": "/health", "interval_seconds": 30}}"#,
+        )
+        .unwrap();
+        assert_eq!(definition.required_scopes, ["gmail.readonly"]);
+        assert_eq!(definition.credential_fields.required, ["api_key"]);
+        assert_eq!(definition.credential_fields.optional, ["refresh_token"]);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_by_name() {
+        let text = r#"{"name": "x", "display_name": "X", "uid": 0}"#;
+        let error = TypeDefinition::from_json(text).unwrap_err().to_string();
+        assert!(error.contains("`uid`"), "{error}");
+        let text = "name = 'x'\ndisplay_name = 'X'\n[health_check]\nurl = '/'\n";
+        let error = TypeDefinition::from_toml(text).unwrap_err().to_string();
+        assert!(error.contains("`url`"), "{error}");
+    }
+
+    #[test]
+    fn the_primary_field_is_the_named_one_else_the_best_known_one_else_the_first() {
+        let mut fields = CredentialFields {
+            required: vec!["account".into(), "client_secret".into(), "api_key".into()],
+            ..CredentialFields::default()
+        };
+        assert_eq!(fields.primary(), Some("api_key"));
+        fields.required.truncate(1);
+        assert_eq!(fields.primary(), Some("account"));
+        fields.primary = Some("other".into());
+        assert_eq!(fields.primary(), Some("other"));
+        assert_eq!(CredentialFields::default().primary(), None);
+        assert_eq!(fields.type_of("account"), FieldType::String);
+    }
+}

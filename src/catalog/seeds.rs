@@ -1,0 +1,50 @@
+//! The types that the daemon brings along.
+
+use super::TypeDefinition;
+
+const TEXTS: [&str; 2] = [include_str!("seeds/everything.toml"), include_str!("seeds/github.toml")];
+
+/// The types that the daemon brings along, by name.
+#[must_use]
+pub fn seeds() -> Vec<TypeDefinition> {
+    let parse = |text| TypeDefinition::from_toml(text).expect("a test reads every seed");
+    TEXTS.into_iter().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{HealthKind, Lane};
+    use super::seeds;
+
+    #[test]
+    fn every_seed_is_a_valid_definition_and_stands_at_its_place_by_name() {
+        let seeds = seeds();
+        for seed in &seeds {
+            assert_eq!(seed.check(), Ok(()), "{}", seed.name);
+        }
+        assert!(seeds.is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    #[test]
+    fn github_is_as_the_integration_guide_has_it() {
+        let github = seeds().into_iter().find(|seed| seed.name == "github").unwrap();
+        assert_eq!(github.server_script.as_deref(), Some("dist/github.mjs"));
+        assert_eq!(github.lane, Lane::Http);
+        assert_eq!(github.required_auth, "personal_access_token");
+        assert_eq!(github.required_scopes, ["repo", "read:org", "write:discussion"]);
+        assert_eq!(github.capabilities, ["list_repos", "read_files", "create_issue", "manage_pr"]);
+        assert_eq!(github.credential_fields.required, ["personal_access_token"]);
+        assert_eq!(github.credential_fields.optional, ["app_id", "private_key"]);
+        assert_eq!(github.health_check.endpoint.as_deref(), Some("/health"));
+        assert_eq!(github.resource_limits.max_memory_mb, Some(512));
+        assert_eq!(github.resource_limits.max_cpu_percent, Some(50));
+    }
+
+    #[test]
+    fn everything_needs_no_credentials_and_is_probed_by_mcp() {
+        let everything = seeds().into_iter().find(|seed| seed.name == "everything").unwrap();
+        assert_eq!(everything.credential_fields.names().count(), 0);
+        assert_eq!(everything.health_check.kind, HealthKind::Mcp);
+        assert_eq!(everything.args, ["streamableHttp"]);
+    }
+}
