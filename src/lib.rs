@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod gateway;
 pub mod http;
