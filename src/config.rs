@@ -20,6 +20,7 @@ use url::Url;
 pub use layers::{ConfigError, Fault, Flags, Origin, Surroundings};
 pub use report::Report;
 
+use crate::store::Quota;
 use layers::{Layers, Values};
 
 /// Everything the daemon is told, checked.
@@ -51,6 +52,8 @@ pub struct Settings {
     pub default_lease: Duration,
     /// The longest lease from now on.
     pub max_lease: Duration,
+    /// What a user may have who has no limits of their own.
+    pub quota: Quota,
     /// What becomes of the servers when the daemon ends.
     pub on_shutdown: OnShutdown,
     /// What becomes of servers that outlived an earlier daemon.
@@ -121,6 +124,8 @@ pub struct GatewayLimits {
     pub wait: Duration,
     /// Requests under way per instance.
     pub max_in_flight: u32,
+    /// Requests per second and instance, twice as many at once; 0 is no bound.
+    pub max_rate: u32,
     /// How long a server may be silent within an answer that is no event stream.
     pub idle_timeout: Duration,
 }
@@ -157,27 +162,24 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     let node = values.read("node", |text| surroundings.program(text));
     let ports = values.read("ports", units::ports);
     let max_concurrent_starts = values.number("max-concurrent-starts", 1..=1_000);
-    let sample_interval = values.duration(
-        "sample-interval",
-        Duration::from_millis(100)..=Duration::from_secs(3_600),
-    );
+    let sample_interval =
+        values.duration("sample-interval", Duration::from_millis(100)..=Duration::from_secs(3_600));
     let grace = values.duration("grace", Duration::ZERO..=Duration::from_secs(600));
     let longest = Duration::from_secs(10 * 365 * 86_400);
     let max_lease = values.duration("max-lease", Duration::from_secs(1)..=longest);
     let default_lease = values.duration("default-lease", Duration::from_secs(1)..=longest);
-    let on_shutdown = values.word(
-        "on-shutdown",
-        &[("stop", OnShutdown::Stop), ("keep", OnShutdown::Keep)],
-    );
-    let on_restart = values.word(
-        "on-restart",
-        &[("adopt", OnRestart::Adopt), ("replace", OnRestart::Replace)],
-    );
+    let quota = Quota {
+        max_instances: values.bound("quota.max-instances"),
+        max_running: values.bound("quota.max-running"),
+        max_credentials: values.bound("quota.max-credentials"),
+    };
+    let on_shutdown =
+        values.word("on-shutdown", &[("stop", OnShutdown::Stop), ("keep", OnShutdown::Keep)]);
+    let on_restart =
+        values.word("on-restart", &[("adopt", OnRestart::Adopt), ("replace", OnRestart::Replace)]);
     let log = Log {
-        format: values.word(
-            "log.format",
-            &[("terminal", LogFormat::Terminal), ("json", LogFormat::Json)],
-        ),
+        format: values
+            .word("log.format", &[("terminal", LogFormat::Terminal), ("json", LogFormat::Json)]),
         level: values.word(
             "log.level",
             &[
@@ -193,30 +195,23 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     let http = HttpLimits {
         max_connections: values.number("http.max-connections", 1..=1_000_000),
         max_body: values.size("http.max-body", body.clone()),
-        request_timeout: values.duration(
-            "http.request-timeout",
-            Duration::from_secs(1)..=Duration::from_secs(3_600),
-        ),
+        request_timeout: values
+            .duration("http.request-timeout", Duration::from_secs(1)..=Duration::from_secs(3_600)),
     };
     let minute_to_day = Duration::from_secs(60)..=Duration::from_secs(86_400);
     let gateway = GatewayLimits {
         max_body: values.size("gateway.max-body", body),
         wait: values.duration("gateway.wait", Duration::ZERO..=Duration::from_secs(600)),
         max_in_flight: values.number("gateway.max-in-flight", 1..=100_000),
+        max_rate: values.number("gateway.max-rate", 0..=1_000_000),
         idle_timeout: values.duration("gateway.idle-timeout", minute_to_day),
     };
 
     if default_lease > max_lease {
-        values.fault(
-            "default-lease",
-            "it is longer than `max-lease`; shorten it or raise `max-lease`",
-        );
+        values.fault("default-lease", "it is longer than `max-lease`; shorten it or raise `max-lease`");
     }
     if ports.contains(&listen.port()) {
-        values.fault(
-            "ports",
-            "the range holds the port of `listen`; choose a range without it",
-        );
+        values.fault("ports", "the range holds the port of `listen`; choose a range without it");
     }
     if public_url.is_none() && !listen.ip().is_loopback() {
         values.fault(
@@ -225,8 +220,8 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
              https://minimcp.example.org (put a TLS proxy in front), or listen on 127.0.0.1",
         );
     }
-    let database_url =
-        database_url.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("minimcp.db").display()));
+    let database_url = database_url
+        .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("minimcp.db").display()));
     let report = values.finish(&database_url)?;
 
     Ok(Loaded {
@@ -244,6 +239,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             grace,
             default_lease,
             max_lease,
+            quota,
             on_shutdown,
             on_restart,
             log,
@@ -267,27 +263,21 @@ impl Settings {
             return true;
         }
         let public = Url::parse(&self.public_url).ok();
-        let public = public
-            .as_ref()
-            .and_then(|url| Some((url.host_str()?, url.port_or_known_default())));
+        let public = public.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default())));
         if let Some((public, public_port)) = public
             && name == public
             && (given == public_port || given.is_none() && matches!(public_port, Some(80 | 443)))
         {
             return true;
         }
-        self.allowed_hosts
-            .iter()
-            .any(|allowed| *allowed == host || *allowed == name)
+        self.allowed_hosts.iter().any(|allowed| *allowed == host || *allowed == name)
     }
 
     /// Whether an `Origin` header with this value is one of ours: `http` or `https` on a host of ours.
     #[must_use]
     pub fn origin_is_ours(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
-        let Some((scheme, host)) = origin.split_once("://") else {
-            return false;
-        };
+        let Some((scheme, host)) = origin.split_once("://") else { return false };
         let bare = !host.is_empty() && !host.contains(['/', '@', '?', '#']);
         matches!(scheme, "http" | "https") && bare && self.host_is_ours(host)
     }
@@ -319,10 +309,7 @@ fn port_has_sign(host: &str) -> bool {
 }
 
 fn loopback_ip(name: &str) -> bool {
-    let bare = name
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(name);
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 

@@ -24,19 +24,20 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use minimcp_actors::Supervision;
 use minimcp_actors::routes::{InFlight, Route};
+use minimcp_actors::Supervision;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use access::{AccessTable, Grant, TokenHash};
+pub use access::{AccessTable, Grant};
 pub(crate) use path::plain_uuid;
 pub use relay::Relayed;
 
 use crate::config::GatewayLimits;
 use crate::http::{BUFFER, Outgoing, bearer, sole};
 use crate::problem::{Code, Problem};
+use crate::vault::{Token, Vault};
 use access::Admitted;
 use counts::Counts;
 use relay::{Outbound, Parcel};
@@ -44,13 +45,10 @@ use sessions::SessionTable;
 
 const SESSION: &str = "mcp-session-id";
 
-/// How the gateway hashes a token that it was shown.
-pub type Hasher = Arc<dyn Fn(&str) -> TokenHash + Send + Sync>;
-
 /// The gateway.
 pub struct Gateway {
     limits: GatewayLimits,
-    hasher: Hasher,
+    vault: Vault,
     access: Arc<AccessTable>,
     supervision: Supervision,
     sessions: SessionTable,
@@ -61,9 +59,7 @@ pub struct Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway")
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("Gateway").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
@@ -72,7 +68,7 @@ impl Gateway {
     #[must_use]
     pub fn new(
         limits: GatewayLimits,
-        hasher: Hasher,
+        vault: Vault,
         access: Arc<AccessTable>,
         supervision: Supervision,
         stop: CancellationToken,
@@ -88,16 +84,7 @@ impl Gateway {
             .http1_max_buf_size(BUFFER)
             .build(connector);
         let (sessions, counts) = (SessionTable::new(), Counts::new());
-        Self {
-            limits,
-            hasher,
-            access,
-            supervision,
-            sessions,
-            counts,
-            client,
-            stop,
-        }
+        Self { limits, vault, access, supervision, sessions, counts, client, stop }
     }
 
     /// Registers what the gateway counts.
@@ -109,10 +96,7 @@ impl Gateway {
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Outgoing> {
         let begun = Instant::now();
         let method = counts::method_of(request.method(), request.headers());
-        let response = self
-            .pass(request)
-            .await
-            .unwrap_or_else(|problem| problem.response().map(Into::into));
+        let response = self.pass(request).await.unwrap_or_else(|problem| problem.response().map(Into::into));
         self.counts.add(method, response.status(), begun.elapsed());
         response
     }
@@ -136,62 +120,41 @@ impl Gateway {
         let path = server_path(&admitted.mcp_path, target.rest, head.uri.query());
         let ended = (head.method == Method::DELETE).then_some(session).flatten();
         let is_get = head.method == Method::GET;
-        let response = self
-            .forward(id, &route, head, path, Parcel::new(body, self.limits.max_body))
-            .await?;
-        self.relay(id, &route, &admitted, response, in_flight, is_get)
-            .inspect(|response| {
-                if let Some(session) = ended
-                    && response.status().is_success()
-                {
-                    self.sessions.forget(id, &session);
-                }
-            })
+        let response = self.forward(id, &route, head, path, Parcel::new(body, self.limits.max_body)).await?;
+        self.relay(id, &route, &admitted, response, in_flight, is_get).inspect(|response| {
+            if let Some(session) = ended
+                && response.status().is_success()
+            {
+                self.sessions.forget(id, &session);
+            }
+        })
     }
 
     fn admit(&self, id: Uuid, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Admitted, Problem> {
-        let shown = bearer(headers).ok_or_else(unauthorized)?;
-        self.access
-            .admit(id, &(self.hasher)(shown), now)
-            .ok_or_else(unauthorized)
+        let shown = bearer(headers).and_then(|shown| Token::parse(shown).ok()).ok_or_else(unauthorized)?;
+        self.access.admit(id, &self.vault.hash(&shown), now).ok_or_else(unauthorized)
     }
 
     /// The session that the request belongs to, if its token may use it.
     fn session(&self, id: Uuid, headers: &HeaderMap, admitted: &Admitted) -> Result<Option<String>, Problem> {
-        let session = sole(headers, SESSION).ok_or_else(|| {
-            Problem::new(
-                Code::InvalidHeader,
-                "send one Mcp-Session-Id of printable characters",
-            )
-        })?;
+        let session = sole(headers, SESSION)
+            .ok_or_else(|| Problem::new(Code::InvalidHeader, "send one Mcp-Session-Id of printable characters"))?;
         match session {
-            Some(session) if !self.sessions.claim(id, session, &admitted.token) => Err(Problem::new(
-                Code::SessionNotFound,
-                "there is no such session; initialize a new one",
-            )),
+            Some(session) if !self.sessions.claim(id, session, &admitted.token) => {
+                Err(Problem::new(Code::SessionNotFound, "there is no such session; initialize a new one"))
+            }
             session => Ok(session.map(Into::into)),
         }
     }
 
-    fn enter(
-        &self,
-        route: &Arc<Route>,
-        admitted: &Admitted,
-        now: DateTime<Utc>,
-    ) -> Result<InFlight, Problem> {
+    fn enter(&self, route: &Arc<Route>, admitted: &Admitted, now: DateTime<Utc>) -> Result<InFlight, Problem> {
         admitted.rate.take().map_err(|wait| {
-            Problem::new(
-                Code::TooManyRequests,
-                "this token sends more requests than it may; slow down",
-            )
-            .retry_after(wait.as_secs() + 1)
+            Problem::new(Code::TooManyRequests, "this token sends more requests than it may; slow down")
+                .retry_after(wait.as_secs() + 1)
         })?;
         let in_flight = route.enter(now.timestamp_millis());
         if route.in_flight() > self.limits.max_in_flight {
-            let detail = format!(
-                "{} requests are under way; wait for one",
-                self.limits.max_in_flight
-            );
+            let detail = format!("{} requests are under way; wait for one", self.limits.max_in_flight);
             return Err(Problem::new(Code::InstanceBusy, detail));
         }
         Ok(in_flight)
@@ -211,17 +174,12 @@ impl Gateway {
         loop {
             let (run, addr) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
             let authority = addr.to_string();
-            let body = parcel
-                .attempt()
-                .ok_or_else(|| broken("the server ended before it answered"))?;
-            let host = HeaderValue::from_str(&authority).map_err(|_| Problem::internal())?;
-            let uri = Uri::builder()
-                .scheme("http")
-                .authority(authority)
-                .path_and_query(path.clone());
+            let body = parcel.attempt().ok_or_else(|| broken("the server ended before it answered"))?;
+            let host = HeaderValue::from_str(&authority).map_err(|error| Problem::internal(&error))?;
+            let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path.clone());
             let mut request = Request::new(body);
             *request.method_mut() = head.method.clone();
-            *request.uri_mut() = uri.build().map_err(|_| Problem::internal())?;
+            *request.uri_mut() = uri.build().map_err(|error| Problem::internal(&error))?;
             *request.headers_mut() = head.headers.clone();
             headers::to_server(request.headers_mut(), host);
             match tokio::time::timeout(self.limits.idle_timeout, self.client.request(request)).await {
@@ -249,9 +207,7 @@ impl Gateway {
         let (mut head, body) = response.into_parts();
         if head.status == StatusCode::UNAUTHORIZED {
             // Its challenge would send the client looking for an authorization server on our loopback.
-            return Err(broken(
-                "the server asks for credentials of its own; look at its credential set",
-            ));
+            return Err(broken("the server asks for credentials of its own; look at its credential set"));
         }
         headers::to_client(&mut head.headers);
         if let Some(Some(session)) = sole(&head.headers, SESSION)
@@ -262,10 +218,7 @@ impl Gateway {
         if !head.status.is_server_error() {
             route.succeeded(Utc::now().timestamp_millis());
         }
-        let streams = head
-            .headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(is_event_stream);
+        let streams = head.headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream);
         // A stream may be silent for as long as it likes: clients listen for events that may never come.
         let patience = (!streams).then_some(self.limits.idle_timeout);
         // A listener has nothing to lose when the daemon ends; a call gets the time to finish.
@@ -275,10 +228,7 @@ impl Gateway {
     }
 
     fn too_large(&self) -> Problem {
-        Problem::new(
-            Code::BodyTooLarge,
-            format!("send at most {} bytes", self.limits.max_body),
-        )
+        Problem::new(Code::BodyTooLarge, format!("send at most {} bytes", self.limits.max_body))
     }
 }
 
@@ -293,17 +243,11 @@ fn server_path(mcp_path: &str, rest: &str, query: Option<&str>) -> PathAndQuery 
 }
 
 fn is_event_stream(value: &HeaderValue) -> bool {
-    value
-        .as_bytes()
-        .get(..17)
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+    value.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 fn unauthorized() -> Problem {
-    Problem::new(
-        Code::Unauthorized,
-        "send the instance's access token as `Authorization: Bearer mmcp_inst_...`",
-    )
+    Problem::new(Code::Unauthorized, "send the instance's access token as `Authorization: Bearer mmcp_inst_...`")
 }
 
 fn not_here() -> Problem {

@@ -1,16 +1,40 @@
-//! HTTP: the accept loop and the management API.
+//! HTTP: the accept loop, the rules for every request and the management API.
+//!
+//! [`routes`] shows every route. A handler is thin: it asks who is calling, reads what was sent and leaves the
+//! work to the service behind it. Errors are [`Problem`](crate::problem::Problem)s from one end to the other.
 
+mod actors;
+mod auth;
+mod call;
+mod context;
+mod credentials;
+mod docs;
+mod edge;
+mod events;
 mod head;
+mod health;
+mod idempotency;
+mod instances;
 mod intake;
+mod json;
 mod listener;
+mod logs;
+mod me;
+mod metrics;
+mod openapi;
 mod outgoing;
+mod query;
+mod routes;
 mod stall;
+mod stream;
+mod throttle;
+mod types;
 
+pub use context::{Context, Parts};
+pub use edge::run;
 pub use listener::{Bounds, serve};
 pub use outgoing::{BodyError, Outgoing};
 
 pub(crate) use auth::bearer;
 pub(crate) use head::sole;
 pub(crate) use listener::BUFFER;
-
-mod auth;

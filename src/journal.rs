@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
-    StreamHandler, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, StreamHandler,
+    WrapFuture,
 };
 use minimcp_actors::Supervision;
 use minimcp_actors::meter::Meter;
 use minimcp_actors::snapshot::{Snapshot, Transitioned};
 use minimcp_actors::state::Status;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
@@ -41,7 +41,8 @@ const TOUCH: Duration = Duration::from_secs(30);
 pub struct JournalState {
     waiting: AtomicUsize,
     failing: AtomicBool,
-    written: AtomicU64,
+    /// Entries written, and the news of it for readers of the history.
+    written: watch::Sender<u64>,
     last_write_us: AtomicU64,
 }
 
@@ -61,7 +62,13 @@ impl JournalState {
     /// Entries written since the daemon began.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+        *self.written.borrow()
+    }
+
+    /// Tells whenever entries were written.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.written.subscribe()
     }
 
     /// How long the last batch took, in microseconds.
@@ -194,9 +201,7 @@ impl Journal {
                     slog::info!(self.log, "the store takes entries again"; "waiting" => self.waiting.len());
                 }
                 self.retry = FIRST_RETRY;
-                self.state
-                    .written
-                    .fetch_add(applied.written as u64, Ordering::Relaxed);
+                self.state.written.send_modify(|written| *written += applied.written as u64);
                 let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.state.last_write_us.store(took, Ordering::Relaxed);
                 self.write(ctx);
@@ -238,9 +243,7 @@ impl Journal {
             .collect();
         let store = self.store.clone();
         let log = self.log.clone();
-        let touched = self
-            .store_runtime
-            .spawn(async move { store.touch_instances(&seen).await });
+        let touched = self.store_runtime.spawn(async move { store.touch_instances(&seen).await });
         ctx.spawn(touched.into_actor(self).map(move |touched, _, ctx| {
             if let Ok(Err(error)) = touched {
                 // The next note says the same and more.
@@ -254,11 +257,7 @@ impl Journal {
 /// Keeps the newest entry of each instance.
 fn coalesce(waiting: &mut VecDeque<Entry>) {
     let mut kept = std::collections::HashSet::new();
-    let newest: Vec<Entry> = waiting
-        .drain(..)
-        .rev()
-        .filter(|entry| kept.insert(entry.instance_id))
-        .collect();
+    let newest: Vec<Entry> = waiting.drain(..).rev().filter(|entry| kept.insert(entry.instance_id)).collect();
     waiting.extend(newest.into_iter().rev());
 }
 
@@ -280,10 +279,7 @@ fn entry(base: i64, from: Option<Status>, snapshot: &Snapshot) -> Entry {
             stopped_at: snapshot.status.is_ended().then_some(snapshot.since),
             restored_at: snapshot.restored_at,
             restarts_total: snapshot.restarts,
-            last_exit: snapshot
-                .last_exit
-                .as_ref()
-                .map(|last| serde_json::json!(LastExit::from(last))),
+            last_exit: snapshot.last_exit.as_ref().map(|last| serde_json::json!(LastExit::from(last))),
         },
     }
 }
@@ -355,27 +351,16 @@ mod tests {
             restarts_total: 0,
             last_exit: None,
         };
-        Entry {
-            instance_id: id,
-            user_id: Uuid::nil(),
-            seq,
-            from: None,
-            at: Utc::now(),
-            state,
-        }
+        Entry { instance_id: id, user_id: Uuid::nil(), seq, from: None, at: Utc::now(), state }
     }
 
     #[test]
     fn coalescing_keeps_the_newest_entry_of_each_instance_in_order() {
         let (a, b) = (Uuid::now_v7(), Uuid::now_v7());
-        let mut entries: VecDeque<Entry> = [(a, 1), (b, 1), (a, 2), (a, 3), (b, 2)]
-            .map(|(id, seq)| waiting(id, seq))
-            .into();
+        let mut entries: VecDeque<Entry> =
+            [(a, 1), (b, 1), (a, 2), (a, 3), (b, 2)].map(|(id, seq)| waiting(id, seq)).into();
         coalesce(&mut entries);
-        let left: Vec<(Uuid, i64)> = entries
-            .iter()
-            .map(|entry| (entry.instance_id, entry.seq))
-            .collect();
+        let left: Vec<(Uuid, i64)> = entries.iter().map(|entry| (entry.instance_id, entry.seq)).collect();
         assert_eq!(left, [(a, 3), (b, 2)]);
     }
 }

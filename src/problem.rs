@@ -4,12 +4,19 @@
 //! Nothing here shows a path, a statement or a version: what a caller cannot mend is logged where it is
 //! found and comes out as `internal`.
 
+use std::error::Error;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use minimcp_actors::message::Refused;
 use minimcp_actors::state::Denied;
 
 use crate::api::problem::{FieldError, ProblemDocument};
+use crate::catalog::program::Missing;
+use crate::catalog::{self, Unreadable};
+use crate::provision::ProvisionError;
+use crate::store::{Conflict, Noun, StoreError};
+use crate::vault::SealError;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $status:ident, $word:literal;)*) => {
@@ -67,6 +74,10 @@ codes! {
     RouteNotFound = NOT_FOUND, "route_not_found";
     /// No such instance
     InstanceNotFound = NOT_FOUND, "instance_not_found";
+    /// No such user
+    UserNotFound = NOT_FOUND, "user_not_found";
+    /// No such token
+    TokenNotFound = NOT_FOUND, "token_not_found";
     /// No such type
     TypeNotFound = NOT_FOUND, "type_not_found";
     /// No such credential set
@@ -89,6 +100,12 @@ codes! {
     IdempotencyInProgress = CONFLICT, "idempotency_in_progress";
     /// The credential set is in use
     CredentialInUse = CONFLICT, "credential_in_use";
+    /// The user still has instances
+    UserInUse = CONFLICT, "user_in_use";
+    /// It was changed in the meantime
+    Changed = CONFLICT, "changed";
+    /// The instance is being deleted
+    BeingDeleted = CONFLICT, "being_deleted";
     /// The type is in use
     TypeInUse = CONFLICT, "type_in_use";
     /// Only a disconnected instance can be restored
@@ -113,8 +130,12 @@ codes! {
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid_body";
     /// The type is not known
     UnknownType = UNPROCESSABLE_ENTITY, "unknown_type";
-    /// The script of the type is not there
+    /// The program or script of the type is not there
     ScriptNotFound = UNPROCESSABLE_ENTITY, "script_not_found";
+    /// The type's servers cannot be reached yet
+    LaneNotSupported = UNPROCESSABLE_ENTITY, "lane_not_supported";
+    /// The type does not hold
+    InvalidType = UNPROCESSABLE_ENTITY, "invalid_type";
     /// The configuration does not hold
     InvalidConfig = UNPROCESSABLE_ENTITY, "invalid_config";
     /// The limits do not hold
@@ -178,7 +199,12 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     retry_after: Option<u64>,
+    cause: Option<String>,
 }
+
+/// What led to a problem, for the log. Travels with the answer and not in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForTheLog(pub(crate) String);
 
 impl Problem {
     /// A problem of this kind; `detail` says what went wrong this time and what to do.
@@ -188,22 +214,14 @@ impl Problem {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
         };
-        Self {
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            retry_after,
-        }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after, cause: None }
     }
 
     /// A problem with one place of the body.
     #[must_use]
     pub fn at(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        let error = FieldError {
-            pointer: pointer.into(),
-            detail: detail.clone(),
-        };
+        let error = FieldError { pointer: pointer.into(), detail: detail.clone() };
         Self::new(code, detail).with_errors(vec![error])
     }
 
@@ -224,16 +242,27 @@ impl Problem {
     /// There is no such instance, or it is none of the caller's business.
     #[must_use]
     pub fn no_instance() -> Self {
-        Self::new(
-            Code::InstanceNotFound,
-            "you have no instance with this id; `GET /v1/instances` lists yours",
-        )
+        Self::new(Code::InstanceNotFound, "you have no instance with this id; `GET /v1/instances` lists yours")
     }
 
     /// Something of ours is broken. The cause is for the log, not for the caller.
     #[must_use]
-    pub fn internal() -> Self {
-        Self::new(Code::Internal, "the daemon could not do this; its log says why")
+    pub fn internal(cause: &(dyn Error + 'static)) -> Self {
+        Self::new(Code::Internal, "the daemon could not do this; its log says why").because(cause)
+    }
+
+    /// The same with what led to it, for the log.
+    #[must_use]
+    pub fn because(mut self, cause: &(dyn Error + 'static)) -> Self {
+        let mut words = cause.to_string();
+        let mut next = cause.source();
+        while let Some(cause) = next {
+            words.push_str(": ");
+            words.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        self.cause = Some(words);
+        self
     }
 
     /// The kind.
@@ -267,11 +296,11 @@ impl Problem {
         let body = serde_json::to_vec(&self.document()).expect("a problem document is plain data");
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.code.status();
+        if let Some(cause) = &self.cause {
+            response.extensions_mut().insert(ForTheLog(cause.clone()));
+        }
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
@@ -310,17 +339,102 @@ impl From<Refused> for Problem {
             Refused::Unknown(_) => Self::no_instance(),
             Refused::Exists(_) => Self::new(Code::Exists, "there is an instance with this id already"),
             Refused::Denied(denied) => denied.into(),
-            Refused::PortsExhausted(_) => Self::new(
-                Code::PortsExhausted,
-                format!("{refused}; end an instance or have the range widened"),
-            )
-            .retry_after(30),
-            Refused::LeaseInThePast(_) => Self::new(Code::LeaseInPast, refused.to_string()),
-            Refused::ShuttingDown => {
-                Self::new(Code::ShuttingDown, "try again once it is back").retry_after(5)
+            Refused::PortsExhausted(_) => {
+                Self::new(Code::PortsExhausted, format!("{refused}; end an instance or have the range widened"))
+                    .retry_after(30)
             }
+            Refused::LeaseInThePast(_) => Self::new(Code::LeaseInPast, refused.to_string()),
+            Refused::ShuttingDown => Self::new(Code::ShuttingDown, "try again once it is back").retry_after(5),
             Refused::Unavailable => Self::new(Code::Unavailable, refused.to_string()),
         }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(noun) => match noun {
+                Noun::Instance => Self::no_instance(),
+                Noun::User => Self::new(Code::UserNotFound, "there is no such user"),
+                Noun::Token => Self::new(Code::TokenNotFound, "you have no token with this id"),
+                Noun::Type => Self::new(Code::TypeNotFound, "there is no type of this name; `GET /v1/types` lists them"),
+                Noun::Credential => Self::new(
+                    Code::CredentialNotFound,
+                    "you have no credential set with this id; `GET /v1/credentials` lists yours",
+                ),
+            },
+            StoreError::Conflict { what } => what.into(),
+            StoreError::LimitReached { .. } => {
+                Self::new(Code::QuotaExceeded, format!("{error}; delete or stop what you need no more")).retry_after(60)
+            }
+            StoreError::InvalidCursor => {
+                Self::new(Code::InvalidQuery, "`cursor` has to be the `next_cursor` of the page before")
+            }
+            StoreError::Unavailable(_) => {
+                Self::new(Code::StoreUnavailable, "servers go on running; try again shortly").retry_after(5).because(&error)
+            }
+            StoreError::UnknownDatabase
+            | StoreError::Unsafe { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Rejected(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Conflict> for Problem {
+    fn from(conflict: Conflict) -> Self {
+        let code = match conflict {
+            Conflict::UserName | Conflict::TypeName | Conflict::CredentialName => Code::Exists,
+            Conflict::IdempotencyKey => Code::IdempotencyConflict,
+            Conflict::UserInUse { .. } => Code::UserInUse,
+            Conflict::TypeInUse { .. } => Code::TypeInUse,
+            Conflict::CredentialInUse { .. } => Code::CredentialInUse,
+            Conflict::CredentialOfOtherType => Code::CredentialTypeMismatch,
+            Conflict::Version { .. } => Code::Changed,
+            Conflict::BeingDeleted => Code::BeingDeleted,
+            Conflict::Deployment => return Self::internal(&conflict),
+        };
+        Self::new(code, conflict.to_string())
+    }
+}
+
+impl From<SealError> for Problem {
+    fn from(error: SealError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(error: Unreadable) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<Missing> for Problem {
+    fn from(missing: Missing) -> Self {
+        let detail = format!("{missing}; an administrator has to install it or change the type");
+        Self::at(Code::ScriptNotFound, "/mcp_type", detail)
+    }
+}
+
+impl From<ProvisionError> for Problem {
+    fn from(error: ProvisionError) -> Self {
+        match error {
+            ProvisionError::NoBridge => Self::at(Code::LaneNotSupported, "/mcp_type", error.to_string()),
+            ProvisionError::Rules(invalid) => Self::new(Code::InvalidLimits, invalid.to_string()),
+            ProvisionError::Type(unreadable) => unreadable.into(),
+            ProvisionError::Instance(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl Problem {
+    /// A document that does not hold, with every place of it.
+    #[must_use]
+    pub fn invalid(code: Code, invalid: catalog::Invalid) -> Self {
+        let detail = invalid.to_string();
+        let place = |fault: catalog::Fault| FieldError { pointer: fault.pointer, detail: fault.detail };
+        Self::new(code, detail).with_errors(invalid.faults.into_iter().map(place).collect())
     }
 }
 
@@ -335,18 +449,9 @@ mod tests {
         let words: HashSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(words.len(), Code::ALL.len());
         for code in Code::ALL {
-            assert!(
-                code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '_'),
-                "{code:?}"
-            );
-            assert!(
-                code.status().is_client_error() || code.status().is_server_error(),
-                "{code:?}"
-            );
-            assert!(
-                !code.title().is_empty() && !code.title().ends_with('.'),
-                "{code:?}"
-            );
+            assert!(code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{code:?}");
+            assert!(code.status().is_client_error() || code.status().is_server_error(), "{code:?}");
+            assert!(!code.title().is_empty() && !code.title().ends_with('.'), "{code:?}");
         }
     }
 
@@ -362,10 +467,7 @@ mod tests {
         assert!(document.detail.contains("all 3 ports"), "{}", document.detail);
 
         let challenge = Problem::new(Code::Unauthorized, "").response();
-        assert_eq!(
-            challenge.headers()["www-authenticate"],
-            "Bearer realm=\"minimcp\""
-        );
+        assert_eq!(challenge.headers()["www-authenticate"], "Bearer realm=\"minimcp\"");
         let busy = Problem::new(Code::TooManyRequests, "").response();
         assert_eq!(busy.headers()["retry-after"], "1");
     }
@@ -381,10 +483,7 @@ mod tests {
             (Denied::LeaseEnded, "lease_ended"),
         ] {
             let problem = Problem::from(Refused::Denied(denied));
-            assert_eq!(
-                (problem.code().as_str(), problem.code().status()),
-                (code, StatusCode::CONFLICT)
-            );
+            assert_eq!((problem.code().as_str(), problem.code().status()), (code, StatusCode::CONFLICT));
         }
     }
 }

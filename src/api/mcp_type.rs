@@ -1,12 +1,16 @@
-//! Types: the recipes that instances are made from.
+//! Types: the recipes that instances are made from. A request to register or replace one is a
+//! [`TypeDefinition`].
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::instance::DeclaredLimits;
+pub use crate::catalog::{
+    CredentialFields, FieldType, HealthCheck, HealthKind, Lane, ResourceLimits, TypeDefinition,
+};
 
 /// A type of MCP server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -17,17 +21,21 @@ pub struct McpType {
     pub display_name: String,
     /// What its servers do.
     pub description: String,
-    /// How MCP traffic reaches a server: `http` or `stdio`.
-    pub lane: String,
+    /// How MCP traffic reaches a server.
+    pub lane: Lane,
     /// The Node script it runs, below the servers directory.
     pub server_script: Option<String>,
     /// The program it runs, where it is no Node script.
     pub command: Option<String>,
-    /// The program's arguments.
+    /// Arguments of the script or the program.
     pub args: Vec<String>,
+    /// Where the server's MCP endpoint is.
+    pub mcp_path: String,
     /// The configuration a server gets unless its instance says otherwise.
     #[schema(value_type = Object)]
     pub config_template: Map<String, Value>,
+    /// Keys of the template that an instance may not set.
+    pub config_locked: Vec<String>,
     /// The kind of authentication the vendor asks for, such as `oauth2`.
     pub required_auth: String,
     /// The scopes the credentials should have.
@@ -37,39 +45,21 @@ pub struct McpType {
     /// The fields of a credential set.
     pub credential_fields: CredentialFields,
     /// What a server may use at most.
-    pub resource_limits: DeclaredLimits,
+    pub resource_limits: ResourceLimits,
     /// How readiness and health are seen.
     pub health_check: HealthCheck,
+    /// Variables that every server of the type gets.
+    pub env: BTreeMap<String, String>,
+    /// Credential field to the variable it is also handed over in.
+    pub env_map: BTreeMap<String, String>,
+    /// Pre-started processes that are kept ready.
+    pub warm: u16,
     /// Whether a server keeps state of its callers between calls.
     pub stateful: bool,
-    /// Whether the daemon brings the type along.
+    /// Whether the daemon brings the type along and keeps it up to date.
     pub builtin: bool,
-}
-
-/// The fields of a credential set of a type.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct CredentialFields {
-    /// Those that have to be there.
-    pub required: Vec<String>,
-    /// Those that may be there.
-    pub optional: Vec<String>,
-    /// The type of each, such as `string`.
-    pub field_types: BTreeMap<String, String>,
-    /// The one whose last characters are shown as a hint.
-    pub primary: Option<String>,
-}
-
-/// How the readiness and health of a server are seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct HealthCheck {
-    /// `http`, `tcp`, `mcp` or `process`.
-    pub kind: String,
-    /// The path that is asked.
-    pub endpoint: Option<String>,
-    /// Between two checks.
-    pub interval_seconds: u32,
-    /// What one check may take.
-    pub timeout_seconds: u32,
-    /// From launch to ready.
-    pub start_timeout_seconds: u32,
+    /// When it was first stored.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
 }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use crate::store::Role;
+
 /// Who the caller is, what they may have and what they have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Me {
@@ -19,27 +21,15 @@ pub struct Me {
     pub usage: Usage,
 }
 
-/// What a user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything.
-    Admin,
-    /// Reads everything but secrets, changes nothing.
-    Operator,
-    /// Own things only.
-    User,
-}
-
 /// What a user may have at most; null is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UserLimits {
     /// Instances.
-    pub max_instances: Option<u64>,
+    pub max_instances: Option<u32>,
     /// Instances with a process.
-    pub max_running: Option<u64>,
+    pub max_running: Option<u32>,
     /// Credential sets.
-    pub max_credentials: Option<u64>,
+    pub max_credentials: Option<u32>,
 }
 
 /// What a user has.

@@ -27,6 +27,9 @@ const KEYS: &[(&str, &str)] = &[
     ("grace", "10s"),
     ("default-lease", "60m"),
     ("max-lease", "30d"),
+    ("quota.max-instances", "50"),
+    ("quota.max-running", "20"),
+    ("quota.max-credentials", "100"),
     ("on-shutdown", "stop"),
     ("on-restart", "adopt"),
     ("log.format", "terminal"),
@@ -37,6 +40,7 @@ const KEYS: &[(&str, &str)] = &[
     ("gateway.max-body", "10MiB"),
     ("gateway.wait", "30s"),
     ("gateway.max-in-flight", "64"),
+    ("gateway.max-rate", "200"),
     ("gateway.idle-timeout", "10m"),
 ];
 
@@ -404,6 +408,14 @@ impl Values {
                 range.start(),
                 range.end()
             )),
+        })
+    }
+
+    /// A number of things that may be had, or `none` for no bound.
+    pub(super) fn bound(&mut self, key: &str) -> Option<u32> {
+        self.read(key, |text| match text {
+            "none" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| "it has to be a whole number, or none for no bound".into()),
         })
     }
 

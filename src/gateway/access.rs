@@ -8,9 +8,7 @@ use subtle::{Choice, ConstantTimeEq};
 use uuid::Uuid;
 
 use super::rate::Rate;
-
-/// The MAC of a token under the pepper of the deployment.
-pub type TokenHash = [u8; 32];
+use crate::vault::TokenHash;
 
 /// The way in to one instance.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use uuid::Uuid;
 
-use super::access::TokenHash;
+use crate::vault::TokenHash;
 
 /// Sessions remembered at least; at most twice as many.
 const GENERATION: usize = 50_000;

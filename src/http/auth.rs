@@ -1,8 +1,64 @@
-//! Who is calling.
+//! Who is calling, and what they may do. Identity comes from the token alone.
 
+use std::net::IpAddr;
+
+use chrono::Utc;
 use http::{HeaderMap, header};
+use uuid::Uuid;
 
+use super::context::Context;
 use super::head::sole;
+use crate::problem::{Code, Problem};
+use crate::store::Role;
+use crate::vault::{Token, TokenKind};
+
+/// A caller who has shown a token that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    pub(super) user_id: Uuid,
+    pub(super) name: String,
+    pub(super) role: Role,
+}
+
+impl Caller {
+    /// Whose things the caller may read: only their own, or with `None` everybody's.
+    pub(super) fn reads(&self) -> Option<Uuid> {
+        match self.role {
+            Role::Admin | Role::Operator => None,
+            Role::User => Some(self.user_id),
+        }
+    }
+
+    /// Whose things the caller may change: only their own, or with `None` everybody's.
+    pub(super) fn writes(&self) -> Result<Option<Uuid>, Problem> {
+        match self.role {
+            Role::Admin => Ok(None),
+            Role::User => Ok(Some(self.user_id)),
+            Role::Operator => Err(Problem::new(Code::Forbidden, "operators read and change nothing")),
+        }
+    }
+
+    /// The caller as the owner of what they make.
+    pub(super) fn owns(&self) -> Result<Uuid, Problem> {
+        self.writes().map(|_| self.user_id)
+    }
+
+    /// The caller has to be an operator or an administrator.
+    pub(super) fn operates(&self) -> Result<(), Problem> {
+        match self.role {
+            Role::Admin | Role::Operator => Ok(()),
+            Role::User => Err(Problem::new(Code::Forbidden, "this is for operators and administrators")),
+        }
+    }
+
+    /// The caller has to be an administrator.
+    pub(super) fn administers(&self) -> Result<(), Problem> {
+        match self.role {
+            Role::Admin => Ok(()),
+            Role::Operator | Role::User => Err(Problem::new(Code::Forbidden, "this is for administrators")),
+        }
+    }
+}
 
 /// The bearer token of a request. Tokens in queries and cookies are not looked at.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -10,4 +66,57 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The caller of a request from this address.
+///
+/// # Errors
+/// `unauthorized`, or `too_many_requests` after many of them.
+pub(super) async fn caller(context: &Context, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Problem> {
+    let now = Utc::now();
+    let shown = bearer(headers).and_then(|shown| Token::parse(shown).ok());
+    if let Some(token) = shown.filter(|token| token.kind() == TokenKind::Api) {
+        let hash = context.parts.vault.hash(&token);
+        if let Some((token, user)) = context.parts.store.authenticate(&hash, now).await? {
+            context.used(token.id, now);
+            return Ok(Caller { user_id: user.id, role: Role::of(&user)?, name: user.name });
+        }
+    }
+    match context.throttle.fail(from, tokio::time::Instant::now()) {
+        Ok(()) => Err(Problem::new(Code::Unauthorized, "send an API token as `Authorization: Bearer mmcp_api_...`")),
+        Err(wait) => {
+            let detail = "too many requests without a valid token came from your address";
+            Err(Problem::new(Code::TooManyRequests, detail).retry_after(wait.as_secs() + 1))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (header::AUTHORIZATION, value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_bearer_token_is_one_header_of_the_right_scheme() {
+        assert_eq!(bearer(&headers(&["Bearer abc"])), Some("abc"));
+        assert_eq!(bearer(&headers(&["bearer  abc "])), Some("abc"));
+        for wrong in [&["Basic abc"][..], &["Bearer "], &["Bearer"], &["abc"], &[], &["Bearer a", "Bearer b"]] {
+            assert_eq!(bearer(&headers(wrong)), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_says_what_may_be_read_and_changed() {
+        let id = Uuid::now_v7();
+        let caller = |role| Caller { user_id: id, name: "x".into(), role };
+        let (admin, operator, user) = (caller(Role::Admin), caller(Role::Operator), caller(Role::User));
+        assert_eq!((admin.reads(), operator.reads(), user.reads()), (None, None, Some(id)));
+        assert_eq!((admin.writes(), user.writes()), (Ok(None), Ok(Some(id))));
+        assert_eq!(operator.writes().unwrap_err().code(), Code::Forbidden);
+        assert!(operator.owns().is_err() && operator.administers().is_err() && operator.operates().is_ok());
+        assert!(user.operates().is_err() && user.administers().is_err() && admin.administers().is_ok());
+    }
 }

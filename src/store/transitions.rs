@@ -52,6 +52,16 @@ impl Store {
         Ok(query.all(&self.reader).await?)
     }
 
+    /// The id of the newest transition, 0 if there is none: where a reader begins who wants nothing old.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn newest_transition(&self) -> Result<i64, StoreError> {
+        let query = transition::Entity::find().select_only().column(transition::Column::Id);
+        let newest = query.order_by_desc(transition::Column::Id).into_tuple::<i64>().one(&self.reader).await?;
+        Ok(newest.unwrap_or_default())
+    }
+
     /// The last number given to a transition of each instance that has one, to go on counting from.
     ///
     /// # Errors

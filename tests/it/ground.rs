@@ -1,7 +1,9 @@
 //! Real actors on real processes, without store and HTTP, in a directory that goes with the test.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use minimcp_actors::launch::gate::Gate;
@@ -40,6 +42,7 @@ impl Ground {
     pub(crate) async fn in_dir(dir: Arc<TempDir>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             sample_interval: Duration::from_millis(200),
+            ports: own_ports(),
             ..Config::default()
         };
         change(&mut config);
@@ -111,7 +114,13 @@ impl Ground {
     pub(crate) async fn running(&self, spec: Spec) -> Arc<Snapshot> {
         let id = spec.id;
         self.actors.create(spec).await.unwrap();
-        self.status(id, Status::Running).await
+        let snapshot = self.status(id, Status::Running).await;
+        assert_eq!(
+            snapshot.run.0, 1,
+            "its first start succeeds: {:#?}",
+            snapshot.last_exit
+        );
+        snapshot
     }
 
     pub(crate) fn log(&self, name: &str) -> String {
@@ -121,9 +130,22 @@ impl Ground {
     /// Ends the actors; with `keep` their processes live on.
     pub(crate) async fn leave(mut self, keep: bool) -> Arc<TempDir> {
         self.actors.shutdown(keep).await;
-        let thread = self.thread.take().expect("left once");
+        let thread = self.thread.take().expect("a ground is left once");
         thread.stop().await.unwrap();
         Arc::clone(&self.dir)
+    }
+}
+
+impl Drop for Ground {
+    /// A test that failed leaves no process either.
+    fn drop(&mut self) {
+        if self.thread.is_some()
+            && let Ok((records, _)) = RunDir::open(self.path("run")).and_then(|runs| runs.records())
+        {
+            for record in records {
+                signal(record.identity.pid, "KILL");
+            }
+        }
     }
 }
 
@@ -138,6 +160,13 @@ impl Planner for Echoing {
         plan.env.push(("MCP_NONCE".into(), launch.nonce.clone().into()));
         Ok(plan)
     }
+}
+
+/// Ports that no other test of this run is given.
+pub(crate) fn own_ports() -> RangeInclusive<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 30_000 + 50 * NEXT.fetch_add(1, Ordering::Relaxed);
+    first..=first + 49
 }
 
 /// The Node program.

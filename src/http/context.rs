@@ -1,0 +1,103 @@
+//! What every handler works with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use minimcp_actors::Supervision;
+use slog::Logger;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::metrics::Metrics;
+use super::throttle::Throttle;
+use crate::config::Settings;
+use crate::gateway::Gateway;
+use crate::instances::Instances;
+use crate::journal::JournalState;
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// Between two notes of when tokens were last used.
+const NOTE_USE: Duration = Duration::from_secs(30);
+
+/// What the HTTP side is made from.
+#[derive(Debug)]
+pub struct Parts {
+    /// What the daemon was told.
+    pub settings: Arc<Settings>,
+    /// The store.
+    pub store: Store,
+    /// Who opens what is sealed.
+    pub vault: Vault,
+    /// The actor system.
+    pub supervision: Supervision,
+    /// What is done with instances.
+    pub instances: Instances,
+    /// The way in to the servers.
+    pub gateway: Arc<Gateway>,
+    /// How the journal fares.
+    pub journal: Arc<JournalState>,
+    /// Whether every instance of earlier daemons is under supervision again.
+    pub restored: watch::Receiver<bool>,
+    /// Cancelled when the daemon ends.
+    pub stop: CancellationToken,
+    /// Where to log.
+    pub log: Logger,
+}
+
+/// What every handler works with.
+#[derive(Debug)]
+pub struct Context {
+    pub(super) parts: Parts,
+    pub(super) started_at: DateTime<Utc>,
+    pub(super) metrics: Metrics,
+    pub(super) throttle: Throttle,
+    /// Tokens that were used since the last note, and when.
+    used: Mutex<HashMap<Uuid, DateTime<Utc>>>,
+}
+
+impl Context {
+    /// A context that began now.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let metrics = Metrics::new(&parts.gateway);
+        Arc::new(Self {
+            parts,
+            started_at: Utc::now(),
+            metrics,
+            throttle: Throttle::default(),
+            used: Mutex::default(),
+        })
+    }
+
+    /// For how long the daemon has been up.
+    pub(super) fn uptime_seconds(&self) -> u64 {
+        (Utc::now() - self.started_at).num_seconds().try_into().unwrap_or(0)
+    }
+
+    /// Notes that a token was used.
+    pub(super) fn used(&self, token: Uuid, now: DateTime<Utc>) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(token, now);
+    }
+
+    /// Writes down from time to time when tokens were used, and once more when the daemon ends.
+    pub(super) async fn note_use(self: Arc<Self>) {
+        loop {
+            let stopped = tokio::time::timeout(NOTE_USE, self.parts.stop.cancelled()).await.is_ok();
+            let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+            let used: Vec<_> = used.into_iter().collect();
+            if !used.is_empty()
+                && let Err(error) = self.parts.store.touch_tokens(&used).await
+            {
+                // The next use says the same again.
+                slog::warn!(self.parts.log, "times of last use were not noted"; "error" => %error);
+            }
+            if stopped {
+                return;
+            }
+        }
+    }
+}

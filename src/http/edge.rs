@@ -1,0 +1,110 @@
+//! From a connection to a handler: the rules for every request, then the gateway or the management API.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use warp::filters::BoxedFilter;
+
+use super::call::Answer;
+use super::context::Context;
+use super::intake::{self, Bounds as BodyBounds};
+use super::listener::{self, Bounds};
+use super::outgoing::Outgoing;
+use super::{auth, head, routes};
+use crate::problem::{ForTheLog, Problem};
+
+/// How long a client may be silent within a body.
+const BODY_IDLE: Duration = Duration::from_secs(10);
+
+/// Answers every request of the daemon on this listener until the context's `stop` is cancelled and what was
+/// under way has ended.
+pub async fn run(listener: TcpListener, bounds: Bounds, context: Arc<Context>) {
+    let stop = context.parts.stop.clone();
+    let beside = TaskTracker::new();
+    beside.spawn(Arc::clone(&context).note_use());
+    beside.spawn(super::metrics::observe(Arc::clone(&context)));
+    let edge = Arc::new(Edge { routes: routes::all(Arc::clone(&context)), calls: TaskTracker::new(), context });
+    let answering = Arc::clone(&edge);
+    listener::serve(listener, bounds, stop, move |request, peer| {
+        let edge = Arc::clone(&answering);
+        async move { edge.answer(request, peer).await }
+    })
+    .await;
+    edge.calls.close();
+    beside.close();
+    // Handlers outlive their clients, so a change that was begun is finished before the store is closed.
+    if tokio::time::timeout(bounds.drain, edge.calls.wait()).await.is_err() {
+        slog::warn!(edge.context.parts.log, "requests were still under way at the end"; "count" => edge.calls.len());
+    }
+    beside.wait().await;
+}
+
+struct Edge {
+    context: Arc<Context>,
+    routes: BoxedFilter<(Answer,)>,
+    calls: TaskTracker,
+}
+
+impl Edge {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Outgoing> {
+        let (head, body) = request.into_parts();
+        if let Err(problem) = head::check(&self.context.parts.settings, &head) {
+            return finished(problem.response().map(Into::into), &head.uri);
+        }
+        let request = Request::from_parts(head, body);
+        if request.uri().path().starts_with("/i/") {
+            return self.context.parts.gateway.answer(request).await;
+        }
+        let uri = request.uri().clone();
+        let response =
+            self.manage(request, peer).await.unwrap_or_else(|problem| problem.response().map(Into::into));
+        if let Some(ForTheLog(cause)) = response.extensions().get() {
+            slog::error!(self.context.parts.log, "a request failed"; "path" => uri.path(), "status" => response.status().as_u16(), "cause" => cause);
+        }
+        self.context.metrics.answered(response.status());
+        finished(response, &uri)
+    }
+
+    async fn manage(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Outgoing>, Problem> {
+        let (mut head, body) = request.into_parts();
+        if is_private(head.uri.path()) {
+            let caller = auth::caller(&self.context, &head.headers, peer.ip()).await?;
+            head.extensions.insert(caller);
+        }
+        let http = &self.context.parts.settings.http;
+        let bounds = BodyBounds { max: http.max_body, idle: BODY_IDLE, whole: http.request_timeout };
+        let body = intake::read(&head.headers, body, bounds).await?;
+        if head.method == Method::HEAD {
+            // hyper knows what was asked and leaves the body out.
+            head.method = Method::GET;
+        }
+        let request = Request::from_parts(head, Full::new(body));
+        let service = TowerToHyperService::new(warp::service(self.routes.clone()));
+        // A task of its own: a client that leaves must not stop a change halfway.
+        let answered = self.calls.spawn(service.call(request)).await.map_err(|error| Problem::internal(&error))?;
+        Ok(answered.unwrap_or_else(|never| match never {}).map(Outgoing::boxed))
+    }
+}
+
+/// Whether a path is for callers with a token only. Deny by default: whatever is below `/v1`.
+fn is_private(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/") || path == "/metrics"
+}
+
+/// What every answer carries.
+fn finished(mut response: Response<Outgoing>, uri: &http::Uri) -> Response<Outgoing> {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_private(uri.path()) && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}

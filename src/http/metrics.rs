@@ -1,0 +1,186 @@
+//! What the daemon counts and measures, in the Prometheus text format. No label holds a user or an instance.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use minimcp_actors::snapshot::Transitioned;
+use minimcp_actors::state::Status;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
+
+use super::call::{Answer, Call, with_body};
+use super::context::Context;
+use crate::gateway::Gateway;
+use crate::problem::Problem;
+
+const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Standing {
+    status: String,
+    mcp_type: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Move {
+    to: String,
+    cause: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Class {
+    class: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: String,
+}
+
+/// The daemon's metrics.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    instances: Family<Standing, Gauge>,
+    transitions: Family<Move, Counter>,
+    start_seconds: Histogram,
+    answers: Family<Class, Counter>,
+    mailboxes: Family<Kind, Gauge>,
+    in_flight: Gauge,
+    journal_waiting: Gauge,
+    journal_written: Gauge,
+    store_seconds: Gauge<f64, AtomicU64>,
+    uptime: Gauge,
+}
+
+impl Metrics {
+    pub(super) fn new(gateway: &Gateway) -> Self {
+        let mut registry = Registry::default();
+        gateway.register(&mut registry);
+        let metrics = Self {
+            instances: Family::default(),
+            transitions: Family::default(),
+            // From 10 ms to 82 s.
+            start_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 14)),
+            answers: Family::default(),
+            mailboxes: Family::default(),
+            in_flight: Gauge::default(),
+            journal_waiting: Gauge::default(),
+            journal_written: Gauge::default(),
+            store_seconds: Gauge::default(),
+            uptime: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("minimcp_instances", "Instances by status and type", metrics.instances.clone());
+        registry.register(
+            "minimcp_transitions",
+            "Changes of status by the new one and by cause: restarts, kills, ends",
+            metrics.transitions.clone(),
+        );
+        registry.register_with_unit(
+            "minimcp_start",
+            "From the launch of a run to its readiness",
+            Unit::Seconds,
+            metrics.start_seconds.clone(),
+        );
+        registry.register("minimcp_http_answers", "Answers of the management API by class", metrics.answers.clone());
+        registry.register("minimcp_mailbox_depth", "Messages waiting, by kind of actor", metrics.mailboxes.clone());
+        registry.register("minimcp_gateway_in_flight", "Requests under way through the gateway", metrics.in_flight.clone());
+        registry.register("minimcp_journal_waiting", "Entries that wait for the store", metrics.journal_waiting.clone());
+        registry.register("minimcp_journal_written", "Entries written since the daemon began", metrics.journal_written.clone());
+        registry.register_with_unit(
+            "minimcp_store_write",
+            "How long the last batch of the journal took",
+            Unit::Seconds,
+            metrics.store_seconds.clone(),
+        );
+        registry.register_with_unit("minimcp_uptime", "Since the daemon began", Unit::Seconds, metrics.uptime.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// Counts an answer of the management API.
+    pub(super) fn answered(&self, status: StatusCode) {
+        self.answers.get_or_create(&Class { class: format!("{}xx", status.as_u16() / 100) }).inc();
+    }
+
+    /// Counts a change of status; `launched` is when the run began that is ready with it.
+    fn moved(&self, transitioned: &Transitioned, launched: Option<DateTime<Utc>>) {
+        let snapshot = &transitioned.snapshot;
+        let cause = snapshot.cause.as_str().to_owned();
+        self.transitions.get_or_create(&Move { to: snapshot.status.to_string(), cause }).inc();
+        if let Some(took) = launched.and_then(|launched| (snapshot.since - launched).to_std().ok()) {
+            self.start_seconds.observe(took.as_secs_f64());
+        }
+    }
+
+    /// Sets what is measured when somebody looks.
+    fn look(&self, context: &Context) {
+        let parts = &context.parts;
+        self.instances.clear();
+        let mut in_flight = 0;
+        for snapshot in parts.supervision.registry().all() {
+            let standing =
+                Standing { status: snapshot.status.to_string(), mcp_type: snapshot.kind.to_string() };
+            self.instances.get_or_create(&standing).inc();
+            in_flight += parts.supervision.routes().get(snapshot.id).map_or(0, |route| i64::from(route.in_flight()));
+        }
+        self.in_flight.set(in_flight);
+        self.mailboxes.clear();
+        for actor in parts.supervision.actors() {
+            let depth = i64::try_from(actor.mailbox_depth).unwrap_or(i64::MAX);
+            self.mailboxes.get_or_create(&Kind { kind: actor.kind.to_owned() }).inc_by(depth);
+        }
+        self.journal_waiting.set(parts.journal.waiting().try_into().unwrap_or(i64::MAX));
+        self.journal_written.set(parts.journal.written().try_into().unwrap_or(i64::MAX));
+        self.store_seconds.set(crate::instances::view::milliseconds(parts.journal.last_write_us()) / 1_000.0);
+        self.uptime.set(context.uptime_seconds().try_into().unwrap_or(i64::MAX));
+    }
+}
+
+/// Counts every change of status until the daemon ends.
+pub(super) async fn observe(context: Arc<Context>) {
+    let mut transitions = context.parts.supervision.registry().subscribe();
+    let mut launched: HashMap<Uuid, DateTime<Utc>> = HashMap::new();
+    loop {
+        let next = tokio::select! {
+            next = transitions.recv() => next,
+            () = context.parts.stop.cancelled() => return,
+        };
+        match next {
+            Ok(transitioned) => {
+                let snapshot = &transitioned.snapshot;
+                let ready = snapshot.status == Status::Running;
+                let began = launched.remove(&snapshot.id).filter(|_| ready);
+                if snapshot.status == Status::Starting {
+                    launched.insert(snapshot.id, snapshot.since);
+                }
+                context.metrics.moved(&transitioned, began);
+            }
+            // What was passed over is not counted; the gauges are right all the same.
+            Err(RecvError::Lagged(_)) => launched.clear(),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Everything the daemon counts and measures. For operators.
+#[utoipa::path(get, path = "/metrics", tag = "watching",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+pub(super) async fn show(call: Call) -> Answer {
+    call.caller()?.operates()?;
+    call.no_query()?;
+    call.context.metrics.look(&call.context);
+    let mut text = String::new();
+    encode(&mut text, &call.context.metrics.registry).map_err(|error| Problem::internal(&error))?;
+    Ok(with_body(StatusCode::OK, TEXT, text.into()))
+}

@@ -1,0 +1,90 @@
+//! The OpenAPI document, made from the handlers and the types they read and answer.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::call::{Answer, Call, with_body};
+use super::{actors, credentials, docs, events, health, instances, logs, me, metrics, types};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "MiniMCP", description = "Supervised Model Context Protocol servers, for every user their own."),
+    paths(
+        health::lives, health::ready, metrics::show, show, docs::page,
+        me::show,
+        types::list, types::show, types::create, types::replace, types::delete,
+        credentials::list, credentials::create, credentials::show, credentials::replace, credentials::delete,
+        instances::list, instances::create, instances::show, instances::wait, instances::stop, instances::restart,
+        instances::restore, instances::extend, instances::token, instances::delete, logs::show, instances::stats,
+        instances::diagnose,
+        events::follow, actors::list, actors::show,
+    ),
+    security(("token" = [])),
+    modifiers(&Token),
+)]
+struct Document;
+
+/// The way callers show who they are.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "reading", security(()), responses((status = 200)))]
+pub(super) async fn show(call: Call) -> Answer {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
+        Bytes::from(Document::openapi().to_json().expect("the document is plain data"))
+    });
+    call.no_query()?;
+    let mut response = with_body(StatusCode::OK, "application/json", TEXT.clone());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+/// Every path with its methods.
+pub(super) fn methods() -> Vec<(String, Vec<&'static str>)> {
+    let methods = |item: utoipa::openapi::PathItem| {
+        let present = [
+            ("GET", item.get.is_some()),
+            ("POST", item.post.is_some()),
+            ("PUT", item.put.is_some()),
+            ("PATCH", item.patch.is_some()),
+            ("DELETE", item.delete.is_some()),
+        ];
+        present.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
+    };
+    Document::openapi().paths.paths.into_iter().map(|(path, item)| (path, methods(item))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_3_1_and_every_operation_says_what_it_does_and_who_may() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                let open = operation["security"] == serde_json::json!([{}]);
+                let private = path.starts_with("/v1/") || path == "/metrics";
+                assert_eq!(open, !private, "{method} {path}");
+            }
+        }
+        let text = document.to_string();
+        for word in ["CreateInstance", "ProblemDocument", "\"expiration_minutes\""] {
+            assert!(text.contains(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The log files of an instance: their last lines, and the lines that are added.
+
+use std::collections::VecDeque;
+use std::io::{self, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+/// Bytes read from the end of a file at most.
+const TAIL_BYTES: u64 = 1 << 20;
+/// Bytes of one line that are shown.
+const LINE_BYTES: usize = 16 * 1_024;
+/// Bytes read in one step of following.
+const STEP: usize = 64 * 1_024;
+
+/// One of the log files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    App,
+    Error,
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    pub(crate) const ALL: [Self; 4] = [Self::App, Self::Error, Self::Stdout, Self::Stderr];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Error => "error",
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.as_str() == name)
+    }
+
+    fn file(self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}.log", self.as_str()))
+    }
+}
+
+/// The last lines of a log file and a follower that goes on behind them. A file that is not there has none.
+pub(crate) async fn tail(directory: &Path, stream: Stream, lines: usize) -> io::Result<(Vec<String>, Follower)> {
+    let mut follower = Follower { path: stream.file(directory), file: None, partial: Vec::new() };
+    if !follower.open().await? {
+        return Ok((Vec::new(), follower));
+    }
+    let Some((file, _)) = &mut follower.file else { return Ok((Vec::new(), follower)) };
+    let length = file.metadata().await?.len();
+    let from = length.saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(from)).await?;
+    let mut bytes = Vec::new();
+    file.take(length - from).read_to_end(&mut bytes).await?;
+    if from > 0 {
+        // The first line was cut.
+        let begin = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        bytes.drain(..begin);
+    }
+    let mut last = VecDeque::new();
+    follower.feed(&bytes, |line| {
+        if last.len() == lines {
+            last.pop_front();
+        }
+        if lines > 0 {
+            last.push_back(line);
+        }
+    });
+    Ok((last.into(), follower))
+}
+
+/// Reads what is added to a log file, also when the file is replaced by a new one.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    path: PathBuf,
+    /// The file and its inode.
+    file: Option<(File, u64)>,
+    partial: Vec<u8>,
+}
+
+impl Follower {
+    async fn open(&mut self) -> io::Result<bool> {
+        match File::open(&self.path).await {
+            Ok(file) => {
+                let inode = file.metadata().await?.ino();
+                self.file = Some((file, inode));
+                self.partial.clear();
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The lines that were added since the last call.
+    pub(crate) async fn more(&mut self) -> io::Result<Vec<String>> {
+        let mut lines = Vec::new();
+        if self.file.is_none() && !self.open().await? {
+            return Ok(lines);
+        }
+        self.read_on(&mut lines).await?;
+        if self.was_replaced().await? && self.open().await? {
+            self.read_on(&mut lines).await?;
+        }
+        Ok(lines)
+    }
+
+    async fn read_on(&mut self, lines: &mut Vec<String>) -> io::Result<()> {
+        let Some((file, _)) = &mut self.file else { return Ok(()) };
+        if file.stream_position().await? > file.metadata().await?.len() {
+            // It was cut short in place.
+            file.seek(SeekFrom::Start(0)).await?;
+        }
+        let mut bytes = Vec::new();
+        file.take(STEP as u64).read_to_end(&mut bytes).await?;
+        self.feed(&bytes, |line| lines.push(line));
+        Ok(())
+    }
+
+    /// Whether the path leads to another file now and this one has been read to its end.
+    async fn was_replaced(&mut self) -> io::Result<bool> {
+        let Some((file, inode)) = &mut self.file else { return Ok(false) };
+        let at_end = file.stream_position().await? >= file.metadata().await?.len();
+        match tokio::fs::metadata(&self.path).await {
+            Ok(present) => Ok(at_end && present.ino() != *inode),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Cuts bytes into lines; what comes after the last newline waits for the rest of its line.
+    fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let room = LINE_BYTES.saturating_sub(self.partial.len());
+            self.partial.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                line(printable(&self.partial));
+                self.partial.clear();
+            }
+        }
+    }
+}
+
+/// A line without what would steer a terminal.
+fn printable(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end_matches(['\n', '\r']);
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_lines_come_first_and_then_what_is_added_even_to_a_new_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stderr.log");
+        let (lines, mut absent) = tail(directory.path(), Stream::Stderr, 5).await.unwrap();
+        assert!(lines.is_empty() && absent.more().await.unwrap().is_empty());
+
+        std::fs::write(&path, "one\ntwo\nthree\r\nhal").unwrap();
+        assert_eq!(absent.more().await.unwrap(), ["one", "two", "three"], "it has come to be");
+        let (lines, mut follower) = tail(directory.path(), Stream::Stderr, 2).await.unwrap();
+        assert_eq!(lines, ["two", "three"]);
+
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        write!(file, "f\nfour\x1b[31m\n").unwrap();
+        assert_eq!(follower.more().await.unwrap(), ["half", "four\u{fffd}[31m"]);
+
+        writeln!(file, "last of the old").unwrap();
+        std::fs::rename(&path, directory.path().join("stderr.log.1")).unwrap();
+        std::fs::write(&path, "first of the new\n").unwrap();
+        assert_eq!(follower.more().await.unwrap(), ["last of the old", "first of the new"]);
+
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"anew\n").unwrap();
+        assert_eq!(follower.more().await.unwrap(), ["anew"]);
+    }
+
+    #[tokio::test]
+    async fn long_lines_are_cut_and_no_line_is_wanted_when_none_is_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let long = "x".repeat(LINE_BYTES * 3);
+        std::fs::write(directory.path().join("app.log"), format!("{long}\nend\n")).unwrap();
+        let (lines, _) = tail(directory.path(), Stream::App, 10).await.unwrap();
+        assert_eq!(lines[0].len(), LINE_BYTES);
+        assert_eq!(lines[1], "end");
+        assert!(tail(directory.path(), Stream::App, 0).await.unwrap().0.is_empty());
+    }
+}

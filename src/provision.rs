@@ -1,0 +1,321 @@
+//! From rows to what the supervisor can run: the rules an instance lives by, how its health is seen, and a
+//! planner that builds each launch.
+//!
+//! The planner keeps the credentials sealed and opens them at each launch on the launching thread, so a
+//! restart needs no store and no secret lies open in memory between two launches.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use minimcp_actors::launch::{self, Launch, Plan, Planner, Probe, Spec};
+use minimcp_actors::policy::{self, Budget, Policy, Timing};
+use minimcp_entities::{mcp_credential, mcp_instance, mcp_type};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::api::instance::{DeclaredLimits, RestartPolicy, RestartRules};
+use crate::catalog::credentials::Credentials;
+use crate::catalog::plan::{Host, Subject, plan};
+use crate::catalog::program::{Missing, Places, Program, locate};
+use crate::catalog::{HealthCheck, HealthKind, Lane, ResourceLimits, TypeDefinition, Unreadable};
+use crate::config::Settings;
+use crate::vault::{Scope, Vault};
+
+/// Why rows cannot be made into something to run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProvisionError {
+    /// The stored type cannot be read.
+    #[error(transparent)]
+    Type(#[from] Unreadable),
+    /// The stored instance cannot be read.
+    #[error("column {0} of the stored instance cannot be read")]
+    Instance(&'static str),
+    /// The rules are out of range.
+    #[error(transparent)]
+    Rules(#[from] policy::Invalid),
+    /// The lane has no bridge in this build.
+    #[error("servers on standard streams cannot be reached yet; use a type with the lane http")]
+    NoBridge,
+}
+
+/// Makes specifications. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Provisioner(Arc<Ground>);
+
+/// What is the same for every instance.
+#[derive(Debug)]
+struct Ground {
+    vault: Vault,
+    places: Places,
+    data_dir: PathBuf,
+    grace: Duration,
+}
+
+impl Provisioner {
+    /// A provisioner for the daemon with these settings. `search_path` is what servers get as their `PATH`.
+    #[must_use]
+    pub fn new(settings: &Settings, vault: Vault, search_path: String) -> Self {
+        let (node, servers_dir) = (settings.node.clone(), settings.servers_dir.clone());
+        let places = Places { node, servers_dir, search_path };
+        Self(Arc::new(Ground { vault, places, data_dir: settings.data_dir.clone(), grace: settings.grace }))
+    }
+
+    /// What the supervisor has to know about the instance.
+    ///
+    /// # Errors
+    /// [`ProvisionError`] if the rows do not hold what this program wrote.
+    pub fn spec(
+        &self,
+        instance: &mcp_instance::Model,
+        mcp_type: &mcp_type::Model,
+        credential: Option<&mcp_credential::Model>,
+    ) -> Result<Spec, ProvisionError> {
+        let definition = TypeDefinition::from_row(mcp_type)?;
+        let config = match &instance.config {
+            Value::Object(config) => config.clone(),
+            _ => return Err(ProvisionError::Instance("config")),
+        };
+        let restart = column("restart", instance.restart.as_ref())?;
+        let limits = column("limits", instance.limits.as_ref())?;
+        let probe = probe(&definition)?;
+        let policy = policy(&definition, restart, limits, self.0.grace)?;
+        let planner = Recipe {
+            ground: Arc::clone(&self.0),
+            user_id: instance.user_id,
+            definition,
+            config,
+            credential: credential.map(Sealed::of),
+            debug: instance.debug,
+        };
+        Ok(Spec {
+            id: instance.id,
+            owner: instance.user_id,
+            kind: instance.mcp_type.as_str().into(),
+            policy,
+            probe,
+            lease_ends_at: Some(instance.expires_at),
+            idle_after: instance
+                .idle_timeout_seconds
+                .and_then(|seconds| u64::try_from(seconds).ok())
+                .map(Duration::from_secs),
+            planner: Arc::new(planner),
+        })
+    }
+
+    /// The program of a type. Looks at files, so it may block.
+    ///
+    /// # Errors
+    /// [`Missing`] says what is not there.
+    pub fn locate(&self, definition: &TypeDefinition) -> Result<Program, Missing> {
+        locate(definition, &self.0.places)
+    }
+
+    /// Where the logs of an instance lie.
+    #[must_use]
+    pub fn log_dir(&self, user_id: Uuid, id: Uuid, mcp_type: &str) -> PathBuf {
+        log_dir(&self.0.data_dir, user_id, id, mcp_type)
+    }
+
+    /// Where the server of an instance may write.
+    #[must_use]
+    pub fn home_dir(&self, id: Uuid) -> PathBuf {
+        home_dir(&self.0.data_dir, id)
+    }
+}
+
+fn log_dir(data_dir: &Path, user_id: Uuid, id: Uuid, mcp_type: &str) -> PathBuf {
+    data_dir.join("logs/users").join(format!("user_{user_id}")).join(format!("mcp_{id}_{mcp_type}"))
+}
+
+fn home_dir(data_dir: &Path, id: Uuid) -> PathBuf {
+    data_dir.join("run").join(id.to_string())
+}
+
+fn column<T: serde::de::DeserializeOwned + Default>(
+    name: &'static str,
+    value: Option<&Value>,
+) -> Result<T, ProvisionError> {
+    match value {
+        None => Ok(T::default()),
+        Some(value) => T::deserialize(value).map_err(|_| ProvisionError::Instance(name)),
+    }
+}
+
+/// How the health of a type's servers is seen.
+pub(crate) fn probe(definition: &TypeDefinition) -> Result<Probe, ProvisionError> {
+    if definition.lane == Lane::Stdio {
+        return Err(ProvisionError::NoBridge);
+    }
+    let HealthCheck { kind, endpoint, .. } = &definition.health_check;
+    Ok(match kind {
+        HealthKind::Http => Probe::Http { path: endpoint.clone().unwrap_or_else(|| "/health".to_owned()) },
+        HealthKind::Mcp => Probe::Mcp { path: definition.mcp_path.clone() },
+        HealthKind::Tcp | HealthKind::Process => Probe::Tcp,
+    })
+}
+
+/// The rules of an instance: the type's, and where they are tighter or other, its own.
+///
+/// # Errors
+/// [`policy::Invalid`] if a value is out of range.
+pub(crate) fn policy(
+    definition: &TypeDefinition,
+    restart: RestartRules,
+    limits: DeclaredLimits,
+    grace: Duration,
+) -> Result<Policy, policy::Invalid> {
+    let default = Policy::default();
+    let health = &definition.health_check;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let timing = Timing {
+        start_timeout: seconds(health.start_timeout_seconds),
+        probe_interval: seconds(health.interval_seconds),
+        probe_timeout: seconds(health.timeout_seconds),
+        grace,
+        ..default.timing
+    };
+    let crashes = Budget::new(
+        restart.intensity.unwrap_or(default.crashes.intensity()),
+        restart.period_seconds.map_or(default.crashes.period(), seconds),
+    )?;
+    let policy = Policy {
+        restart: match restart.policy {
+            None | Some(RestartPolicy::Permanent) => policy::RestartPolicy::Permanent,
+            Some(RestartPolicy::Transient) => policy::RestartPolicy::Transient,
+            Some(RestartPolicy::Temporary) => policy::RestartPolicy::Temporary,
+        },
+        crashes,
+        timing,
+        limits: tighter(definition.resource_limits, limits),
+        ..default
+    };
+    policy.checked()
+}
+
+fn tighter(of_type: ResourceLimits, own: DeclaredLimits) -> policy::Limits {
+    let least = |one: Option<u32>, other: Option<u32>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    policy::Limits {
+        memory_bytes: least(of_type.max_memory_mb, own.max_memory_mb).map(|mib| u64::from(mib) << 20),
+        cpu_percent: least(of_type.max_cpu_percent, own.max_cpu_percent),
+    }
+}
+
+/// What to execute for one instance, built anew at each launch.
+#[derive(Debug)]
+struct Recipe {
+    ground: Arc<Ground>,
+    user_id: Uuid,
+    definition: TypeDefinition,
+    config: Map<String, Value>,
+    credential: Option<Sealed>,
+    debug: bool,
+}
+
+/// A credential set as the store keeps it.
+struct Sealed {
+    id: Uuid,
+    user_id: Uuid,
+    mcp_type: String,
+    version: i64,
+    bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sealed").field(&self.id).field(&self.version).finish()
+    }
+}
+
+impl Sealed {
+    fn of(row: &mcp_credential::Model) -> Self {
+        Self {
+            id: row.id,
+            user_id: row.user_id,
+            mcp_type: row.mcp_type.clone(),
+            version: row.version,
+            bytes: row.sealed.clone(),
+        }
+    }
+
+    fn open(&self, vault: &Vault) -> Result<Credentials, launch::NoPlan> {
+        let scope = Scope::credential(self.user_id, &self.id, &self.mcp_type, self.version);
+        let opened = vault.open(&scope, &self.bytes);
+        let json = opened.map_err(|error| launch::NoPlan(format!("the credentials cannot be opened: {error}")))?;
+        Credentials::from_json(&json).map_err(|error| launch::NoPlan(error.to_string()))
+    }
+}
+
+impl Planner for Recipe {
+    fn plan(&self, launch: &Launch) -> Result<Plan, launch::NoPlan> {
+        let ground = &self.ground;
+        let program = locate(&self.definition, &ground.places);
+        let program = program.map_err(|missing| launch::NoPlan(missing.to_string()))?;
+        let credentials = match &self.credential {
+            Some(sealed) => Some(sealed.open(&ground.vault)?),
+            None => None,
+        };
+        let subject = Subject {
+            user_id: self.user_id,
+            definition: &self.definition,
+            config: &self.config,
+            credentials: credentials.as_ref(),
+            debug: self.debug,
+        };
+        let host = Host {
+            program,
+            servers_dir: ground.places.servers_dir.clone(),
+            search_path: ground.places.search_path.clone(),
+            home: home_dir(&ground.data_dir, launch.id),
+            log_dir: log_dir(&ground.data_dir, self.user_id, launch.id, &self.definition.name),
+        };
+        plan(&subject, &host, launch).map_err(|error| launch::NoPlan(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition() -> TypeDefinition {
+        TypeDefinition::from_toml(
+            "name = 'x'\ndisplay_name = 'X'\ncommand = 'node'\n\
+             [resource_limits]\nmax_memory_mb = 512\n[health_check]\ninterval_seconds = 7\n",
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn the_tighter_limit_of_type_and_instance_holds() {
+        let own = DeclaredLimits { max_memory_mb: Some(1_024), max_cpu_percent: Some(50) };
+        let policy = policy(&definition(), RestartRules::default(), own, Duration::from_secs(3)).unwrap();
+        assert_eq!(policy.limits.memory_bytes, Some(512 << 20));
+        assert_eq!(policy.limits.cpu_percent, Some(50));
+        assert_eq!(policy.timing.grace, Duration::from_secs(3));
+        assert_eq!(policy.timing.probe_interval, Duration::from_secs(7));
+        assert_eq!(policy.crashes, Policy::default().crashes);
+    }
+
+    #[test]
+    fn own_restart_rules_replace_the_default_ones() {
+        let rules = RestartRules {
+            policy: Some(RestartPolicy::Temporary),
+            intensity: Some(1),
+            period_seconds: Some(10),
+        };
+        let policy = policy(&definition(), rules, DeclaredLimits::default(), Duration::ZERO).unwrap();
+        assert_eq!(policy.restart, policy::RestartPolicy::Temporary);
+        assert_eq!((policy.crashes.intensity(), policy.crashes.period()), (1, Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn servers_that_speak_over_standard_streams_are_refused_until_there_is_a_bridge() {
+        let mut definition = definition();
+        assert_eq!(probe(&definition), Ok(Probe::Http { path: "/health".into() }));
+        definition.lane = Lane::Stdio;
+        assert_eq!(probe(&definition), Err(ProvisionError::NoBridge));
+    }
+}
