@@ -8,7 +8,9 @@ use super::output::Output;
 
 /// Print completions for a shell
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  minimcp completions bash > ~/.local/share/bash-completion/completions/minimcp")]
+#[command(
+    after_help = "Example:\n  minimcp completions bash > ~/.local/share/bash-completion/completions/minimcp"
+)]
 pub(crate) struct Completions {
     /// The shell
     shell: Shell,

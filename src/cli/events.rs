@@ -13,20 +13,18 @@ use crate::api::event::Event;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  minimcp events --since 0                 # everything the daemon remembers
+  minimcp events                           # everything the daemon remembers
   minimcp events -f                        # from now on
   minimcp events -f --json | jq -r '.to'")]
 pub(crate) struct Events {
     /// Go on with what happens from now on; a lost connection is taken up where it broke
     #[arg(short, long)]
     follow: bool,
-    /// Begin after the event with this number [default: 0, or with -f the newest]
+    /// Begin after the event with this number [default: 0, or with -f that of the newest]
     #[arg(long, value_name = "EVENT")]
     since: Option<u64>,
 }
 
-/// Without -f the daemon has told all it remembers once it is silent for this long.
-const SILENCE: Duration = Duration::from_millis(700);
 /// Between two tries to take up a lost connection.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Tries, before it is given up.
@@ -34,14 +32,13 @@ const TRIES: u32 = 60;
 
 impl Events {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let since = match (self.since, self.follow) {
-            (None, false) => Some("0".to_owned()),
-            (since, _) => since.map(|since| since.to_string()),
+        let mut reader = Reader {
+            follow: self.follow,
+            last: self.since.map(|since| since.to_string()),
         };
-        let mut reader = Reader { last: since };
         let mut stream = reader.open(context).await?;
         if !self.follow {
-            while let Ok(true) = tokio::time::timeout(SILENCE, reader.step(context, &mut stream)).await.unwrap_or(Ok(false)) {}
+            while reader.step(context, &mut stream).await? {}
             return Ok(());
         }
         loop {
@@ -60,12 +57,17 @@ impl Events {
 /// Where in the events we are.
 #[derive(Debug)]
 struct Reader {
+    follow: bool,
     last: Option<String>,
 }
 
 impl Reader {
     async fn open(&self, context: &Context) -> Result<EventStream, Failure> {
-        context.client.events("/v1/events", &[], self.last.as_deref()).await
+        let query: &[(&str, &str)] = if self.follow { &[] } else { &[("follow", "false")] };
+        context
+            .client
+            .events("/v1/events", query, self.last.as_deref())
+            .await
     }
 
     async fn reopen(&self, context: &Context) -> Result<EventStream, Failure> {
@@ -76,7 +78,9 @@ impl Reader {
             match self.open(context).await {
                 Ok(stream) => return Ok(stream),
                 // A refusal stays one however often we ask.
-                Err(failure) if tries == TRIES || failure.code().is_some_and(|code| code != "shutting_down") => {
+                Err(failure)
+                    if tries == TRIES || failure.code().is_some_and(|code| code != "shutting_down") =>
+                {
                     return Err(failure);
                 }
                 Err(_) => {}
@@ -86,7 +90,9 @@ impl Reader {
 
     /// Shows the next event. False once there is none any more.
     async fn step(&mut self, context: &mut Context, stream: &mut EventStream) -> Result<bool, Failure> {
-        let Some(sent) = stream.next().await? else { return Ok(false) };
+        let Some(sent) = stream.next().await? else {
+            return Ok(false);
+        };
         if sent.id.is_some() {
             self.last = sent.id;
         }
@@ -102,7 +108,10 @@ impl Reader {
 fn described(event: &Event) -> String {
     let at = event.at.format("%Y-%m-%d %H:%M:%S");
     let from = event.from.map_or(String::new(), |from| format!("{from} -> "));
-    format!("{at}  {}  {from}{}  {}", event.instance_id, event.to, event.reason)
+    format!(
+        "{at}  {}  {from}{}  {}",
+        event.instance_id, event.to, event.reason
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `logs`: what a server wrote.
 
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Context;
@@ -66,19 +67,64 @@ impl Logs {
             if !context.output.json() {
                 return context.output.text(&answer.0);
             }
-            return answer.0.lines().try_for_each(|line| context.output.line(json!({ "line": line })));
+            let only = if let [only] = names.as_slice() {
+                Some(*only)
+            } else {
+                None
+            };
+            return answer
+                .0
+                .lines()
+                .try_for_each(|text| context.output.line(json!(line(text, only))));
         }
         query.push(("follow", "true"));
         let mut stream = context.client.events(&path, &query, None).await?;
         while let Some(event) = stream.next().await? {
             if context.output.json() {
-                context.output.line(json!({ "stream": event.event, "line": event.data }))?;
-            } else if names.len() == 1 {
                 context.output.line(event.data)?;
-            } else {
-                context.output.line(format!("{:<6} | {}", event.event, event.data))?;
+            } else if let Ok(line) = serde_json::from_str::<Line>(&event.data) {
+                let named = names.len() != 1;
+                context.output.line(if named {
+                    format!("{}: {}", line.stream, line.line)
+                } else {
+                    line.line
+                })?;
             }
         }
         Ok(())
+    }
+}
+
+/// One line, as the stream of the API has it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    stream: String,
+    line: String,
+}
+
+/// A line of the text of the API, where several streams are told apart by their names.
+fn line(text: &str, only: Option<&str>) -> Line {
+    let (stream, line) = match only {
+        Some(only) => (only, text),
+        None => text.split_once(": ").unwrap_or(("", text)),
+    };
+    Line {
+        stream: stream.to_owned(),
+        line: line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_knows_its_stream() {
+        let expected = |stream: &str, line: &str| Line {
+            stream: stream.into(),
+            line: line.into(),
+        };
+        assert_eq!(line("app: a: b", None), expected("app", "a: b"));
+        assert_eq!(line("app: a", Some("stderr")), expected("stderr", "app: a"));
     }
 }

@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::failure::Failure;
 use super::{Context, instances, table};
 use crate::api::Page;
+use crate::api::instance::DeclaredLimits;
 use crate::api::mcp_type::McpType;
 
 /// The types of servers: what there is to create instances from
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  minimcp types\n  minimcp types show github\n  minimcp types add weather.toml")]
+#[command(
+    after_help = "Examples:\n  minimcp types\n  minimcp types show github\n  minimcp types add weather.toml"
+)]
 pub(crate) struct Types {
     #[command(subcommand)]
     command: Option<TypesCommand>,
@@ -65,12 +69,19 @@ async fn ls(context: &mut Context) -> Result<(), Failure> {
         let required = mcp_type.credential_fields.required.join(", ");
         list.add_row([
             Cell::new(&mcp_type.name),
-            Cell::new(&mcp_type.lane),
-            Cell::new(if required.is_empty() { table::NOTHING } else { &required }),
+            Cell::new(word(mcp_type.lane)),
+            Cell::new(if required.is_empty() {
+                table::NOTHING
+            } else {
+                &required
+            }),
             Cell::new(&mcp_type.description),
         ]);
     }
-    context.output.table(&list, "There are no types. `minimcp types add FILE` registers one.")
+    context.output.table(
+        &list,
+        "There are no types. `minimcp types add FILE` registers one.",
+    )
 }
 
 async fn show(context: &mut Context, name: &str) -> Result<(), Failure> {
@@ -100,20 +111,35 @@ async fn add(context: &mut Context, file: &Path, replace: bool) -> Result<(), Fa
         return context.output.text(&answer.0);
     }
     let mcp_type: McpType = answer.read()?;
-    context.output.line(format!("{0} is registered; `minimcp create {0}` makes an instance", mcp_type.name))
+    context.output.line(format!(
+        "{0} is registered; `minimcp create {0}` makes an instance",
+        mcp_type.name
+    ))
 }
 
 async fn rm(context: &mut Context, name: &str) -> Result<(), Failure> {
-    let answer = context.client.delete(&path(name), &[]).await.map_err(|failure| match failure.code() {
-        Some("type_in_use") => failure.next(format!("`minimcp ls --type {name}` lists the instances of it")),
-        _ => advised(failure),
-    })?;
-    if context.output.json() { context.output.text(&answer.0) } else { context.output.line(format!("{name} is removed")) }
+    let answer = context
+        .client
+        .delete(&path(name), &[])
+        .await
+        .map_err(|failure| match failure.code() {
+            Some("type_in_use") => {
+                failure.next(format!("`minimcp ls --type {name}` lists the instances of it"))
+            }
+            _ => advised(failure),
+        })?;
+    if context.output.json() {
+        context.output.text(&answer.0)
+    } else {
+        context.output.line(format!("{name} is removed"))
+    }
 }
 
 /// The type's own route. A name cannot leave it: whatever is no plain character is escaped.
 pub(crate) fn path(name: &str) -> String {
-    let name = url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20");
+    let name = url::form_urlencoded::byte_serialize(name.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20");
     format!("/v1/types/{name}")
 }
 
@@ -132,39 +158,77 @@ fn definition(file: &Path) -> Result<Value, Failure> {
     let value = if json {
         serde_json::from_str::<Value>(&text).map_err(|error| wrong(error.to_string()))?
     } else {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| wrong(error.to_string()))?;
         serde_json::to_value(table).map_err(|error| wrong(error.to_string()))?
     };
-    if value.is_object() { Ok(value) } else { Err(wrong("it has to hold one type, as an object".into())) }
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(wrong("it has to hold one type, as an object".into()))
+    }
+}
+
+/// The name in the API of a value that is one of several words.
+fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 fn description(mcp_type: &McpType) -> String {
     let fields = &mcp_type.credential_fields;
-    let listed = |items: &[String]| if items.is_empty() { table::NOTHING.into() } else { items.join(", ") };
-    let program = mcp_type.server_script.iter().chain(&mcp_type.command).chain(&mcp_type.args);
+    let listed = |items: &[String]| {
+        if items.is_empty() {
+            table::NOTHING.into()
+        } else {
+            items.join(", ")
+        }
+    };
+    let program = mcp_type
+        .server_script
+        .iter()
+        .chain(&mcp_type.command)
+        .chain(&mcp_type.args);
     let health = &mcp_type.health_check;
-    let endpoint = health.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" {endpoint}"));
+    let limits = mcp_type.resource_limits;
+    let declared = DeclaredLimits {
+        max_memory_mb: limits.max_memory_mb,
+        max_cpu_percent: limits.max_cpu_percent,
+    };
+    let endpoint = health
+        .endpoint
+        .as_ref()
+        .map_or(String::new(), |endpoint| format!(" {endpoint}"));
     let mut rows = vec![
         ("name", format!("{} ({})", mcp_type.name, mcp_type.display_name)),
         ("description", mcp_type.description.clone()),
         ("runs", program.cloned().collect::<Vec<String>>().join(" ")),
-        ("lane", mcp_type.lane.clone()),
+        ("lane", word(mcp_type.lane)),
         ("authentication", mcp_type.required_auth.clone()),
         ("scopes", listed(&mcp_type.required_scopes)),
         ("credentials", listed(&fields.required)),
         ("  optional", listed(&fields.optional)),
         ("can", listed(&mcp_type.capabilities)),
-        ("limits", instances::limits(&mcp_type.resource_limits, &[])),
+        ("limits", instances::limits(&declared, &[])),
         (
             "health",
             format!(
                 "{}{endpoint} every {} s, {} s to answer, {} s to start",
-                health.kind, health.interval_seconds, health.timeout_seconds, health.start_timeout_seconds
+                word(health.kind),
+                health.interval_seconds,
+                health.timeout_seconds,
+                health.start_timeout_seconds
             ),
         ),
     ];
     if !mcp_type.config_template.is_empty() {
-        let config = mcp_type.config_template.iter().map(|(key, value)| format!("{key} = {value}"));
+        let config = mcp_type
+            .config_template
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}"));
         rows.push(("configuration", config.collect::<Vec<String>>().join("\n")));
     }
     table::details(&rows)
@@ -182,7 +246,10 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             definition(&file)
         };
-        assert_eq!(write("a.toml", "name = 'x'\n[health_check]\nkind = 'tcp'").unwrap()["health_check"]["kind"], "tcp");
+        assert_eq!(
+            write("a.toml", "name = 'x'\n[health_check]\nkind = 'tcp'").unwrap()["health_check"]["kind"],
+            "tcp"
+        );
         assert_eq!(write("a.json", "{\"name\": \"x\"}").unwrap()["name"], "x");
         for (name, text) in [("b.json", "[]"), ("b.json", "{"), ("b.toml", "=")] {
             let failure = write(name, text).unwrap_err();

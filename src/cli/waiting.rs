@@ -23,7 +23,8 @@ enum Verdict {
 
 fn verdict(status: Status, wanted: Status) -> Verdict {
     use Status::{
-        Disconnected, Expired, Failed, Hibernated, Pending, Restarting, Running, Starting, Stopped, Stopping, Unhealthy,
+        Disconnected, Expired, Failed, Hibernated, Pending, Restarting, Running, Starting, Stopped, Stopping,
+        Unhealthy,
     };
     if status == wanted {
         return Verdict::Reached;
@@ -64,16 +65,23 @@ pub(crate) async fn until(
         match verdict(instance.status, wanted) {
             Verdict::Reached => return Ok(answer),
             Verdict::Never => {
-                let reason = instance.status_reason.map_or(String::new(), |reason| format!(": {reason}"));
+                let reason = instance
+                    .status_reason
+                    .map_or(String::new(), |reason| format!(": {reason}"));
                 return Err(Failure::new(format!("it is {}{reason}", instance.status))
                     .next(format!("`minimcp diagnose {id}` tells what is wrong"))
                     .next(format!("`minimcp logs {id} --stream stderr` shows what it wrote")));
             }
-            Verdict::NotYet => spinner.say(format!("waiting until it is {wanted}; it is {}", instance.status)),
+            Verdict::NotYet => {
+                spinner.say(format!("waiting until it is {wanted}; it is {}", instance.status))
+            }
         }
         if Instant::now() >= deadline {
-            return Err(Failure::new(format!("it is still {}, not {wanted}", instance.status))
-                .next(format!("`minimcp show {id}` tells how it goes on, `minimcp diagnose {id}` what is wrong")));
+            return Err(
+                Failure::new(format!("it is still {}, not {wanted}", instance.status)).next(format!(
+                    "`minimcp show {id}` tells how it goes on, `minimcp diagnose {id}` what is wrong"
+                )),
+            );
         }
     }
 }

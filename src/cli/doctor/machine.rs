@@ -68,7 +68,8 @@ pub(super) fn servers(settings: &Settings) -> Finding {
         let names: Vec<&str> = seeds.iter().map(|seed| seed.name.as_str()).collect();
         return Finding::ok(NAME, format!("{} in {dir}", names.join(", ")));
     }
-    let mend = format!("run `npm ci && npm run build` in {dir}, or say where they are: --set servers-dir=DIR");
+    let mend =
+        format!("run `npm ci && npm run build` in {dir}, or say where they are: --set servers-dir=DIR");
     Finding::fail(NAME, missing.join("; "), mend)
 }
 
@@ -76,7 +77,10 @@ pub(super) fn servers(settings: &Settings) -> Finding {
 pub(super) fn ports(range: &RangeInclusive<u16>) -> Finding {
     const NAME: &str = "ports";
     let all = range.clone().count();
-    let free = range.clone().filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).count();
+    let free = range
+        .clone()
+        .filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .count();
     let detail = format!("{free} of {all} free in {}-{}", range.start(), range.end());
     let mend = "choose a wider or another range: --set ports=FIRST-LAST";
     match free {
@@ -91,9 +95,10 @@ pub(super) fn listen(address: SocketAddr, daemon_answers: bool) -> Finding {
     const NAME: &str = "listen";
     match TcpListener::bind(address) {
         Ok(_) => Finding::ok(NAME, format!("{address} is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && daemon_answers => {
-            Finding::ok(NAME, format!("{address} is in use, as it should be while a daemon runs"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && daemon_answers => Finding::ok(
+            NAME,
+            format!("{address} is in use, as it should be while a daemon runs"),
+        ),
         Err(error) => {
             let mend = "end what listens there, or choose another address: `minimcp serve --listen ADDR`";
             Finding::fail(NAME, format!("{address}: {error}"), mend)
@@ -111,7 +116,9 @@ pub(super) fn open_files() -> Finding {
         Some(current) if current < ENOUGH_FILES => Finding::warn(
             NAME,
             detail,
-            format!("`ulimit -n {ENOUGH_FILES}` before the start, or LimitNOFILE= in the service; few instances need less"),
+            format!(
+                "`ulimit -n {ENOUGH_FILES}` before the start, or LimitNOFILE= in the service; few instances need less"
+            ),
         ),
         _ => Finding::ok(NAME, detail),
     }
@@ -124,7 +131,12 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_their_first_number() {
-        for (text, expected) in [("v20.20.2", Some(20)), ("v8", Some(8)), ("20.1", None), ("", None)] {
+        for (text, expected) in [
+            ("v20.20.2", Some(20)),
+            ("v8", Some(8)),
+            ("20.1", None),
+            ("", None),
+        ] {
             assert_eq!(major(text), expected);
         }
     }
@@ -133,7 +145,11 @@ mod tests {
     async fn what_is_no_node_is_told() {
         assert_eq!(node(Path::new("/does/not/exist/node")).await.level, Level::Fail);
         let echo = node(Path::new("/bin/echo")).await;
-        assert!(echo.level == Level::Fail && echo.detail.contains("no Node"), "{}", echo.detail);
+        assert!(
+            echo.level == Level::Fail && echo.detail.contains("no Node"),
+            "{}",
+            echo.detail
+        );
     }
 
     #[test]
