@@ -85,6 +85,8 @@ pub async fn serve(
     gate: Gate,
     ready: impl FnOnce(&Settings, Option<&Path>),
 ) -> Result<(), ServeError> {
+    // Whatever the daemon writes is for its own user alone, the database included.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let settings = Arc::new(loaded.settings);
     let (log, _writing) = logging::start(settings.log);
     let _lock = take_data_dir(&settings.data_dir)?;

@@ -1,11 +1,14 @@
 //! `serve`: the daemon itself.
 
+use std::path::Path;
+
 use clap::Args;
 use minimcp_actors::launch::gate::Gate;
 
 use super::failure::Failure;
 use super::output::Output;
-use crate::config;
+use crate::config::{self, Settings};
+use crate::runtime;
 
 /// Run the daemon
 ///
@@ -34,7 +37,27 @@ impl Serve {
         if self.print_config {
             return output.text(&loaded.report.to_string());
         }
-        let _ = (loaded, gate);
-        Err(Failure::new("this build has no daemon yet"))
+        let mut greeted = Ok(());
+        let ready = |settings: &Settings, token: Option<&Path>| greeted = output.text(&greeting(settings, token));
+        runtime::serve(loaded, gate, ready).await.map_err(|error| Failure::new(error.to_string()))?;
+        greeted
     }
+}
+
+/// What to type next. `token` is the file of a token that was just made.
+fn greeting(settings: &Settings, token: Option<&Path>) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "minimcp".into());
+    let data = settings.data_dir.display();
+    let mut text = format!("MiniMCP listens on {}; everything it keeps is in {data}.\n", settings.public_url);
+    if let Some(token) = token {
+        text += &format!("This is the first run: the administrator's token is in {}.\n", token.display());
+    }
+    text += &format!(
+        "\nIn another terminal, from this directory:\n\
+        \n  {program} create everything --name demo --ttl 30m --wait\
+        \n  {program} call demo echo --arg message=hello\
+        \n  {program} ls\n\n\
+        Ctrl-C ends the daemon and its servers; they come back with it.\n"
+    );
+    text
 }

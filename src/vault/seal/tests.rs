@@ -208,7 +208,8 @@ proptest! {
         let record = Uuid::from_u128(record);
         let scope = Scope::credential(Uuid::from_u128(user), &record, &kind, version);
         let sealed = seal(&MASTER, DEPLOYMENT, &scope, &plaintext).unwrap();
-        prop_assert_eq!(open(&MASTER, DEPLOYMENT, &scope, &sealed).unwrap().as_slice(), plaintext.as_slice());
+        let opened = open(&MASTER, DEPLOYMENT, &scope, &sealed).unwrap();
+        prop_assert_eq!(opened.as_slice(), plaintext.as_slice());
     }
 
     #[test]
