@@ -11,3 +11,4 @@ mod http_edge;
 mod instances_api;
 mod openapi;
 mod output;
+mod store;
