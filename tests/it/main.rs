@@ -6,4 +6,5 @@ mod adoption;
 mod children;
 mod faults;
 mod output;
+#[cfg(test)]
 mod store;
