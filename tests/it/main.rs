@@ -1,4 +1,5 @@
 //! Everything that touches real processes, files, sockets and databases. Nothing here pauses time.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test needs and does not get is its failure")]
 
 mod daemon;
 mod ground;

@@ -126,7 +126,7 @@ mod tests {
         dir.write(&old).unwrap();
         dir.write(&new).unwrap();
         dir.remove(&old).unwrap();
-        assert_eq!(dir.records().unwrap().0, [new.clone()]);
+        assert_eq!(dir.records().unwrap().0, std::slice::from_ref(&new));
         dir.remove(&new).unwrap();
         assert_eq!(dir.records().unwrap().0, []);
     }
