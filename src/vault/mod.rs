@@ -108,3 +108,51 @@ impl std::fmt::Debug for Vault {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MasterKey, Token, TokenKind, Vault};
+    use crate::catalog::credentials::Credentials;
+    use uuid::Uuid;
+
+    fn vault(digit: &str) -> Vault {
+        Vault::new(MasterKey::parse(&digit.repeat(64)).unwrap(), Uuid::from_u128(1))
+    }
+
+    /// Compiles only while none of the types has `Serialize`: with it, there would be two candidates.
+    #[test]
+    fn no_secret_can_be_serialised() {
+        trait Plain<Witness> {
+            fn holds() -> bool {
+                true
+            }
+        }
+        struct Serializable;
+        impl<T> Plain<()> for T {}
+        impl<T: serde::Serialize> Plain<Serializable> for T {}
+        assert!(<MasterKey as Plain<_>>::holds());
+        assert!(<Vault as Plain<_>>::holds());
+        assert!(<Token as Plain<_>>::holds());
+        assert!(<Credentials as Plain<_>>::holds());
+    }
+
+    #[test]
+    fn a_token_matches_what_was_kept_of_it_under_the_same_key_only() {
+        let minted = vault("1").mint(TokenKind::Instance).unwrap();
+        assert!(vault("1").matches(&minted.token, &minted.hash));
+        assert!(!vault("2").matches(&minted.token, &minted.hash));
+        assert!(!vault("1").matches(&minted.token, &minted.hash[..31]));
+        let other = vault("1").mint(TokenKind::Instance).unwrap();
+        assert!(!vault("1").matches(&other.token, &minted.hash));
+        assert!(minted.token.expose().ends_with(&minted.hint));
+    }
+
+    #[test]
+    fn a_vault_shows_the_id_of_its_key_only() {
+        let vault = vault("1");
+        assert_eq!(
+            format!("{vault:?}"),
+            format!("Vault {{ key_id: {}, .. }}", vault.key_id())
+        );
+    }
+}

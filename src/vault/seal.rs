@@ -121,8 +121,7 @@ pub(super) fn seal(
     scope: &Scope<'_>,
     plaintext: &[u8],
 ) -> Result<Vec<u8>, SealError> {
-    let mut nonce = [0; NONCE_LENGTH];
-    getrandom::fill(&mut nonce).map_err(SealError::NoRandomness)?;
+    let nonce = nonce()?;
     let associated_data = scope.associated_data(deployment);
     let payload = Payload {
         msg: plaintext,
@@ -176,6 +175,13 @@ pub(super) fn key_id(sealed: &[u8]) -> Result<KeyId, SealError> {
     }
     let (id, _) = sealed[2..].split_first_chunk().ok_or(SealError::Truncated)?;
     Ok(KeyId::from_bytes(*id))
+}
+
+/// A random nonce. Two alike would only show that two texts are the same, which is what GCM-SIV is for.
+fn nonce() -> Result<[u8; NONCE_LENGTH], SealError> {
+    let mut nonce = [0; NONCE_LENGTH];
+    getrandom::fill(&mut nonce).map_err(SealError::NoRandomness)?;
+    Ok(nonce)
 }
 
 /// The cipher of one user's records.
