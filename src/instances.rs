@@ -20,6 +20,7 @@ use minimcp_entities::{mcp_credential, mcp_instance, mcp_type};
 use slog::{Logger, error, warn};
 use uuid::Uuid;
 
+use crate::api::Page;
 use crate::api::diagnosis::Diagnosis;
 use crate::api::instance::{AccessToken, CreateInstance, CreatedInstance, ExtendLease, Instance, LastExit};
 use crate::catalog::TypeDefinition;
@@ -27,7 +28,9 @@ use crate::config::Settings;
 use crate::gateway::{AccessTable, Grant};
 use crate::problem::{Code, Problem};
 use crate::provision::{self, Provisioner};
-use crate::store::{Desired, NewInstance, Remembered, Store, StoreError};
+use crate::store::{
+    Cursor, Desired, InstanceFilter, NewInstance, PageRequest, Remembered, Store, StoreError,
+};
 use crate::vault::{TokenHash, TokenKind, Vault};
 use lease::Wish;
 
@@ -170,7 +173,43 @@ impl Instances {
         view::instance(&self.settings, row, snapshot.as_deref(), route.as_ref())
     }
 
-    /// Answers when the instance has one of the statuses, or `wait_timeout`.
+    /// Instances as they stand, newest first. A status is looked for in what is, not in the rows, which follow
+    /// a moment behind.
+    pub(crate) async fn list(
+        &self,
+        filter: &InstanceFilter,
+        status: Option<Status>,
+        page: &PageRequest,
+    ) -> Result<Page<Instance>, Problem> {
+        let Some(status) = status else {
+            let rows = self.store.instances(filter, page).await?;
+            let items = rows.items.iter().map(|row| self.shown(row)).collect();
+            return Ok(Page { items, next_cursor: rows.next_cursor });
+        };
+        let wanted = usize::try_from(page.limit()).unwrap_or(usize::MAX);
+        let (mut items, mut scanned) = (Vec::new(), page.widest());
+        loop {
+            let rows = self.store.instances(filter, &scanned).await?;
+            for row in &rows.items {
+                let instance = self.shown(row);
+                if instance.status != status.into() {
+                    continue;
+                }
+                if items.len() == wanted {
+                    let last: Option<&Instance> = items.last();
+                    let next_cursor = last.map(|last| Cursor::Id(last.id).text());
+                    return Ok(Page { items, next_cursor });
+                }
+                items.push(instance);
+            }
+            match rows.next_cursor {
+                Some(next) => scanned = PageRequest::new(None, Some(&next))?.widest(),
+                None => return Ok(Page { items, next_cursor: None }),
+            }
+        }
+    }
+
+    /// Answers when the instance has the status, or `wait_timeout`.
     pub(crate) async fn wait(
         &self,
         id: Uuid,

@@ -9,7 +9,7 @@ use super::call::{Answer, Call, created, id, no_content, ok, page, shown};
 use super::idempotency::{self, Key};
 use crate::api::credential::{CreateCredential, Credential, ReplaceCredential};
 use crate::api::problem::ProblemDocument;
-use crate::catalog::TypeDefinition;
+use crate::catalog::{FaultKind, TypeDefinition};
 use crate::catalog::credentials::Credentials;
 use crate::problem::{Code, Problem};
 use crate::store::{CredentialFilter, NewCredential, SealedFields, StoreError};
@@ -110,15 +110,17 @@ pub(super) async fn delete(text: String, call: Call) -> Answer {
 /// Holds the fields against those of the type. The code says what is wrong first of all: a field that is
 /// missing, one that is not known, or one of the wrong kind.
 fn checked(fields: Map<String, Value>, definition: &TypeDefinition) -> Result<Credentials, Problem> {
-    let wanted = &definition.credential_fields;
-    let code = if wanted.required.iter().any(|name| !fields.contains_key(name)) {
-        Code::CredentialFieldMissing
-    } else if fields.keys().any(|name| !wanted.names().any(|known| known == name)) {
-        Code::CredentialFieldUnknown
-    } else {
-        Code::CredentialFieldInvalid
-    };
-    Credentials::check(fields, wanted).map_err(|invalid| Problem::invalid(code, invalid))
+    Credentials::check(fields, &definition.credential_fields).map_err(|invalid| {
+        let any = |kind| invalid.faults.iter().any(|fault| fault.kind == kind);
+        let code = if any(FaultKind::Missing) {
+            Code::CredentialFieldMissing
+        } else if any(FaultKind::Unknown) {
+            Code::CredentialFieldUnknown
+        } else {
+            Code::CredentialFieldInvalid
+        };
+        Problem::invalid(code, invalid)
+    })
 }
 
 fn seal(
@@ -167,7 +169,7 @@ mod tests {
         .unwrap();
         let check = |fields: Value| {
             let Value::Object(fields) = fields else { unreachable!("every case is an object") };
-            checked(fields, &definition).map(|fields| fields.names()).map_err(|problem| problem)
+            checked(fields, &definition).map(|fields| fields.names())
         };
         assert_eq!(check(json!({"api_key": "k", "size": 2})).unwrap(), ["api_key", "size"]);
         for (fields, code, pointer) in [

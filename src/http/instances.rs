@@ -39,12 +39,9 @@ pub(super) async fn list(call: Call) -> Answer {
     {
         return ok(&crate::api::Page::<Instance> { items: Vec::new(), next_cursor: None });
     }
-    let filter = InstanceFilter { user_id: own.or(user_id), status, mcp_type, name, ..InstanceFilter::default() };
-    let rows = call.parts().store.instances(&filter, &page).await?;
-    let items = rows.items.iter().map(|row| call.parts().instances.shown(row));
-    // The rows follow a moment behind what is shown.
-    let items = items.filter(|instance| status.is_none_or(|status| instance.status == status.into())).collect();
-    ok(&crate::api::Page { items, next_cursor: rows.next_cursor })
+    let filter = InstanceFilter { user_id: own.or(user_id), mcp_type, name, ..InstanceFilter::default() };
+    let parts = call.parts();
+    ok(&parts.instances.list(&filter, status, &page).await?)
 }
 
 /// Makes an instance and starts it. With `wait=running` the answer comes when it runs or could not be started.

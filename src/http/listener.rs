@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::outgoing::Outgoing;
 use super::stall::Stall;
+use crate::config::HttpLimits;
 
 /// Bounds of a connection. The defaults are those of the daemon; tests shorten them.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,14 @@ impl Default for Bounds {
             write_stall: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
+    }
+}
+
+impl Bounds {
+    /// The default bounds with what the daemon was told.
+    #[must_use]
+    pub fn of(limits: &HttpLimits) -> Self {
+        Self { max_connections: limits.max_connections, ..Self::default() }
     }
 }
 

@@ -37,6 +37,12 @@ impl PageRequest {
         self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT).into()
     }
 
+    /// The same place with as many rows as a page may have, for a reader that looks through all of them.
+    #[must_use]
+    pub fn widest(&self) -> Self {
+        Self { limit: Some(MAX_LIMIT), after: self.after.clone() }
+    }
+
     /// The id to go on after, in a list by id.
     pub(super) fn after_id(&self) -> Result<Option<Uuid>, StoreError> {
         match &self.after {
@@ -97,7 +103,9 @@ impl Cursor {
         .ok_or(StoreError::InvalidCursor)
     }
 
-    fn text(&self) -> String {
+    /// The text that a list answers.
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut bytes = Vec::with_capacity(17);
         match self {
             Self::Id(id) => {

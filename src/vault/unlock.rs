@@ -72,6 +72,20 @@ pub async fn unlock(location: &Location, source: &KeySource) -> Result<(Store, V
     Ok((store, vault))
 }
 
+/// Whether the key fits the database, without changing either. No key is no mistake while there is no data.
+///
+/// # Errors
+/// As [`unlock`].
+pub async fn check(location: &Location, source: &KeySource) -> Result<(), UnlockError> {
+    let peek = store::peek(location).await?;
+    if peek.is_empty() {
+        source.load()?;
+    } else {
+        recognise(&peek, source)?;
+    }
+    Ok(())
+}
+
 /// A new vault and the key check to keep.
 fn found(source: &KeySource) -> Result<(Vault, Option<Vec<u8>>), UnlockError> {
     let mut deployment = [0; 16];

@@ -1,0 +1,115 @@
+//! Whether a daemon answers, can serve and knows us.
+
+use super::Finding;
+use crate::api::me::Me;
+use crate::api::problem::ProblemDocument;
+use crate::api::readiness::Readiness;
+use crate::cli::client::Client;
+use crate::cli::connection::{Connection, Globals};
+
+/// What was seen of the daemon.
+pub(super) struct Seen {
+    /// Whether one answers.
+    pub(super) reachable: bool,
+    pub(super) findings: Vec<Finding>,
+}
+
+pub(super) async fn look(globals: &Globals) -> Seen {
+    let client = match Connection::find(globals).and_then(Client::new) {
+        Ok(client) => client,
+        Err(failure) => {
+            let finding = Finding::fail(
+                "daemon",
+                failure.what(),
+                "give a URL in --url or MINIMCP_URL, or none",
+            );
+            return Seen {
+                reachable: false,
+                findings: vec![finding],
+            };
+        }
+    };
+    let url = client.connection().url.clone();
+    match client.look("/healthz").await {
+        Ok((status, _)) if status.is_success() => {}
+        Ok((status, _)) => {
+            let finding = Finding::warn(
+                "daemon",
+                format!("{url} answers {status}"),
+                "is it the URL of a daemon?",
+            );
+            return Seen {
+                reachable: false,
+                findings: vec![finding],
+            };
+        }
+        Err(failure) => {
+            let finding = Finding::warn("daemon", failure.what(), "start one with `minimcp serve`");
+            return Seen {
+                reachable: false,
+                findings: vec![finding],
+            };
+        }
+    }
+    let findings = vec![
+        Finding::ok("daemon", format!("answers at {url}")),
+        ready(&client).await,
+        token(&client).await,
+    ];
+    Seen {
+        reachable: true,
+        findings,
+    }
+}
+
+async fn ready(client: &Client) -> Finding {
+    let answer = match client.look("/readyz").await {
+        Ok((_, answer)) => answer,
+        Err(failure) => return Finding::fail("readiness", failure.what(), "the daemon's log says why"),
+    };
+    let Ok(readiness) = answer.read::<Readiness>() else {
+        return Finding::fail(
+            "readiness",
+            "the answer was not understood",
+            "run the same version as the daemon",
+        );
+    };
+    let waiting = readiness.parts.iter().filter(|part| !part.ready);
+    let words: Vec<String> = waiting
+        .map(|part| format!("{}: {}", part.name, part.detail.as_deref().unwrap_or("not ready")))
+        .collect();
+    match readiness.ready {
+        true => Finding::ok("readiness", "every part is ready"),
+        false => Finding::fail("readiness", words.join("; "), "the daemon's log says more"),
+    }
+}
+
+async fn token(client: &Client) -> Finding {
+    if let Some(why) = &client.connection().no_token {
+        return Finding::warn(
+            "token",
+            format!("there is none: {why}"),
+            "set MINIMCP_TOKEN or give --data-dir",
+        );
+    }
+    match client.look("/v1/me").await {
+        Ok((status, answer)) if status.is_success() => match answer.read::<Me>() {
+            Ok(me) => Finding::ok(
+                "token",
+                format!("you are {} ({:?})", me.name, me.role).to_lowercase(),
+            ),
+            Err(failure) => Finding::fail("token", failure.what(), "run the same version as the daemon"),
+        },
+        Ok((status, answer)) => {
+            let detail = answer
+                .read::<ProblemDocument>()
+                .map_or(status.to_string(), |problem| problem.detail);
+            Finding::fail(
+                "token",
+                detail,
+                "check MINIMCP_TOKEN, or give the --data-dir of this daemon",
+            )
+        }
+        Err(failure) => Finding::fail("token", failure.what(), "try again"),
+    }
+}
