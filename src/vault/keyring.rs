@@ -47,17 +47,11 @@ impl MasterKey {
             hexadecimal(text.as_bytes())
         } else {
             let digits = text.trim_end_matches('=');
-            let decoded = STANDARD_NO_PAD
-                .decode(digits)
-                .or_else(|_| URL_SAFE_NO_PAD.decode(digits));
+            let decoded = STANDARD_NO_PAD.decode(digits).or_else(|_| URL_SAFE_NO_PAD.decode(digits));
             decoded.ok().map(Zeroizing::new)
         };
-        let bytes = bytes
-            .filter(|bytes| bytes.len() == derive::KEY_LENGTH)
-            .ok_or(NotAKey)?;
-        Ok(Self::of(SecretBox::init_with_mut(|bits: &mut [u8; _]| {
-            bits.copy_from_slice(&bytes)
-        })))
+        let bytes = bytes.filter(|bytes| bytes.len() == derive::KEY_LENGTH).ok_or(NotAKey)?;
+        Ok(Self::of(SecretBox::init_with_mut(|bits: &mut [u8; _]| bits.copy_from_slice(&bytes))))
     }
 
     fn of(bits: SecretBox<[u8; derive::KEY_LENGTH]>) -> Self {
@@ -95,14 +89,8 @@ impl fmt::Debug for MasterKey {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn hexadecimal(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let value = |digit: u8| {
-        char::from(digit)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-    };
-    let bytes = digits
-        .chunks_exact(2)
-        .map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?));
+    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let bytes = digits.chunks_exact(2).map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?));
     bytes.collect::<Option<Vec<u8>>>().map(Zeroizing::new)
 }
 
@@ -159,11 +147,7 @@ impl KeySource {
     /// # Errors
     /// [`KeyError::TwoSources`], [`KeyError::Malformed`].
     pub fn from_environment(default_file: PathBuf) -> Result<Self, KeyError> {
-        Self::choose(
-            std::env::var_os(KEY_VARIABLE),
-            std::env::var_os(FILE_VARIABLE),
-            default_file,
-        )
+        Self::choose(std::env::var_os(KEY_VARIABLE), std::env::var_os(FILE_VARIABLE), default_file)
     }
 
     fn choose(
@@ -175,9 +159,7 @@ impl KeySource {
             (Some(_), Some(_)) => Err(KeyError::TwoSources),
             (Some(key), None) => match key.into_string() {
                 Ok(key) => Ok(Self::Variable(key.into())),
-                Err(_) => Err(KeyError::Malformed {
-                    place: Place::Variable,
-                }),
+                Err(_) => Err(KeyError::Malformed { place: Place::Variable }),
             },
             (None, Some(file)) => Ok(Self::File(file.into())),
             (None, None) => Ok(Self::File(default_file)),
@@ -191,9 +173,7 @@ impl KeySource {
     pub fn load(&self) -> Result<Option<MasterKey>, KeyError> {
         let malformed = |_| KeyError::Malformed { place: self.place() };
         match self {
-            Self::Variable(text) => MasterKey::parse(text.expose_secret())
-                .map(Some)
-                .map_err(malformed),
+            Self::Variable(text) => MasterKey::parse(text.expose_secret()).map(Some).map_err(malformed),
             Self::File(path) => match key_file::read(path)? {
                 Some(text) => MasterKey::parse(&text).map(Some).map_err(malformed),
                 None => Ok(None),
@@ -215,10 +195,8 @@ impl KeySource {
         let key = MasterKey::random()?;
         key_file::make(path, &key.text())?;
         // Whatever stands in the file now is the key, also if another process was there first.
-        self.load()?.ok_or_else(|| KeyError::File {
-            path: path.clone(),
-            source: io::ErrorKind::NotFound.into(),
-        })
+        self.load()?
+            .ok_or_else(|| KeyError::File { path: path.clone(), source: io::ErrorKind::NotFound.into() })
     }
 
     /// Where to look for a wrong key.

@@ -34,15 +34,11 @@ struct Inner {
 }
 
 impl Vault {
-    /// For the deployment with this id. Whether the key is the right one is checked by [`unlock`].
+    /// For the deployment with this id. Whether the key is the right one is checked by [`unlock()`].
     #[must_use]
     pub fn new(master: MasterKey, deployment: Uuid) -> Self {
         let pepper = Pepper::of(&master);
-        Self(Arc::new(Inner {
-            master,
-            deployment,
-            pepper,
-        }))
+        Self(Arc::new(Inner { master, deployment, pepper }))
     }
 
     /// The id of the master key, to be kept beside what it seals.
@@ -79,11 +75,7 @@ impl Vault {
     /// [`SealError::NoRandomness`] if the operating system gives none.
     pub fn mint(&self, kind: TokenKind) -> Result<Minted, SealError> {
         let token = Token::random(kind)?;
-        Ok(Minted {
-            hash: self.0.pepper.hash(&token),
-            hint: token.hint(),
-            token,
-        })
+        Ok(Minted { hash: self.0.pepper.hash(&token), hint: token.hint(), token })
     }
 
     /// What is stored of a token.
@@ -103,9 +95,7 @@ impl Vault {
 impl std::fmt::Debug for Vault {
     /// The id of the key, never the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault")
-            .field("key_id", &self.key_id())
-            .finish_non_exhaustive()
+        f.debug_struct("Vault").field("key_id", &self.key_id()).finish_non_exhaustive()
     }
 }
 
@@ -150,9 +140,6 @@ mod tests {
     #[test]
     fn a_vault_shows_the_id_of_its_key_only() {
         let vault = vault("1");
-        assert_eq!(
-            format!("{vault:?}"),
-            format!("Vault {{ key_id: {}, .. }}", vault.key_id())
-        );
+        assert_eq!(format!("{vault:?}"), format!("Vault {{ key_id: {}, .. }}", vault.key_id()));
     }
 }
