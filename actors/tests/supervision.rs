@@ -1,4 +1,5 @@
 //! The real actors on scripted processes, in virtual time.
+#![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
 use std::sync::Arc;
 use std::time::Duration;
