@@ -22,6 +22,7 @@ mod tokens;
 mod transitions;
 mod types;
 mod users;
+mod wishes;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use minimcp_migrations::{Migrator, MigratorTrait};
@@ -33,7 +34,7 @@ use sea_orm::{
 pub use credentials::{CredentialFilter, NewCredential, SealedFields};
 pub use error::{Conflict, Limit, Noun, StoreError};
 pub use idempotency::Remembered;
-pub use instances::{Desired, InstanceFilter, NewInstance};
+pub use instances::{InstanceFilter, NewInstance};
 pub use journal::{Applied, Entry, RuntimeState, Seen};
 pub use location::Location;
 pub use page::{Cursor, Page, PageRequest};
@@ -41,6 +42,7 @@ pub use peek::{Peek, peek};
 pub use settings::{DEPLOYMENT_ID, KEY_CHECK};
 pub use tokens::NewToken;
 pub use users::{NewUser, Quota, Role, Usage, UserChange};
+pub use wishes::Desired;
 
 /// The database. Clones share its connections.
 #[derive(Debug, Clone)]

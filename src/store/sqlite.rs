@@ -12,7 +12,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sea_orm::sqlx::{self, Row};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Row};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr};
 
 use super::StoreError;
@@ -42,7 +42,7 @@ pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, StoreError
         .truncate(false)
         .mode(0o600)
         .open(path);
-    made.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(error).into())))?;
+    made.map_err(|error| unavailable(sqlx::Error::Io(error)))?;
     connect(
         promising(path),
         SqlitePoolOptions::new().max_connections(1).min_connections(1),
@@ -90,6 +90,22 @@ async fn connect(
     options: SqliteConnectOptions,
     pool: SqlitePoolOptions,
 ) -> Result<DatabaseConnection, StoreError> {
+    // The pool would try again and again until its time is over, and not say why.
+    let mut first = options.connect().await.map_err(unavailable)?;
+    let broken = broken_promise(&mut first).await.map_err(unavailable)?;
+    first.close().await.map_err(unavailable)?;
+    if let Some(BrokenPromise {
+        setting,
+        wanted,
+        found,
+    }) = broken
+    {
+        return Err(StoreError::Unsafe {
+            setting,
+            wanted,
+            found,
+        });
+    }
     let pool = pool.after_connect(|connection, _| {
         Box::pin(async move {
             match broken_promise(connection).await? {
@@ -98,9 +114,7 @@ async fn connect(
             }
         })
     });
-    open(options, pool)
-        .await
-        .map_err(|error| read_broken_promise(&error).unwrap_or_else(|| error.into()))
+    Ok(open(options, pool).await?)
 }
 
 async fn open(options: SqliteConnectOptions, pool: SqlitePoolOptions) -> Result<DatabaseConnection, DbErr> {
@@ -108,10 +122,7 @@ async fn open(options: SqliteConnectOptions, pool: SqlitePoolOptions) -> Result<
     let mut connect = ConnectOptions::new("sqlite:unused");
     connect
         .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |_| {
-            use sea_orm::sqlx::ConnectOptions as _;
-            options.clone().disable_statement_logging()
-        })
+        .map_sqlx_sqlite_opts(move |_| options.clone().disable_statement_logging())
         .map_sqlx_sqlite_pool_opts(move |_| pool.clone().acquire_timeout(ACQUIRE_TIMEOUT));
     Database::connect(connect).await
 }
@@ -137,7 +148,7 @@ async fn broken_promise(connection: &mut SqliteConnection) -> Result<Option<Brok
     Ok(None)
 }
 
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("{setting} is {found}, not {wanted}")]
 struct BrokenPromise {
     setting: &'static str,
@@ -145,23 +156,8 @@ struct BrokenPromise {
     found: String,
 }
 
-fn read_broken_promise(error: &DbErr) -> Option<StoreError> {
-    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
-        return None;
-    };
-    let sqlx::Error::Configuration(cause) = cause.as_ref() else {
-        return None;
-    };
-    let BrokenPromise {
-        setting,
-        wanted,
-        found,
-    } = cause.downcast_ref::<BrokenPromise>()?.clone();
-    Some(StoreError::Unsafe {
-        setting,
-        wanted,
-        found,
-    })
+fn unavailable(error: sqlx::Error) -> StoreError {
+    DbErr::Conn(RuntimeErr::SqlxError(error.into())).into()
 }
 
 #[cfg(test)]
@@ -171,8 +167,8 @@ mod tests {
     use sea_orm::ConnectionTrait;
 
     use super::{
-        SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous, StoreError, broken_promise, connect, promising,
-        readers, writer,
+        SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous, StoreError, broken_promise, connect,
+        promising, readers, writer,
     };
 
     #[tokio::test]
@@ -210,7 +206,10 @@ mod tests {
             (sound().pragma("secure_delete", "OFF"), "secure_delete"),
         ] {
             let error = connect(options, SqlitePoolOptions::new()).await.unwrap_err();
-            assert!(matches!(error, StoreError::Unsafe { setting, .. } if setting == broken), "{error:?}");
+            assert!(
+                matches!(error, StoreError::Unsafe { setting, .. } if setting == broken),
+                "{error:?}"
+            );
         }
     }
 

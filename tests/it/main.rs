@@ -11,4 +11,5 @@ mod http_edge;
 mod instances_api;
 mod openapi;
 mod output;
+#[cfg(test)]
 mod store;

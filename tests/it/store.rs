@@ -12,6 +12,7 @@ mod scratch;
 mod types;
 mod unlock;
 mod wiping;
+mod wishes;
 
 macro_rules! contract {
     ($($room:ident: $($promise:ident),+ $(,)?;)+) => {
@@ -55,7 +56,8 @@ contract! {
         an_instance_needs_its_user_its_type_and_a_credential_set_of_both,
         an_instance_and_the_answer_for_it_are_stored_together_or_not_at_all,
         old_answers_are_forgotten,
-        instances_are_filtered_and_paged,
+        instances_are_filtered_and_paged;
+    wishes:
         what_the_owner_wants_is_written_down,
         a_deletion_cannot_be_taken_back,
         the_old_access_token_is_kept_only_for_an_overlap;

@@ -203,7 +203,11 @@ fn the_crates_that_hold_keys_are_told_to_wipe_them() {
 proptest! {
     #[test]
     fn what_was_sealed_opens_again_for_the_same_place(
-        plaintext in any::<Vec<u8>>(), user in any::<u128>(), record in any::<u128>(), kind in "[a-z0-9-]{0,63}", version in any::<i64>(),
+        plaintext in any::<Vec<u8>>(),
+        user in any::<u128>(),
+        record in any::<u128>(),
+        kind in "[a-z0-9-]{0,63}",
+        version in any::<i64>(),
     ) {
         let record = Uuid::from_u128(record);
         let scope = Scope::credential(Uuid::from_u128(user), &record, &kind, version);

@@ -1,0 +1,181 @@
+use super::{Host, NoPlan, Subject, plan};
+use crate::catalog::credentials::Credentials;
+use crate::catalog::program::Program;
+use crate::catalog::{TypeDefinition, variables};
+use minimcp_actors::launch::{Launch, Plan};
+use minimcp_actors::state::Run;
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+fn definition() -> TypeDefinition {
+    serde_json::from_value(json!({
+        "name": "github", "display_name": "GitHub", "server_script": "dist/github.mjs", "args": ["--strict"],
+        "config_template": {"timeout_ms": 30_000},
+        "credential_fields": {"required": ["token"], "optional": ["app"], "field_types": {"app": "number"}},
+        "env": {"GITHUB_API_URL": "https://api.github.com"},
+        "env_map": {"token": "API_KEY", "app": "APP_ID"},
+    }))
+    .unwrap()
+}
+
+fn host() -> Host {
+    Host {
+        program: Program {
+            path: "/opt/node".into(),
+            script: Some("/srv/dist/github.mjs".into()),
+        },
+        servers_dir: "/srv".into(),
+        search_path: "/usr/bin:/bin".into(),
+        home: "/var/home".into(),
+        log_dir: "/var/logs".into(),
+    }
+}
+
+fn launch() -> Launch {
+    Launch {
+        id: Uuid::from_u128(1),
+        run: Run(3),
+        port: Some(4_321),
+        nonce: "n0nce".into(),
+    }
+}
+
+fn planned(config: Value, credentials: Option<Value>, debug: bool) -> Result<Plan, NoPlan> {
+    let definition = definition();
+    let credentials = credentials.map(|given| {
+        Credentials::check(given.as_object().unwrap().clone(), &definition.credential_fields).unwrap()
+    });
+    let subject = Subject {
+        user_id: Uuid::from_u128(2),
+        definition: &definition,
+        config: config.as_object().unwrap(),
+        credentials: credentials.as_ref(),
+        debug,
+    };
+    plan(&subject, &host(), &launch())
+}
+
+fn environment(plan: &Plan) -> BTreeMap<&str, &str> {
+    let env: BTreeMap<_, _> = plan
+        .env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose_secret()))
+        .collect();
+    assert_eq!(env.len(), plan.env.len(), "no variable twice");
+    env
+}
+
+#[test]
+fn the_environment_is_exactly_what_the_design_lists() {
+    let plan = planned(
+        json!({"timeout_ms": 5}),
+        Some(json!({"token": "t0k", "app": 7})),
+        false,
+    )
+    .unwrap();
+    let wanted = [
+        ("API_KEY", "t0k"),
+        ("APP_ID", "7"),
+        ("CONFIG", r#"{"timeout_ms":5}"#),
+        ("CREDENTIALS", r#"{"app":7,"token":"t0k"}"#),
+        ("GITHUB_API_URL", "https://api.github.com"),
+        ("HOME", "/var/home"),
+        ("LANG", "C.UTF-8"),
+        ("LOG_DIR", "/var/logs"),
+        ("LOG_LEVEL", "info"),
+        ("MCP_ID", "00000000-0000-0000-0000-000000000001"),
+        ("MCP_NONCE", "n0nce"),
+        ("MCP_TYPE", "github"),
+        ("NODE_ENV", "production"),
+        ("PATH", "/usr/bin:/bin"),
+        ("PORT", "4321"),
+        ("USER_ID", "00000000-0000-0000-0000-000000000002"),
+    ];
+    assert_eq!(environment(&plan), BTreeMap::from(wanted));
+    assert_eq!(plan.program.to_str(), Some("/opt/node"));
+    assert_eq!(plan.args, ["/srv/dist/github.mjs", "--strict"]);
+    assert_eq!(plan.cwd.to_str(), Some("/srv"));
+    assert_eq!(plan.log_dir.to_str(), Some("/var/logs"));
+}
+
+#[test]
+fn debug_adds_the_three_variables_of_the_integration_guide() {
+    let quiet = planned(json!({}), Some(json!({"token": "t"})), false).unwrap();
+    let loud = planned(json!({}), Some(json!({"token": "t"})), true).unwrap();
+    let (quiet, mut loud) = (environment(&quiet), environment(&loud));
+    assert_eq!(loud.insert("LOG_LEVEL", "info"), Some("debug"));
+    assert_eq!(loud.remove("DEBUG"), Some("mcp:*"));
+    assert_eq!(loud.remove("NODE_DEBUG"), Some("http,net,stream"));
+    assert_eq!(loud, quiet);
+}
+
+#[test]
+fn nothing_secret_is_in_the_arguments_or_in_debug() {
+    let plan = planned(json!({}), Some(json!({"token": "CANARY"})), true).unwrap();
+    assert!(!plan.args.iter().any(|arg| arg.contains("CANARY")));
+    assert!(!format!("{plan:?}").contains("CANARY"));
+}
+
+#[test]
+fn a_server_without_a_port_gets_none_and_a_command_runs_in_its_home() {
+    let definition: TypeDefinition =
+        serde_json::from_value(json!({"name": "x", "display_name": "X", "command": "tool", "args": ["-v"]}))
+            .unwrap();
+    let config = Map::new();
+    let subject = Subject {
+        user_id: Uuid::nil(),
+        definition: &definition,
+        config: &config,
+        credentials: None,
+        debug: false,
+    };
+    let host = Host {
+        program: Program {
+            path: "/bin/tool".into(),
+            script: None,
+        },
+        ..host()
+    };
+    let plan = plan(
+        &subject,
+        &host,
+        &Launch {
+            port: None,
+            ..launch()
+        },
+    )
+    .unwrap();
+    assert!(!environment(&plan).contains_key("PORT"));
+    assert_eq!(environment(&plan)["CREDENTIALS"], "{}");
+    assert_eq!(plan.args, ["-v"]);
+    assert_eq!(plan.cwd.to_str(), Some("/var/home"));
+}
+
+#[test]
+fn an_instance_that_no_longer_fits_its_type_is_refused() {
+    let error = planned(
+        json!({"NODE_OPTIONS": "-r x"}),
+        Some(json!({"token": "t"})),
+        false,
+    )
+    .unwrap_err();
+    assert!(matches!(error, NoPlan::Config(_)));
+    assert_eq!(
+        planned(json!({}), None, false).unwrap_err(),
+        NoPlan::Credential("token".into())
+    );
+}
+
+#[test]
+fn no_variable_the_daemon_sets_can_be_set_by_a_type() {
+    let plan = planned(json!({}), Some(json!({"token": "t"})), true).unwrap();
+    let definition = definition();
+    let own = plan.env.iter().map(|(name, _)| name.as_str()).filter(|name| {
+        !definition.env.contains_key(*name) && !definition.env_map.values().any(|mapped| mapped == name)
+    });
+    for name in own {
+        assert!(variables::refusal(name).is_some(), "{name}");
+    }
+}
