@@ -35,7 +35,7 @@ pub(crate) use path::plain_uuid;
 pub use relay::Relayed;
 
 use crate::config::GatewayLimits;
-use crate::http::{BUFFER, Outgoing, bearer, sole};
+use crate::http::{BUFFER, Outgoing, bearer, linger, sole};
 use crate::problem::{Code, Problem};
 use crate::vault::{Token, Vault};
 use access::Admitted;
@@ -102,7 +102,7 @@ impl Gateway {
     }
 
     async fn pass(&self, request: Request<Incoming>) -> Result<Response<Outgoing>, Problem> {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let target = path::target(head.uri.path())
             .ok_or_else(|| Problem::new(Code::RouteNotFound, "MCP endpoints are at /i/{instance_id}/mcp"))?;
         let id = target.id;
@@ -114,6 +114,7 @@ impl Gateway {
         let length = head.headers.get(header::CONTENT_LENGTH);
         let length: Option<u64> = length.and_then(|length| length.to_str().ok()?.parse().ok());
         if length.is_some_and(|length| length > self.limits.max_body as u64) {
+            linger(&mut body).await;
             return Err(self.too_large());
         }
 

@@ -37,4 +37,5 @@ pub use outgoing::{BodyError, Outgoing};
 
 pub(crate) use auth::bearer;
 pub(crate) use head::sole;
+pub(crate) use intake::linger;
 pub(crate) use listener::BUFFER;

@@ -9,6 +9,10 @@ use hyper::body::Body;
 
 use crate::problem::{Code, Problem};
 
+/// Bytes of a refused body that are read at most.
+const LINGER_BYTES: usize = 4 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
 /// Bounds of a body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -36,6 +40,7 @@ where
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > bounds.max as u64) {
+        linger(&mut body).await;
         return Err(too_large());
     }
     let too_slow = |_| {
@@ -62,9 +67,29 @@ where
         })?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > bounds.max {
+                linger(&mut body).await;
                 return Err(too_large());
             }
             bytes.extend_from_slice(&data);
         }
     }
+}
+
+/// Reads on for a moment and throws away what comes. A client that is still sending when the connection is
+/// closed would be told of a broken connection instead of the answer (RFC 9112, section 9.6).
+pub(crate) async fn linger<B>(body: &mut B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let rest = async {
+        let mut left = LINGER_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    // Whatever is not sent by then is the client's loss.
+    let _ = tokio::time::timeout(LINGER_TIME, rest).await;
 }
