@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, Table};
 use minimcp_actors::state;
 use uuid::Uuid;
 
@@ -94,6 +94,7 @@ fn listing(output: &Output, instances: &[Instance], now: DateTime<Utc>) -> Table
         "id", "name", "type", "status", "cpu", "memory", "restarts", "lease",
     ];
     let mut list = table::table(output, &head);
+    table::align_right(&mut list, 4..8);
     for instance in instances {
         let mut row: Vec<Cell> = vec![
             Cell::new(&instance.id.to_string()[..length]),
@@ -102,7 +103,7 @@ fn listing(output: &Output, instances: &[Instance], now: DateTime<Utc>) -> Table
             table::status_cell(instance.status),
         ];
         row.extend(usage(instance));
-        row.push(Cell::new(table::left(instance.expires_at, now)).set_alignment(CellAlignment::Right));
+        row.push(Cell::new(table::left(instance.expires_at, now)));
         list.add_row(row);
     }
     list
@@ -113,8 +114,7 @@ pub(crate) fn usage(instance: &Instance) -> [Cell; 3] {
     let cpu = instance.stats.cpu_percent.map(|percent| format!("{percent:.1}%"));
     let memory = instance.stats.memory_bytes.map(table::bytes);
     let restarts = instance.restarts.total.to_string();
-    [table::or_nothing(cpu), table::or_nothing(memory), restarts]
-        .map(|text| Cell::new(text).set_alignment(CellAlignment::Right))
+    [table::or_nothing(cpu), table::or_nothing(memory), restarts].map(Cell::new)
 }
 
 fn description(instance: &Instance, now: DateTime<Utc>) -> String {

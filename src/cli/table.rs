@@ -1,7 +1,9 @@
 //! How things look in tables and lists: one look for every command.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use super::output::Output;
 use crate::api::instance::Status;
@@ -32,6 +34,15 @@ pub(crate) fn table(output: &Output, head: &[&str]) -> Table {
         first.set_padding((0, 1));
     }
     table
+}
+
+/// Puts the numbers of these columns below each other.
+pub(crate) fn align_right(table: &mut Table, columns: Range<usize>) {
+    for index in columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
 }
 
 /// A status in its colour.

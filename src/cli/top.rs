@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, Table};
 use uuid::Uuid;
 
 use super::failure::Failure;
@@ -143,6 +143,7 @@ fn busiest(output: &Output, instances: &[Instance], rows: usize, now: DateTime<U
         "id", "name", "status", "type", "cpu", "memory", "restarts", "health", "lease",
     ];
     let mut list = table::table(output, &head);
+    table::align_right(&mut list, 4..9);
     for instance in sorted.into_iter().take(rows) {
         let health = instance
             .stats
@@ -156,10 +157,7 @@ fn busiest(output: &Output, instances: &[Instance], rows: usize, now: DateTime<U
             Cell::new(&instance.mcp_type),
         ];
         row.extend(instances::usage(instance));
-        row.extend(
-            [table::or_nothing(health), table::left(instance.expires_at, now)]
-                .map(|text| Cell::new(text).set_alignment(CellAlignment::Right)),
-        );
+        row.extend([table::or_nothing(health), table::left(instance.expires_at, now)].map(Cell::new));
         list.add_row(row);
     }
     list

@@ -52,7 +52,7 @@ fn a_piped_list_is_plain_and_whole() {
     let list = listing(&Output::piped(), &[instance(Status::Running)], now());
     assert_eq!(
         list.trim_fmt(),
-        "ID                                    NAME  TYPE    STATUS    CPU   MEMORY  RESTARTS  LEASE\n\
+        "ID                                    NAME  TYPE    STATUS     CPU   MEMORY  RESTARTS  LEASE\n\
          0192f3a4-5b6c-7000-8000-000000000001  work  github  running  12.3%  150 MiB         2    30m"
     );
 }
