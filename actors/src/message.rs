@@ -21,10 +21,19 @@ pub struct Create(pub Spec);
 pub struct Recover {
     /// What it is.
     pub spec: Spec,
-    /// The newest run that anyone recorded.
-    pub last_run: Run,
+    /// What it has been through.
+    pub past: Past,
     /// What is to become of it.
     pub fate: Fate,
+}
+
+/// What an instance went through under earlier daemons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    /// The newest run that anyone recorded.
+    pub last_run: Run,
+    /// Restarts so far.
+    pub restarts: u64,
 }
 
 /// What is to become of an instance of an earlier daemon.

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::launch::Spec;
-use crate::message::{Amend, Create, Fate, Order, Recover, Refused, Remove, Request, Shutdown};
+use crate::message::{Amend, Create, Fate, Order, Past, Recover, Refused, Remove, Request, Shutdown};
 use crate::meter::{ActorStatus, Meter, Meters};
 use crate::routes::RouteTable;
 use crate::snapshot::{Registry, Snapshot};
-use crate::state::{Command, Run};
+use crate::state::Command;
 use crate::supervisor::Supervisor;
 
 /// A cheap handle to the actor system, usable from any thread and any runtime.
@@ -57,8 +57,8 @@ impl Supervision {
     ///
     /// # Errors
     /// [`Refused`] says why not.
-    pub async fn recover(&self, spec: Spec, last_run: Run, fate: Fate) -> Result<Arc<Snapshot>, Refused> {
-        let message = Recover { spec, last_run, fate };
+    pub async fn recover(&self, spec: Spec, past: Past, fate: Fate) -> Result<Arc<Snapshot>, Refused> {
+        let message = Recover { spec, past, fate };
         self.meter
             .track(self.addr.send(message))
             .await

@@ -60,8 +60,17 @@ pub enum NoPlan {
 pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan, NoPlan> {
     let definition = subject.definition;
     let config = config::merge(definition, subject.config)?;
-    let given = |field: &str| subject.credentials.and_then(|credentials| credentials.text(field));
-    if let Some(field) = definition.credential_fields.required.iter().find(|field| given(field).is_none()) {
+    let given = |field: &str| {
+        subject
+            .credentials
+            .and_then(|credentials| credentials.text(field))
+    };
+    if let Some(field) = definition
+        .credential_fields
+        .required
+        .iter()
+        .find(|field| given(field).is_none())
+    {
         return Err(NoPlan::Credential(field.clone()));
     }
 
@@ -98,11 +107,22 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
     };
     env.0.push(("CREDENTIALS".to_owned(), credentials));
 
-    let script = host.program.script.as_ref().map(|script| script.display().to_string());
+    let script = host
+        .program
+        .script
+        .as_ref()
+        .map(|script| script.display().to_string());
     Ok(Plan {
         program: host.program.path.clone(),
-        cwd: if script.is_some() { host.servers_dir.clone() } else { host.home.clone() },
-        args: script.into_iter().chain(definition.args.iter().cloned()).collect(),
+        cwd: if script.is_some() {
+            host.servers_dir.clone()
+        } else {
+            host.home.clone()
+        },
+        args: script
+            .into_iter()
+            .chain(definition.args.iter().cloned())
+            .collect(),
         env: env.0,
         log_dir: host.log_dir.clone(),
     })
@@ -143,7 +163,10 @@ mod tests {
 
     fn host() -> Host {
         Host {
-            program: Program { path: "/opt/node".into(), script: Some("/srv/dist/github.mjs".into()) },
+            program: Program {
+                path: "/opt/node".into(),
+                script: Some("/srv/dist/github.mjs".into()),
+            },
             servers_dir: "/srv".into(),
             search_path: "/usr/bin:/bin".into(),
             home: "/var/home".into(),
@@ -152,7 +175,12 @@ mod tests {
     }
 
     fn launch() -> Launch {
-        Launch { id: Uuid::from_u128(1), run: Run(3), port: Some(4_321), nonce: "n0nce".into() }
+        Launch {
+            id: Uuid::from_u128(1),
+            run: Run(3),
+            port: Some(4_321),
+            nonce: "n0nce".into(),
+        }
     }
 
     fn planned(config: Value, credentials: Option<Value>, debug: bool) -> Result<Plan, NoPlan> {
@@ -171,15 +199,23 @@ mod tests {
     }
 
     fn environment(plan: &Plan) -> BTreeMap<&str, &str> {
-        let env: BTreeMap<_, _> =
-            plan.env.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+        let env: BTreeMap<_, _> = plan
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose_secret()))
+            .collect();
         assert_eq!(env.len(), plan.env.len(), "no variable twice");
         env
     }
 
     #[test]
     fn the_environment_is_exactly_what_the_design_lists() {
-        let plan = planned(json!({"timeout_ms": 5}), Some(json!({"token": "t0k", "app": 7})), false).unwrap();
+        let plan = planned(
+            json!({"timeout_ms": 5}),
+            Some(json!({"token": "t0k", "app": 7})),
+            false,
+        )
+        .unwrap();
         let wanted = [
             ("API_KEY", "t0k"),
             ("APP_ID", "7"),
@@ -225,9 +261,10 @@ mod tests {
 
     #[test]
     fn a_server_without_a_port_gets_none_and_a_command_runs_in_its_home() {
-        let definition: TypeDefinition =
-            serde_json::from_value(json!({"name": "x", "display_name": "X", "command": "tool", "args": ["-v"]}))
-                .unwrap();
+        let definition: TypeDefinition = serde_json::from_value(
+            json!({"name": "x", "display_name": "X", "command": "tool", "args": ["-v"]}),
+        )
+        .unwrap();
         let config = Map::new();
         let subject = Subject {
             user_id: Uuid::nil(),
@@ -236,8 +273,22 @@ mod tests {
             credentials: None,
             debug: false,
         };
-        let host = Host { program: Program { path: "/bin/tool".into(), script: None }, ..host() };
-        let plan = plan(&subject, &host, &Launch { port: None, ..launch() }).unwrap();
+        let host = Host {
+            program: Program {
+                path: "/bin/tool".into(),
+                script: None,
+            },
+            ..host()
+        };
+        let plan = plan(
+            &subject,
+            &host,
+            &Launch {
+                port: None,
+                ..launch()
+            },
+        )
+        .unwrap();
         assert!(!environment(&plan).contains_key("PORT"));
         assert_eq!(environment(&plan)["CREDENTIALS"], "{}");
         assert_eq!(plan.args, ["-v"]);
@@ -246,9 +297,17 @@ mod tests {
 
     #[test]
     fn an_instance_that_no_longer_fits_its_type_is_refused() {
-        let error = planned(json!({"NODE_OPTIONS": "-r x"}), Some(json!({"token": "t"})), false).unwrap_err();
+        let error = planned(
+            json!({"NODE_OPTIONS": "-r x"}),
+            Some(json!({"token": "t"})),
+            false,
+        )
+        .unwrap_err();
         assert!(matches!(error, NoPlan::Config(_)));
-        assert_eq!(planned(json!({}), None, false).unwrap_err(), NoPlan::Credential("token".into()));
+        assert_eq!(
+            planned(json!({}), None, false).unwrap_err(),
+            NoPlan::Credential("token".into())
+        );
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Body for Outbound {
     fn size_hint(&self) -> SizeHint {
         self.begun
             .as_ref()
-            .map_or_else(|| self.size.clone(), Body::size_hint)
+            .map_or_else(|| self.size, Body::size_hint)
     }
 }
 

@@ -196,7 +196,8 @@ impl Store {
         mcp_credential::Entity::delete_by_id(id)
             .exec(&transaction)
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.wipe_deleted().await
     }
 
     /// How many instances run with this credential set.

@@ -111,6 +111,14 @@ impl Store {
         Ok(self.writer.close().await?)
     }
 
+    /// Wipes what was deleted from the files of the database, as far as it has such.
+    async fn wipe_deleted(&self) -> Result<(), StoreError> {
+        match self.writer.get_database_backend() {
+            DbBackend::Sqlite => sqlite::empty_log(&self.writer).await,
+            _ => Ok(()),
+        }
+    }
+
     /// A transaction that may write. It is rolled back when dropped.
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
         // A deferred transaction of SQLite that reads first can be refused the right to write later on.

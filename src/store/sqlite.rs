@@ -4,6 +4,8 @@
 //! again on every new one. WAL with `synchronous = FULL` loses no acknowledged commit in a power cut;
 //! `secure_delete` overwrites what is deleted, because sealed credentials are only as safe as their key.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sea_orm::sqlx::{self, Row};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr};
 
 use super::StoreError;
 
@@ -31,11 +33,18 @@ const PROMISES: [(&str, &str); 5] = [
     ("busy_timeout", "5000"),
 ];
 
-/// The connection that writes; makes the file.
+/// The connection that writes; makes the file, for its owner alone.
 pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, StoreError> {
-    let options = promising(path).create_if_missing(true);
+    // SQLite gives the log beside the file the same permissions.
+    let made = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
+    made.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(error).into())))?;
     connect(
-        options,
+        promising(path),
         SqlitePoolOptions::new().max_connections(1).min_connections(1),
     )
     .await
@@ -56,6 +65,15 @@ pub(super) async fn onlooker(path: &Path) -> Result<DatabaseConnection, StoreErr
     open(options, SqlitePoolOptions::new().max_connections(1))
         .await
         .map_err(StoreError::from)
+}
+
+/// Moves the log into the file and empties it, so that nothing deleted is left in it. If a reader is in the
+/// way, the next time does it.
+pub(super) async fn empty_log(connection: &DatabaseConnection) -> Result<(), StoreError> {
+    connection
+        .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
+        .await?;
+    Ok(())
 }
 
 fn promising(path: &Path) -> SqliteConnectOptions {
@@ -144,4 +162,85 @@ fn read_broken_promise(error: &DbErr) -> Option<StoreError> {
         wanted,
         found,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use sea_orm::ConnectionTrait;
+
+    use super::{
+        SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous, StoreError, broken_promise, connect, promising,
+        readers, writer,
+    };
+
+    #[tokio::test]
+    async fn every_connection_keeps_every_promise() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("minimcp.db");
+        for (connection, expected) in [
+            (writer(&path).await.unwrap(), 1),
+            (readers(&path).await.unwrap(), 4),
+        ] {
+            let pool = connection.get_sqlite_connection_pool();
+            let mut held = Vec::new();
+            while let Some(connection) = pool.try_acquire() {
+                held.push(connection);
+            }
+            while held.len() < expected {
+                held.push(pool.acquire().await.unwrap());
+            }
+            for connection in &mut held {
+                assert!(broken_promise(connection).await.unwrap().is_none());
+            }
+            assert_eq!(pool.size(), expected as u32);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_a_promise_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("minimcp.db");
+        let sound = || promising(&path).create_if_missing(true);
+        for (options, broken) in [
+            (sound().journal_mode(SqliteJournalMode::Delete), "journal_mode"),
+            (sound().synchronous(SqliteSynchronous::Normal), "synchronous"),
+            (sound().foreign_keys(false), "foreign_keys"),
+            (sound().pragma("secure_delete", "OFF"), "secure_delete"),
+        ] {
+            let error = connect(options, SqlitePoolOptions::new()).await.unwrap_err();
+            assert!(matches!(error, StoreError::Unsafe { setting, .. } if setting == broken), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn readers_cannot_write_and_the_file_is_its_owners_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("minimcp.db");
+        let writer = writer(&path).await.unwrap();
+        writer
+            .execute_unprepared("CREATE TABLE t (n INTEGER)")
+            .await
+            .unwrap();
+        let readers = readers(&path).await.unwrap();
+        assert!(
+            readers
+                .execute_unprepared("INSERT INTO t VALUES (1)")
+                .await
+                .is_err()
+        );
+        for file in std::fs::read_dir(directory.path()).unwrap() {
+            assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o077, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_not_there_is_a_failure_that_may_pass() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = writer(&directory.path().join("absent/minimcp.db"))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
 }

@@ -57,8 +57,14 @@ impl Store {
     /// # Errors
     /// Only what every method can fail with.
     pub async fn newest_transition(&self) -> Result<i64, StoreError> {
-        let query = transition::Entity::find().select_only().column(transition::Column::Id);
-        let newest = query.order_by_desc(transition::Column::Id).into_tuple::<i64>().one(&self.reader).await?;
+        let query = transition::Entity::find()
+            .select_only()
+            .column(transition::Column::Id);
+        let newest = query
+            .order_by_desc(transition::Column::Id)
+            .into_tuple::<i64>()
+            .one(&self.reader)
+            .await?;
         Ok(newest.unwrap_or_default())
     }
 

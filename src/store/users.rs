@@ -230,7 +230,8 @@ impl Store {
             return Err(Conflict::UserInUse { instances }.into());
         }
         user::Entity::delete_by_id(id).exec(&transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.wipe_deleted().await
     }
 
     /// What a user has, to show beside their limits.

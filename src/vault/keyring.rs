@@ -43,7 +43,9 @@ impl MasterKey {
             hexadecimal(text.as_bytes())
         } else {
             let digits = text.trim_end_matches('=');
-            let decoded = STANDARD_NO_PAD.decode(digits).or_else(|_| URL_SAFE_NO_PAD.decode(digits));
+            let decoded = STANDARD_NO_PAD
+                .decode(digits)
+                .or_else(|_| URL_SAFE_NO_PAD.decode(digits));
             decoded.ok().map(Zeroizing::new)
         };
         let bytes = bytes.ok_or(NotAKey)?;
@@ -81,8 +83,14 @@ impl fmt::Debug for MasterKey {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn hexadecimal(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let bytes = digits.chunks_exact(2).map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?));
+    let value = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
+    let bytes = digits
+        .chunks_exact(2)
+        .map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?));
     bytes.collect::<Option<Vec<u8>>>().map(Zeroizing::new)
 }
 
@@ -139,15 +147,25 @@ impl KeySource {
     /// # Errors
     /// [`KeyError::TwoSources`], [`KeyError::Malformed`].
     pub fn from_environment(default_file: PathBuf) -> Result<Self, KeyError> {
-        Self::choose(std::env::var_os(KEY_VARIABLE), std::env::var_os(FILE_VARIABLE), default_file)
+        Self::choose(
+            std::env::var_os(KEY_VARIABLE),
+            std::env::var_os(FILE_VARIABLE),
+            default_file,
+        )
     }
 
-    fn choose(key: Option<OsString>, file: Option<OsString>, default_file: PathBuf) -> Result<Self, KeyError> {
+    fn choose(
+        key: Option<OsString>,
+        file: Option<OsString>,
+        default_file: PathBuf,
+    ) -> Result<Self, KeyError> {
         match (key, file) {
             (Some(_), Some(_)) => Err(KeyError::TwoSources),
             (Some(key), None) => match key.into_string() {
                 Ok(key) => Ok(Self::Variable(key.into())),
-                Err(_) => Err(KeyError::Malformed { place: Place::Variable }),
+                Err(_) => Err(KeyError::Malformed {
+                    place: Place::Variable,
+                }),
             },
             (None, Some(file)) => Ok(Self::File(file.into())),
             (None, None) => Ok(Self::File(default_file)),
@@ -161,7 +179,9 @@ impl KeySource {
     pub fn load(&self) -> Result<Option<MasterKey>, KeyError> {
         let malformed = |_| KeyError::Malformed { place: self.place() };
         match self {
-            Self::Variable(text) => MasterKey::parse(text.expose_secret()).map(Some).map_err(malformed),
+            Self::Variable(text) => MasterKey::parse(text.expose_secret())
+                .map(Some)
+                .map_err(malformed),
             Self::File(path) => match key_file::read(path)? {
                 Some(text) => MasterKey::parse(&text).map(Some).map_err(malformed),
                 None => Ok(None),
@@ -177,11 +197,16 @@ impl KeySource {
         if let Some(key) = self.load()? {
             return Ok(key);
         }
-        let Self::File(path) = self else { return Err(KeyError::Malformed { place: self.place() }) };
+        let Self::File(path) = self else {
+            return Err(KeyError::Malformed { place: self.place() });
+        };
         let key = MasterKey::random()?;
         key_file::make(path, &key.text())?;
         // Whatever stands in the file now is the key, also if another process was there first.
-        self.load()?.ok_or_else(|| KeyError::File { path: path.clone(), source: io::ErrorKind::NotFound.into() })
+        self.load()?.ok_or_else(|| KeyError::File {
+            path: path.clone(),
+            source: io::ErrorKind::NotFound.into(),
+        })
     }
 
     /// Where to look for a wrong key.
@@ -225,7 +250,9 @@ pub enum KeyError {
         place: Place,
     },
     /// Others than its owner may read or write the file.
-    #[error("{path} can be read or written by others (mode {mode:03o}); run chmod 600 on it and consider a new key")]
+    #[error(
+        "{path} can be read or written by others (mode {mode:03o}); run chmod 600 on it and consider a new key"
+    )]
     TooOpen {
         /// The file.
         path: PathBuf,
@@ -274,7 +301,14 @@ mod tests {
             assert_eq!(MasterKey::parse(text).unwrap().id(), key.id(), "{text}");
         }
         let (short, long) = (&HEX[2..], format!("{HEX}20"));
-        for text in ["", "correct horse battery staple", "AAEC", short, &long, &HEX.replace('0', "g")] {
+        for text in [
+            "",
+            "correct horse battery staple",
+            "AAEC",
+            short,
+            &long,
+            &HEX.replace('0', "g"),
+        ] {
             assert!(MasterKey::parse(text).is_err(), "{text}");
         }
     }
@@ -285,7 +319,10 @@ mod tests {
         assert_eq!(format!("{key:?}"), format!("MasterKey({})", key.id()));
         assert_eq!(key.id().to_string().len(), 16);
         assert_eq!(MasterKey::parse(&key.text()).unwrap().id(), key.id());
-        assert_ne!(MasterKey::random().unwrap().id(), MasterKey::random().unwrap().id());
+        assert_ne!(
+            MasterKey::random().unwrap().id(),
+            MasterKey::random().unwrap().id()
+        );
     }
 
     #[test]
@@ -304,6 +341,9 @@ mod tests {
         let source = KeySource::Variable("CANARY-passphrase".to_owned().into());
         let error = source.load().unwrap_err();
         let words = format!("{error} {error:?} {source:?}");
-        assert!(words.contains("MINIMCP_MASTER_KEY") && !words.contains("CANARY"), "{words}");
+        assert!(
+            words.contains("MINIMCP_MASTER_KEY") && !words.contains("CANARY"),
+            "{words}"
+        );
     }
 }

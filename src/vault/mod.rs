@@ -38,7 +38,11 @@ impl Vault {
     #[must_use]
     pub fn new(master: MasterKey, deployment: Uuid) -> Self {
         let pepper = Pepper::of(&master);
-        Self(Arc::new(Inner { master, deployment, pepper }))
+        Self(Arc::new(Inner {
+            master,
+            deployment,
+            pepper,
+        }))
     }
 
     /// The id of the master key, to be kept beside what it seals.
@@ -75,7 +79,11 @@ impl Vault {
     /// [`SealError::NoRandomness`] if the operating system gives none.
     pub fn mint(&self, kind: TokenKind) -> Result<Minted, SealError> {
         let token = Token::random(kind)?;
-        Ok(Minted { hash: self.0.pepper.hash(&token), hint: token.hint(), token })
+        Ok(Minted {
+            hash: self.0.pepper.hash(&token),
+            hint: token.hint(),
+            token,
+        })
     }
 
     /// What is stored of a token.
@@ -95,6 +103,8 @@ impl Vault {
 impl std::fmt::Debug for Vault {
     /// The id of the key, never the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault").field("key_id", &self.key_id()).finish_non_exhaustive()
+        f.debug_struct("Vault")
+            .field("key_id", &self.key_id())
+            .finish_non_exhaustive()
     }
 }

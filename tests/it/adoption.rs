@@ -2,10 +2,12 @@
 
 use minimcp_actors::launch::record::RunDir;
 use minimcp_actors::launch::{Probe, Record};
-use minimcp_actors::message::Fate;
+use minimcp_actors::message::{Fate, Past};
 use minimcp_actors::state::{Cause, Command, Exit, Run, Status};
 
 use crate::ground::{Ground, is_alive, signal};
+
+const PAST: Past = Past { last_run: Run(1), restarts: 0 };
 
 fn records(ground: &Ground) -> Vec<Record> {
     RunDir::open(ground.path("run")).unwrap().records().unwrap().0
@@ -25,7 +27,7 @@ async fn a_process_that_outlived_its_actors_is_adopted_in_place() {
         record: Box::new(record),
         restore: true,
     };
-    second.actors.recover(spec.clone(), Run(1), fate).await.unwrap();
+    second.actors.recover(spec.clone(), PAST, fate).await.unwrap();
     let after = second.status(spec.id, Status::Running).await;
     assert_eq!(
         (after.pid, after.run, after.port),
@@ -61,7 +63,7 @@ async fn what_died_meanwhile_is_disconnected_and_restored() {
         record: Box::new(records(&second).pop().unwrap()),
         restore: true,
     };
-    second.actors.recover(spec.clone(), Run(1), fate).await.unwrap();
+    second.actors.recover(spec.clone(), PAST, fate).await.unwrap();
     let after = second.status(spec.id, Status::Running).await;
     assert_eq!(after.run, Run(2));
     let mut seen = Vec::new();
@@ -92,7 +94,7 @@ async fn a_recycled_process_id_is_never_signalled() {
             record: Box::new(forged),
             restore: false,
         };
-        ground.actors.recover(spec.clone(), Run(1), fate).await.unwrap();
+        ground.actors.recover(spec.clone(), PAST, fate).await.unwrap();
         assert_eq!(
             ground.status(spec.id, Status::Disconnected).await.cause,
             Cause::Lost
@@ -116,7 +118,7 @@ async fn an_adopted_process_can_be_stopped_with_its_tree() {
         record: Box::new(records(&second).pop().unwrap()),
         restore: true,
     };
-    second.actors.recover(spec.clone(), Run(1), fate).await.unwrap();
+    second.actors.recover(spec.clone(), PAST, fate).await.unwrap();
     second.status(spec.id, Status::Running).await;
     second.actors.order(spec.id, Command::Stop).await.unwrap();
     second.status(spec.id, Status::Stopped).await;

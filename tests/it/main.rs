@@ -6,3 +6,4 @@ mod adoption;
 mod children;
 mod faults;
 mod output;
+mod store;

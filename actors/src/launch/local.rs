@@ -20,7 +20,10 @@ use super::gate::{self, Gate};
 use super::logs::{self, LogKeeper};
 use super::probe::{self, Target};
 use super::record::RunDir;
-use super::{Identity, Launch, LaunchError, Launcher, Missed, Plan, Probe, Process, Record, Spec};
+use super::{
+    Identity, Launch, LaunchError, Launcher, Missed, NoPlan, Plan, Planner, Probe, Process, Record, Spec,
+};
+use crate::policy::Policy;
 use crate::state::Exit;
 
 /// How long the rest of a group that was sent SIGKILL is waited for.
@@ -141,6 +144,27 @@ impl LocalLauncher {
             // The next daemon finds it, sees that the process is gone and cleans it up.
             slog::warn!(self.log, "a run's record could not be removed"; "id" => %record.id, "error" => %error);
         }
+    }
+}
+
+impl LocalLauncher {
+    /// Ends the process of a record with its tree, if it is still there, and removes the record.
+    pub async fn put_down(&self, record: Record) {
+        let spec = Spec::new("stray", Policy::default(), Probe::Process, Arc::new(Nothing));
+        if let Ok(process) = self.adopt(&spec, record).await {
+            process.kill();
+            process.ended().await;
+        }
+    }
+}
+
+/// What a stray is to execute.
+#[derive(Debug)]
+struct Nothing;
+
+impl Planner for Nothing {
+    fn plan(&self, _: &Launch) -> Result<Plan, NoPlan> {
+        Err(NoPlan("strays are not started".into()))
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Entry {
     /// The record of the run to adopt, until it is adopted.
     pub(super) to_adopt: Option<Box<Record>>,
     pub(super) restore_if_lost: bool,
+    /// Restarts under earlier daemons.
+    pub(super) restarts_before: u64,
     pub(super) port: Option<u16>,
     pub(super) pid: Option<u32>,
     pub(super) started_at: Option<DateTime<Utc>>,
@@ -47,6 +49,7 @@ impl Entry {
             actor: None,
             to_adopt: None,
             restore_if_lost: false,
+            restarts_before: 0,
             port: None,
             pid: None,
             started_at: None,
@@ -117,7 +120,7 @@ impl Entry {
             started_at: self.started_at,
             restored_at: self.restored_at,
             lease_ends_at: self.lease_ends_at,
-            restarts: life.restarts(),
+            restarts: self.restarts_before.saturating_add(life.restarts()),
             restarts_in_window: u32::try_from(in_window).unwrap_or(u32::MAX),
             next_start_at: self.next_start_at.filter(|_| backing_off),
             usage: self.usage,

@@ -108,7 +108,8 @@ impl Handler<Recover> for Supervisor {
 
     fn handle(&mut self, recover: Recover, ctx: &mut Self::Context) -> Self::Result {
         self.meter.handled();
-        let Recover { spec, last_run, fate } = recover;
+        let Recover { spec, past, fate } = recover;
+        let last_run = past.last_run;
         self.refuse(&spec)?;
         let id = spec.id;
         let now = self.now();
@@ -141,6 +142,7 @@ impl Handler<Recover> for Supervisor {
         let mut entry = Entry::new(spec, step.life);
         entry.to_adopt = record;
         entry.restore_if_lost = restore;
+        entry.restarts_before = past.restarts;
         if start {
             entry.restored_at = Some(Utc::now());
             self.follow_ups

@@ -15,13 +15,16 @@ pub(crate) const LIMITS: Limits = Limits {
     cpu_percent: Some(50),
 };
 
+/// All times are multiples of this, so that two of them often fall together.
+pub(crate) const BEAT: Duration = Duration::from_millis(250);
+
 /// One history, before it is played.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) policy: Policy,
     pub(crate) origin: Origin,
-    /// When the lease ends, in milliseconds from the beginning; the past is allowed.
-    pub(crate) lease: Option<i64>,
+    /// When the lease ends, in beats from the beginning; the past is allowed.
+    pub(crate) lease: Option<i32>,
     pub(crate) moves: Vec<Move>,
 }
 
@@ -37,8 +40,8 @@ pub(crate) enum Origin {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Move {
     Ask(Command),
-    /// The lease is moved to this many milliseconds from now.
-    Extend(i64),
+    /// The lease is moved to this many beats from now.
+    Extend(i32),
     /// The world does what it owes: grants a slot, finds, launches, gets ready, ends what was told to end.
     GoOn(u8),
     Exit(Exit),
@@ -49,7 +52,7 @@ pub(crate) enum Move {
         cpu: bool,
     },
     /// Time passes and nothing fires, so timers may be late.
-    Wait(u16),
+    Wait(u32),
     /// Time passes until an armed timer is due, and that one fires.
     Fire(u8),
     /// The lease timer fires before its time.
@@ -68,7 +71,7 @@ pub(crate) fn plans(length: usize) -> impl Strategy<Value = Plan> {
     (
         policies(),
         origins(),
-        option::of(-2_000..30_000i64),
+        option::of(-8..120i32),
         vec(moves(), 0..=length),
     )
         .prop_map(|(policy, origin, lease, moves)| Plan {
@@ -99,8 +102,8 @@ fn policies() -> impl Strategy<Value = Policy> {
         },
         Limits::default(),
     ]);
-    let backoff = (1..400u64, 0..3_000u64)
-        .prop_map(|(initial, more)| Backoff::new(millis(initial), millis(initial + more)).unwrap());
+    let backoff = (1..3u32, 0..12u32)
+        .prop_map(|(initial, more)| Backoff::new(BEAT * initial, BEAT * (initial + more)).unwrap());
     (
         restart,
         budgets(),
@@ -135,10 +138,10 @@ fn budgets() -> impl Strategy<Value = Budget> {
 }
 
 fn timings() -> impl Strategy<Value = Timing> {
-    (10..2_000u64, 0..1_000u64, 500..8_000u64).prop_map(|(start, grace, stable)| Timing {
-        start_timeout: millis(start),
-        grace: millis(grace),
-        stable_after: millis(stable),
+    (1..8u32, 0..4u32, 2..32u32).prop_map(|(start, grace, stable)| Timing {
+        start_timeout: BEAT * start,
+        grace: BEAT * grace,
+        stable_after: BEAT * stable,
         ..Timing::default()
     })
 }
@@ -171,12 +174,12 @@ fn moves() -> impl Strategy<Value = Move> {
     prop_oneof![
         12 => any::<u8>().prop_map(Move::GoOn),
         4 => commands.prop_map(Move::Ask),
-        1 => (-1_000..20_000i64).prop_map(Move::Extend),
+        1 => (-4..80i32).prop_map(Move::Extend),
         4 => exits().prop_map(Move::Exit),
         1 => Just(Move::Answer),
         4 => Just(Move::Miss),
         4 => (any::<bool>(), any::<bool>()).prop_map(|(memory, cpu)| Move::Sample { memory, cpu }),
-        2 => (0..4_000u16).prop_map(Move::Wait),
+        2 => (0..16u32).prop_map(Move::Wait),
         4 => any::<u8>().prop_map(Move::Fire),
         1 => Just(Move::EarlyLease),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(kind, run)| Move::Stale { kind, run }),
@@ -196,8 +199,4 @@ fn exits() -> impl Strategy<Value = Exit> {
         Exit::Unstartable,
         Exit::ActorDied,
     ])
-}
-
-fn millis(n: u64) -> Duration {
-    Duration::from_millis(n)
 }

@@ -15,7 +15,7 @@ fn after(moves: &[Move]) -> World {
     let plan = Plan {
         policy: Policy::default(),
         origin: Origin::Created,
-        lease: Some(60_000),
+        lease: Some(240),
         moves: Vec::new(),
     };
     let mut world = World::new(&plan);

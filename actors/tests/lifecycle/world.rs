@@ -10,7 +10,7 @@ use minimcp_actors::policy::Policy;
 use minimcp_actors::state::{Cause, Command, Effect, Event, Exit, Fact, Run, Timer, Usage};
 use proptest::test_runner::TestCaseError;
 
-use crate::plan::{LIMITS, Move, Origin, Plan};
+use crate::plan::{BEAT, LIMITS, Move, Origin, Plan};
 use crate::stale::stale;
 
 pub(crate) type Verdict = Result<(), TestCaseError>;
@@ -102,8 +102,8 @@ impl World {
             Move::Answer => self.report(Fact::Answered, watch),
             Move::Miss => self.report(Fact::Missed, watch),
             Move::Sample { memory, cpu } => self.sample(memory, cpu, watch),
-            Move::Wait(ms) => {
-                self.now += Duration::from_millis(ms.into());
+            Move::Wait(beats) => {
+                self.now += BEAT * beats;
                 Ok(())
             }
             Move::Fire(pick) => self.fire(usize::from(pick), watch),
@@ -264,9 +264,9 @@ impl World {
     }
 }
 
-/// `from` moved by this many milliseconds, forwards or back.
-fn shifted(from: Duration, by: i64) -> Duration {
-    let distance = Duration::from_millis(by.unsigned_abs());
+/// `from` moved by this many beats, forwards or back.
+fn shifted(from: Duration, by: i32) -> Duration {
+    let distance = BEAT * by.unsigned_abs();
     if by < 0 {
         from.saturating_sub(distance)
     } else {

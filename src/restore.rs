@@ -1,0 +1,298 @@
+//! After a start of the daemon: what becomes of each instance that an earlier one knew, and of each process
+//! that an earlier one left.
+//!
+//! The rows say what is wanted, the run directory says what is there. [`decide`] compares the two and is pure;
+//! [`Restorer`] acts on it.
+
+use std::collections::HashMap;
+
+use minimcp_actors::Supervision;
+use minimcp_actors::launch::Record;
+use minimcp_actors::launch::local::LocalLauncher;
+use minimcp_actors::launch::record::RunDir;
+use minimcp_actors::message::{Fate, Past};
+use minimcp_actors::state::{Cause, Command, Outcome, Run, Status};
+use minimcp_entities::mcp_instance;
+use slog::{Logger, error, info, warn};
+use uuid::Uuid;
+
+use crate::config::OnRestart;
+use crate::instances::Instances;
+use crate::provision::Provisioner;
+use crate::store::{Desired, Store, StoreError};
+
+/// What becomes of one instance.
+#[derive(Debug, Clone, PartialEq)]
+enum Decision {
+    /// Its process is taken over if it lives, and then given this command.
+    Adopt { restore: bool, then: Option<Command> },
+    /// A process that is left is ended, and a new run begins.
+    Start,
+    /// A process that is left is ended, and it stays as it ended.
+    Rest(Outcome, Cause),
+}
+
+/// What becomes of the instance. `record` is what the run directory holds for it.
+fn decide(
+    row: &mcp_instance::Model,
+    desired: Desired,
+    record: Option<&Record>,
+    on_restart: OnRestart,
+) -> Result<Decision, StoreError> {
+    let corrupt = |column| StoreError::Corrupt { table: "mcp_instances", column };
+    let status = Status::from_name(&row.status).ok_or(corrupt("status"))?;
+    let cause = match row.cause.as_deref() {
+        Some(name) => Cause::from_name(name).ok_or(corrupt("cause"))?,
+        None => Cause::Commanded,
+    };
+    let ended = ended(status, cause);
+    if desired == Desired::Stopped {
+        return Ok(match (record, ended) {
+            (Some(_), _) => Decision::Adopt { restore: false, then: Some(Command::Stop) },
+            (None, Some(outcome)) => Decision::Rest(outcome, cause),
+            (None, None) => Decision::Rest(Outcome::Stopped, Cause::Commanded),
+        });
+    }
+    // A record of a later run than the row knows was written after the row: the run is the newer truth.
+    let newer = record.filter(|record| ended.is_none() || record.run.0 > generation(row));
+    Ok(match (newer, ended) {
+        (Some(_), _) if on_restart == OnRestart::Replace => Decision::Start,
+        (Some(record), _) => {
+            let asked_since = row.restart_requested_at.is_some_and(|asked| asked > record.started_at);
+            Decision::Adopt { restore: true, then: asked_since.then_some(Command::Restart) }
+        }
+        (None, Some(outcome)) => Decision::Rest(outcome, cause),
+        (None, None) => Decision::Start,
+    })
+}
+
+/// How an instance had ended for good; `None` if it is to be there again.
+fn ended(status: Status, cause: Cause) -> Option<Outcome> {
+    match (status, cause) {
+        (Status::Hibernated, _) | (Status::Stopping, Cause::Idle) => Some(Outcome::Hibernated),
+        (Status::Stopped, _) => Some(Outcome::Stopped),
+        (Status::Expired, _) => Some(Outcome::Expired),
+        (Status::Failed, _) => Some(Outcome::Failed),
+        // Not by its own fault: the daemon took it along, or did not live to bring it back.
+        (Status::Disconnected, Cause::DaemonShutdown | Cause::Lost) => None,
+        (Status::Disconnected, _) => Some(Outcome::Disconnected),
+        (
+            Status::Pending
+            | Status::Starting
+            | Status::Running
+            | Status::Unhealthy
+            | Status::Restarting
+            | Status::Stopping,
+            _,
+        ) => None,
+    }
+}
+
+fn generation(row: &mcp_instance::Model) -> u64 {
+    u64::try_from(row.generation).unwrap_or(0)
+}
+
+/// Brings back what earlier daemons knew.
+#[derive(Debug)]
+pub(crate) struct Restorer {
+    pub(crate) store: Store,
+    pub(crate) supervision: Supervision,
+    pub(crate) instances: Instances,
+    pub(crate) provisioner: Provisioner,
+    pub(crate) launcher: LocalLauncher,
+    pub(crate) runs: RunDir,
+    pub(crate) on_restart: OnRestart,
+    pub(crate) log: Logger,
+}
+
+impl Restorer {
+    /// Adopts, starts or ends everything, the recently used first. What cannot be read is told and left, so
+    /// that one bad row never keeps the others down.
+    pub(crate) async fn run(self) -> Result<(), StoreError> {
+        let mut records = self.records();
+        for row in self.store.instances_to_delete().await? {
+            if let Some(record) = records.remove(&row.id) {
+                self.launcher.put_down(record).await;
+            }
+            if self.instances.finish_deletion(&row).await.is_err() {
+                warn!(self.log, "a deletion could not be finished"; "instance" => %row.id);
+            }
+        }
+        let mut rows = self.store.instances_to_restore().await?;
+        rows.sort_by_key(|row| std::cmp::Reverse(row.last_accessed_at.unwrap_or(row.created_at)));
+        let count = rows.len();
+        for row in rows {
+            let record = records.remove(&row.id);
+            let id = row.id;
+            if let Err(why) = self.restore(row, record).await {
+                error!(self.log, "an instance could not be restored"; "instance" => %id, "error" => why);
+            }
+        }
+        let strays = records.len();
+        for (id, record) in records {
+            warn!(self.log, "ending a process without an instance"; "instance" => %id, "pid" => record.identity.pid);
+            self.launcher.put_down(record).await;
+        }
+        info!(self.log, "restored"; "instances" => count, "strays" => strays);
+        Ok(())
+    }
+
+    fn records(&self) -> HashMap<Uuid, Record> {
+        let (records, unreadable) = self.runs.records().unwrap_or_else(|error| {
+            error!(self.log, "the run directory cannot be read; nothing is adopted"; "error" => %error);
+            Default::default()
+        });
+        for path in unreadable {
+            error!(self.log, "a run's record cannot be read; its process may be left"; "file" => %path.display());
+        }
+        records.into_iter().map(|record| (record.id, record)).collect()
+    }
+
+    async fn restore(&self, row: mcp_instance::Model, record: Option<Record>) -> Result<(), String> {
+        let words = |error: &dyn std::fmt::Display| error.to_string();
+        let mcp_type = self.store.type_named(&row.mcp_type).await.map_err(|error| words(&error))?;
+        let credential = match row.credential_id {
+            Some(id) => Some(self.store.credential(id, None).await.map_err(|error| words(&error))?),
+            None => None,
+        };
+        let spec =
+            self.provisioner.spec(&row, &mcp_type, credential.as_ref()).map_err(|error| words(&error))?;
+        self.instances.admit(&row, &mcp_type.mcp_path);
+        let desired = Desired::of(&row).map_err(|error| words(&error))?;
+        let decision =
+            decide(&row, desired, record.as_ref(), self.on_restart).map_err(|error| words(&error))?;
+        let newest = record.as_ref().map_or(0, |record| record.run.0);
+        let past = Past {
+            last_run: Run(generation(&row).max(newest)),
+            restarts: u64::try_from(row.restarts_total).unwrap_or(0),
+        };
+        let (fate, then) = match (decision, record) {
+            (Decision::Adopt { restore, then }, Some(record)) => {
+                (Fate::Adopt { record: Box::new(record), restore }, then)
+            }
+            (decision, record) => {
+                if let Some(record) = record {
+                    self.launcher.put_down(record).await;
+                }
+                match decision {
+                    Decision::Rest(outcome, cause) => (Fate::Rest(outcome, cause), None),
+                    Decision::Start | Decision::Adopt { .. } => (Fate::Start, None),
+                }
+            }
+        };
+        let id = row.id;
+        self.supervision.recover(spec, past, fate).await.map_err(|error| words(&error))?;
+        if let Some(command) = then {
+            self.supervision.order(id, command).await.map_err(|error| words(&error))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use minimcp_actors::launch::Identity;
+
+    use super::*;
+
+    fn row(status: Status, cause: Cause) -> mcp_instance::Model {
+        let at = DateTime::<Utc>::UNIX_EPOCH;
+        mcp_instance::Model {
+            id: Uuid::nil(),
+            user_id: Uuid::nil(),
+            mcp_type: "everything".into(),
+            credential_id: None,
+            name: None,
+            config: serde_json::json!({}),
+            debug: false,
+            restart: None,
+            limits: None,
+            idle_timeout_seconds: None,
+            desired: Desired::Running.as_str().into(),
+            status: status.as_str().into(),
+            cause: Some(cause.as_str().into()),
+            status_reason: None,
+            generation: 3,
+            process_id: None,
+            assigned_port: None,
+            token_hash: Vec::new(),
+            previous_token_hash: None,
+            previous_token_until: None,
+            restart_requested_at: None,
+            created_at: at,
+            started_at: None,
+            expires_at: at,
+            stopped_at: None,
+            restored_at: None,
+            last_checked_at: None,
+            last_accessed_at: None,
+            restarts_total: 0,
+            last_exit: None,
+        }
+    }
+
+    fn record(run: u64) -> Record {
+        Record {
+            id: Uuid::nil(),
+            run: Run(run),
+            identity: Identity { pid: 1, start_ticks: 1, boot_id: "b".into() },
+            port: None,
+            nonce: String::new(),
+            started_at: DateTime::<Utc>::UNIX_EPOCH,
+            log_dir: "logs".into(),
+            stderr_from: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_and_what_is_there_decide_together() {
+        use Decision::{Adopt, Rest, Start};
+        use Desired::{Running, Stopped};
+        let adopt = Adopt { restore: true, then: None };
+        let stop = Adopt { restore: false, then: Some(Command::Stop) };
+        let rest = |outcome, cause| Rest(outcome, cause);
+        for (status, cause, desired, run, expected) in [
+            (Status::Running, Cause::Commanded, Running, Some(3), adopt.clone()),
+            (Status::Running, Cause::Commanded, Running, None, Start),
+            (Status::Pending, Cause::Commanded, Running, None, Start),
+            (Status::Running, Cause::Commanded, Stopped, Some(3), stop.clone()),
+            (Status::Running, Cause::Commanded, Stopped, None, rest(Outcome::Stopped, Cause::Commanded)),
+            (Status::Hibernated, Cause::Idle, Running, None, rest(Outcome::Hibernated, Cause::Idle)),
+            (Status::Hibernated, Cause::Idle, Running, Some(3), rest(Outcome::Hibernated, Cause::Idle)),
+            (Status::Hibernated, Cause::Idle, Running, Some(4), adopt.clone()),
+            (Status::Stopping, Cause::Idle, Running, None, rest(Outcome::Hibernated, Cause::Idle)),
+            (Status::Disconnected, Cause::DaemonShutdown, Running, None, Start),
+            (Status::Disconnected, Cause::Lost, Running, None, Start),
+            (Status::Disconnected, Cause::Exited, Running, None, rest(Outcome::Disconnected, Cause::Exited)),
+            (Status::Failed, Cause::LaunchFailed, Running, None, rest(Outcome::Failed, Cause::LaunchFailed)),
+            (Status::Expired, Cause::LeaseEnded, Running, None, rest(Outcome::Expired, Cause::LeaseEnded)),
+        ] {
+            let record = run.map(record);
+            let decided = decide(&row(status, cause), desired, record.as_ref(), OnRestart::Adopt).unwrap();
+            assert_eq!(decided, expected, "{status} by {cause:?}, wanted {desired:?}, record of run {run:?}");
+        }
+    }
+
+    #[test]
+    fn a_restart_that_was_promised_before_the_crash_is_carried_out_after_it() {
+        let mut row = row(Status::Running, Cause::Commanded);
+        row.restart_requested_at = Some(Utc::now());
+        let decided = decide(&row, Desired::Running, Some(&record(3)), OnRestart::Adopt).unwrap();
+        assert_eq!(decided, Decision::Adopt { restore: true, then: Some(Command::Restart) });
+    }
+
+    #[test]
+    fn survivors_are_replaced_where_that_is_configured() {
+        let row = row(Status::Running, Cause::Commanded);
+        let decided = decide(&row, Desired::Running, Some(&record(3)), OnRestart::Replace).unwrap();
+        assert_eq!(decided, Decision::Start);
+    }
+
+    #[test]
+    fn a_row_that_holds_a_word_nobody_wrote_is_an_error() {
+        let mut row = row(Status::Running, Cause::Commanded);
+        row.status = "asleep".into();
+        assert!(decide(&row, Desired::Running, None, OnRestart::Adopt).is_err());
+    }
+}

@@ -1,0 +1,286 @@
+//! The daemon: everything brought up in order, and down in the reverse.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actix::Actor;
+use minimcp_actors::launch::gate::Gate;
+use minimcp_actors::launch::local::LocalLauncher;
+use minimcp_actors::launch::logs::{LogKeeper, Rotation};
+use minimcp_actors::launch::record::RunDir;
+use minimcp_actors::{ActorThread, Config, Supervision};
+use rustix::fs::FlockOperation;
+use secrecy::ExposeSecret;
+use slog::{Logger, error, info};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::bootstrap::{self, BootstrapError};
+use crate::catalog;
+use crate::config::{Loaded, OnShutdown, Settings};
+use crate::gateway::{AccessTable, Gateway};
+use crate::http::{Bounds, Context, Parts};
+use crate::instances::Instances;
+use crate::journal::{Close, Flush, Journal, JournalState};
+use crate::logging;
+use crate::provision::Provisioner;
+use crate::restore::Restorer;
+use crate::store::{Location, Store, StoreError};
+use crate::vault::{KeyError, KeySource, UnlockError, Vault, unlock};
+
+/// Name of the file, in the data directory, that says where the daemon listens.
+pub const DAEMON_URL: &str = "daemon.url";
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another daemon is there.
+    #[error("another daemon uses {0}; stop it, or give this one a data directory of its own (--data-dir)")]
+    DataDirInUse(PathBuf),
+    /// A file or directory cannot be used.
+    #[error("{what} {path}: {source}")]
+    File {
+        /// What was attempted.
+        what: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nothing can listen there.
+    #[error("cannot listen on {addr}: {source}; is another daemon there? --listen takes another address")]
+    Listen {
+        /// The address.
+        addr: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The master key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The master key and the database do not belong together, or one cannot be used.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The first run.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// A thread or the event loop.
+    #[error("the system gives no thread or event loop: {0}")]
+    System(#[source] io::Error),
+}
+
+/// Runs the daemon until SIGTERM or SIGINT. `ready` is called once it listens, with the file of a new
+/// administrator's token if this is the first run.
+///
+/// # Errors
+/// [`ServeError`] says what kept it from running, in words for a person.
+pub async fn serve(
+    loaded: Loaded,
+    gate: Gate,
+    ready: impl FnOnce(&Settings, Option<&Path>),
+) -> Result<(), ServeError> {
+    let settings = Arc::new(loaded.settings);
+    let (log, _writing) = logging::start(settings.log);
+    let _lock = take_data_dir(&settings.data_dir)?;
+    let key = KeySource::from_environment(settings.data_dir.join("master.key"))?;
+    let location = Location::parse(settings.database_url.expose_secret())?;
+    let (store, vault) = unlock(&location, &key).await?;
+    let now = chrono::Utc::now();
+    store.seed_types(catalog::seeds().iter().map(|seed| seed.to_row(true, now)).collect()).await?;
+    let token_file = bootstrap::administrator(&store, &vault, &settings.data_dir).await?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|source| ServeError::Listen { addr: settings.listen, source })?;
+
+    let stop = CancellationToken::new();
+    let (daemon, context) = Daemon::start(&settings, store, vault, gate, stop.clone(), log.clone()).await?;
+    let url_file = settings.data_dir.join(DAEMON_URL);
+    bootstrap::write_private(&url_file, &settings.public_url)
+        .map_err(|source| ServeError::File { what: "writing", path: url_file.clone(), source })?;
+    let serving = tokio::spawn(crate::http::run(listener, Bounds::default(), context));
+    info!(log, "listening"; "url" => &settings.public_url, "data_dir" => %settings.data_dir.display());
+    ready(&settings, token_file.as_deref());
+
+    let mut signals = Signals::new().map_err(ServeError::System)?;
+    let name = signals.next().await;
+    info!(log, "ending"; "signal" => name);
+    stop.cancel();
+    // A second signal means now: processes are then found again by the next daemon.
+    tokio::select! {
+        () = daemon.end(serving, settings.on_shutdown) => info!(log, "ended"),
+        name = signals.next() => error!(log, "ended without waiting"; "signal" => name),
+    }
+    let _ = std::fs::remove_file(url_file);
+    Ok(())
+}
+
+/// The parts that are taken down in order.
+struct Daemon {
+    store: Store,
+    supervision: Supervision,
+    actors: ActorThread,
+    journal: actix::Addr<Journal>,
+    log: Logger,
+}
+
+impl Daemon {
+    async fn start(
+        settings: &Arc<Settings>,
+        store: Store,
+        vault: Vault,
+        gate: Gate,
+        stop: CancellationToken,
+        log: Logger,
+    ) -> Result<(Self, Arc<Context>), ServeError> {
+        let run_dir = settings.data_dir.join("run");
+        let runs = RunDir::open(&run_dir)
+            .map_err(|source| ServeError::File { what: "opening", path: run_dir, source })?;
+        let logs = LogKeeper::start(Rotation::default(), log.clone()).map_err(ServeError::System)?;
+        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone());
+        let config = Config {
+            ports: settings.ports.clone(),
+            concurrent_starts: settings.max_concurrent_starts,
+            sample_interval: settings.sample_interval,
+            log: log.clone(),
+            ..Config::default()
+        };
+        let (supervision, actors) =
+            ActorThread::spawn(config, Arc::new(launcher.clone())).await.map_err(ServeError::System)?;
+
+        let journal_state = Arc::new(JournalState::default());
+        let base = store.last_seqs().await?;
+        let journal = Journal::new(
+            store.clone(),
+            base,
+            supervision.clone(),
+            tokio::runtime::Handle::current(),
+            Arc::clone(&journal_state),
+            log.clone(),
+        );
+        let journal = on_actor_thread(&actors, journal).await?;
+
+        let access = Arc::new(AccessTable::new(settings.gateway.max_rate));
+        let gateway = Arc::new(Gateway::new(
+            settings.gateway,
+            vault.clone(),
+            Arc::clone(&access),
+            supervision.clone(),
+            stop.clone(),
+        ));
+        let search_path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());
+        let provisioner = Provisioner::new(settings, vault.clone(), search_path);
+        let instances = Instances::new(
+            Arc::clone(settings),
+            store.clone(),
+            vault.clone(),
+            provisioner.clone(),
+            supervision.clone(),
+            access,
+            log.clone(),
+        );
+        let (tell_restored, restored) = watch::channel(false);
+        let restorer = Restorer {
+            store: store.clone(),
+            supervision: supervision.clone(),
+            instances: instances.clone(),
+            provisioner,
+            launcher,
+            runs,
+            on_restart: settings.on_restart,
+            log: log.clone(),
+        };
+        tokio::spawn(restore(restorer, tell_restored, stop.clone(), log.clone()));
+        let context = Context::new(Parts {
+            settings: Arc::clone(settings),
+            store: store.clone(),
+            vault,
+            supervision: supervision.clone(),
+            instances,
+            gateway,
+            journal: journal_state,
+            restored,
+            stop,
+            log: log.clone(),
+        });
+        Ok((Self { store, supervision, actors, journal, log }, context))
+    }
+
+    /// Takes everything down: callers, processes, journal, actors, store.
+    async fn end(self, serving: tokio::task::JoinHandle<()>, on_shutdown: OnShutdown) {
+        if let Err(panic) = serving.await {
+            error!(self.log, "the HTTP side panicked"; "error" => %panic);
+        }
+        self.supervision.shutdown(on_shutdown == OnShutdown::Keep).await;
+        if self.journal.send(Flush).await.is_err() || self.journal.send(Close).await.is_err() {
+            error!(self.log, "the journal was gone before the end");
+        }
+        if let Err(error) = self.actors.stop().await {
+            error!(self.log, "the actors did not end well"; "error" => %error);
+        }
+        if let Err(error) = self.store.close().await {
+            error!(self.log, "the store did not close well"; "error" => %error);
+        }
+    }
+}
+
+/// Restores unless the daemon ends first.
+async fn restore(restorer: Restorer, tell: watch::Sender<bool>, stop: CancellationToken, log: Logger) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        result = restorer.run() => match result {
+            Ok(()) => {
+                tell.send_replace(true);
+            }
+            Err(error) => error!(log, "restoring stopped; restart the daemon once the store answers"; "error" => %error),
+        }
+    }
+}
+
+async fn on_actor_thread(actors: &ActorThread, journal: Journal) -> Result<actix::Addr<Journal>, ServeError> {
+    let (tell, told) = oneshot::channel();
+    actors.arbiter().spawn_fn(move || {
+        // The receiver waits below.
+        let _ = tell.send(journal.start());
+    });
+    told.await.map_err(|_| ServeError::System(io::Error::other("the actor thread ended early")))
+}
+
+/// Makes the data directory if it is missing and keeps other daemons out of it.
+fn take_data_dir(path: &Path) -> Result<std::fs::File, ServeError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let fail = |what| move |source| ServeError::File { what, path: path.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail("making"))?;
+    let lock = path.join("lock");
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(lock);
+    let file = file.map_err(fail("locking"))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(ServeError::DataDirInUse(path.to_owned())),
+        Err(error) => Err(fail("locking")(error.into())),
+    }
+}
+
+/// What ends the daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
