@@ -1,11 +1,14 @@
 //! `serve`: the daemon itself.
 
+use std::path::Path;
+
 use clap::Args;
 use minimcp_actors::launch::gate::Gate;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::output::Output;
-use crate::config;
+use crate::config::{self, Settings};
 
 /// Run the daemon
 ///
@@ -32,9 +35,39 @@ impl Serve {
             Failure::usage(error.to_string()).next("`minimcp serve --help` shows how settings are given")
         })?;
         if self.print_config {
-            return output.text(&loaded.report.to_string());
+            return print(&loaded.report, &mut output);
         }
-        let _ = (loaded, gate);
-        Err(Failure::new("this build has no daemon yet"))
+        let ready = |settings: &Settings, new_token: Option<&Path>| {
+            // A person gets a word; whoever collects logs has the log.
+            if output.terminal() {
+                output.note(greeting(settings, new_token));
+            }
+        };
+        crate::runtime::serve(loaded, gate, ready).await.map_err(|error| {
+            Failure::new(error.to_string())
+                .next("`minimcp doctor`, with the same --data-dir, tells what to mend")
+        })
     }
+}
+
+fn print(report: &config::Report, output: &mut Output) -> Result<(), Failure> {
+    if !output.json() {
+        return output.text(&report.to_string());
+    }
+    let settings = report
+        .0
+        .iter()
+        .map(|line| (line.key.to_owned(), json!({"value": line.value, "origin": line.origin.to_string()})));
+    output.line(Value::Object(settings.collect()))
+}
+
+fn greeting(settings: &Settings, new_token: Option<&Path>) -> String {
+    let mut lines = vec![format!("MiniMCP is ready at {}", settings.public_url)];
+    lines.extend(
+        new_token.map(|file| format!("The administrator's token is new and lies in {}", file.display())),
+    );
+    let dir = settings.data_dir.display();
+    lines.push(format!("In another terminal:  minimcp --data-dir {dir} types"));
+    lines.push("Ctrl-C ends it.".into());
+    lines.join("\n")
 }

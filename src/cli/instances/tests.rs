@@ -73,9 +73,6 @@ fn an_instance_is_described_with_its_last_exit() {
         "last exit   high_memory, signal 9, 2030-01-01 00:10:00 UTC (20m ago)",
         "            two",
     ] {
-        assert!(
-            text.lines().any(|found| found == line),
-            "{line} is not in\n{text}"
-        );
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
 }
