@@ -5,6 +5,7 @@ mod daemon;
 mod ground;
 
 mod adoption;
+mod architecture;
 mod children;
 mod faults;
 mod gateway;
