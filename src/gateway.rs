@@ -24,8 +24,8 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use minimcp_actors::routes::{InFlight, Route};
 use minimcp_actors::Supervision;
+use minimcp_actors::routes::{InFlight, Route};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -138,8 +138,9 @@ impl Gateway {
 
     /// The session that the request belongs to, if its token may use it.
     fn session(&self, id: Uuid, headers: &HeaderMap, admitted: &Admitted) -> Result<Option<String>, Problem> {
-        let session = sole(headers, SESSION)
-            .ok_or_else(|| Problem::new(Code::InvalidHeader, "send one Mcp-Session-Id of printable characters"))?;
+        let session = sole(headers, SESSION).ok_or_else(|| {
+            Problem::new(Code::InvalidHeader, "send one Mcp-Session-Id of printable characters")
+        })?;
         match session {
             Some(session) if !self.sessions.claim(id, session, &admitted.token) => {
                 Err(Problem::new(Code::SessionNotFound, "there is no such session; initialize a new one"))
@@ -148,7 +149,12 @@ impl Gateway {
         }
     }
 
-    fn enter(&self, route: &Arc<Route>, admitted: &Admitted, now: DateTime<Utc>) -> Result<InFlight, Problem> {
+    fn enter(
+        &self,
+        route: &Arc<Route>,
+        admitted: &Admitted,
+        now: DateTime<Utc>,
+    ) -> Result<InFlight, Problem> {
         admitted.rate.take().map_err(|wait| {
             Problem::new(Code::TooManyRequests, "this token sends more requests than it may; slow down")
                 .retry_after(wait.as_secs() + 1)
@@ -248,7 +254,10 @@ fn is_event_stream(value: &HeaderValue) -> bool {
 }
 
 fn unauthorized() -> Problem {
-    Problem::new(Code::Unauthorized, "send the instance's access token as `Authorization: Bearer mmcp_inst_...`")
+    Problem::new(
+        Code::Unauthorized,
+        "send the instance's access token as `Authorization: Bearer mmcp_inst_...`",
+    )
 }
 
 fn not_here() -> Problem {

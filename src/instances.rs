@@ -90,8 +90,7 @@ impl Instances {
     ) -> Result<CreatedInstance, Problem> {
         let now = Utc::now();
         let wish = Wish { minutes: request.expiration_minutes, at: request.expires_at };
-        let expires_at =
-            lease::end(wish, Some(self.settings.default_lease), self.settings.max_lease, now)?;
+        let expires_at = lease::end(wish, Some(self.settings.default_lease), self.settings.max_lease, now)?;
         let recipe = requirements::of(&self.store, &self.provisioner, user_id, &request).await?;
         let minted = self.vault.mint(TokenKind::Instance)?;
         let new = NewInstance {
@@ -138,7 +137,8 @@ impl Instances {
             return Err(Problem::no_instance());
         };
         let failed = snapshot.status != Status::Running
-            && (snapshot.last_exit.is_some() || matches!(snapshot.status, Status::Failed | Status::Disconnected));
+            && (snapshot.last_exit.is_some()
+                || matches!(snapshot.status, Status::Failed | Status::Disconnected));
         if !failed {
             return Ok(());
         }
@@ -218,8 +218,7 @@ impl Instances {
         timeout: Duration,
     ) -> Result<Instance, Problem> {
         let row = self.store.instance(id, owner).await?;
-        let waited =
-            self.supervision.wait_until(id, timeout, |snapshot| snapshot.status == status).await;
+        let waited = self.supervision.wait_until(id, timeout, |snapshot| snapshot.status == status).await;
         let (snapshot, reached) = waited.ok_or_else(Problem::no_instance)?;
         if reached {
             return Ok(self.shown(&row));
@@ -270,7 +269,12 @@ impl Instances {
     }
 
     /// Moves the end of the lease.
-    pub(crate) async fn extend(&self, id: Uuid, owner: Option<Uuid>, request: ExtendLease) -> Result<Instance, Problem> {
+    pub(crate) async fn extend(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+        request: ExtendLease,
+    ) -> Result<Instance, Problem> {
         let before = self.store.instance(id, owner).await?;
         let wish = Wish { minutes: request.expiration_minutes, at: request.expires_at };
         let at = lease::end(wish, None, self.settings.max_lease, Utc::now())?;
@@ -285,7 +289,12 @@ impl Instances {
     }
 
     /// Replaces the access token.
-    pub(crate) async fn rotate_token(&self, id: Uuid, owner: Uuid, overlap: u32) -> Result<AccessToken, Problem> {
+    pub(crate) async fn rotate_token(
+        &self,
+        id: Uuid,
+        owner: Uuid,
+        overlap: u32,
+    ) -> Result<AccessToken, Problem> {
         let row = self.store.instance(id, Some(owner)).await?;
         let mcp_type = self.store.type_named(&row.mcp_type).await?;
         let minted = self.vault.mint(TokenKind::Instance)?;
@@ -300,7 +309,12 @@ impl Instances {
 
     /// Ends it, waits for its end and forgets it, with its credential set if that is wanted and nothing else
     /// uses it.
-    pub(crate) async fn delete(&self, id: Uuid, owner: Option<Uuid>, with_credential: bool) -> Result<(), Problem> {
+    pub(crate) async fn delete(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+        with_credential: bool,
+    ) -> Result<(), Problem> {
         let row = self.store.instance(id, owner).await?;
         self.store.set_desired(id, Desired::Deleted, self.settings.quota).await?;
         self.finish_deletion(&row).await?;
@@ -406,7 +420,8 @@ fn start_failed(snapshot: &Snapshot) -> Problem {
         Some(Cause::StartTimeout) => Code::NeverReady,
         _ => Code::StartFailed,
     };
-    let detail = snapshot.last_exit.as_ref().map(|last| last.detail.as_str()).filter(|detail| !detail.is_empty());
+    let detail =
+        snapshot.last_exit.as_ref().map(|last| last.detail.as_str()).filter(|detail| !detail.is_empty());
     let ended = match last.as_ref().map(|last| (last.code, last.signal)) {
         Some((Some(code), _)) => format!("it ended with exit code {code}"),
         Some((None, Some(signal))) => format!("it was ended by signal {signal}"),

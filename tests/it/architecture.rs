@@ -32,7 +32,13 @@ fn a1_the_pure_core_imports_no_clock_no_actor_and_no_process() {
         let imports: Vec<&str> = code.lines().filter(|line| line.starts_with("use ")).collect();
         assert!(!imports.is_empty());
         for import in imports {
-            let allowed = ["use std::collections", "use std::time::Duration", "use serde::", "use crate::policy", "use crate::state"];
+            let allowed = [
+                "use std::collections",
+                "use std::time::Duration",
+                "use serde::",
+                "use crate::policy",
+                "use crate::state",
+            ];
             assert!(allowed.iter().any(|start| import.starts_with(start)), "{name}.rs: {import}");
         }
         for word in ["Instant", "SystemTime", "actix", "tokio", "std::process", "chrono"] {
@@ -46,7 +52,8 @@ fn a3_the_three_crates_do_not_know_each_other() {
     for name in ["actors", "entities", "migrations"] {
         let manifest = manifest(name);
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let names = manifest.get(section).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+            let names =
+                manifest.get(section).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
             for dependency in names {
                 assert!(!dependency.starts_with("minimcp"), "{name} depends on {dependency}");
             }
@@ -78,7 +85,11 @@ fn the_map_names_only_what_is_there() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let named = text.split('`').skip(1).step_by(2);
     let paths: Vec<&str> = named
-        .filter(|word| ["actors/", "src/", "tests/", "entities/", "migrations/", "mcp-servers/"].iter().any(|top| word.starts_with(top)))
+        .filter(|word| {
+            ["actors/", "src/", "tests/", "entities/", "migrations/", "mcp-servers/"]
+                .iter()
+                .any(|top| word.starts_with(top))
+        })
         .filter(|word| !word.contains('*') && !word.contains(' '))
         .collect();
     assert!(paths.len() > 20, "{paths:?}");

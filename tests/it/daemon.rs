@@ -115,8 +115,13 @@ impl Daemon {
 
         let stop = CancellationToken::new();
         let access = Arc::new(AccessTable::new(settings.gateway.max_rate));
-        let gateway =
-            Gateway::new(settings.gateway, vault.clone(), Arc::clone(&access), supervision.clone(), stop.clone());
+        let gateway = Gateway::new(
+            settings.gateway,
+            vault.clone(),
+            Arc::clone(&access),
+            supervision.clone(),
+            stop.clone(),
+        );
         let search_path = std::env::var("PATH").unwrap();
         let provisioner = Provisioner::new(&settings, vault.clone(), search_path);
         let instances = Instances::new(
@@ -163,7 +168,8 @@ impl Daemon {
     /// A new user's token.
     pub(crate) async fn user(&self, name: &str, role: Role) -> String {
         let now = chrono::Utc::now();
-        let user = NewUser { id: Uuid::now_v7(), name: name.into(), role, quota: Quota::default(), created_at: now };
+        let user =
+            NewUser { id: Uuid::now_v7(), name: name.into(), role, quota: Quota::default(), created_at: now };
         let user = self.store.create_user(user).await.unwrap();
         let minted = self.vault.mint(TokenKind::Api).unwrap();
         let token = NewToken {
