@@ -173,13 +173,11 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         max_running: values.bound("quota.max-running"),
         max_credentials: values.bound("quota.max-credentials"),
     };
-    let on_shutdown =
-        values.word("on-shutdown", &[("stop", OnShutdown::Stop), ("keep", OnShutdown::Keep)]);
+    let on_shutdown = values.word("on-shutdown", &[("stop", OnShutdown::Stop), ("keep", OnShutdown::Keep)]);
     let on_restart =
         values.word("on-restart", &[("adopt", OnRestart::Adopt), ("replace", OnRestart::Replace)]);
     let log = Log {
-        format: values
-            .word("log.format", &[("terminal", LogFormat::Terminal), ("json", LogFormat::Json)]),
+        format: values.word("log.format", &[("terminal", LogFormat::Terminal), ("json", LogFormat::Json)]),
         level: values.word(
             "log.level",
             &[
@@ -220,8 +218,8 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
              https://minimcp.example.org (put a TLS proxy in front), or listen on 127.0.0.1",
         );
     }
-    let database_url = database_url
-        .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("minimcp.db").display()));
+    let database_url =
+        database_url.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("minimcp.db").display()));
     let report = values.finish(&database_url)?;
 
     Ok(Loaded {

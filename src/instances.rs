@@ -90,8 +90,7 @@ impl Instances {
     ) -> Result<CreatedInstance, Problem> {
         let now = Utc::now();
         let wish = Wish { minutes: request.expiration_minutes, at: request.expires_at };
-        let expires_at =
-            lease::end(wish, Some(self.settings.default_lease), self.settings.max_lease, now)?;
+        let expires_at = lease::end(wish, Some(self.settings.default_lease), self.settings.max_lease, now)?;
         let recipe = requirements::of(&self.store, &self.provisioner, user_id, &request).await?;
         let minted = self.vault.mint(TokenKind::Instance)?;
         let new = NewInstance {
@@ -117,20 +116,22 @@ impl Instances {
             access_token: access_token.clone(),
         };
 
-        let row = self.store.create_instance(&new, self.settings.quota, remember(&promised)?).await?;
+        let answer = remember(&promised)?;
+        let key = answer.as_ref().map(|answer| answer.key.clone());
+        let row = self.store.create_instance(&new, self.settings.quota, answer).await?;
         self.admit(&row, &recipe.mcp_type.mcp_path);
         if let Err(refused) = self.supervision.create(spec).await {
-            self.undo(&row).await;
+            self.undo(&row, key.as_deref()).await;
             return Err(refused.into());
         }
         if wait {
-            self.first_start(&row).await?;
+            self.first_start(&row, key.as_deref()).await?;
         }
         Ok(CreatedInstance { instance: self.shown(&row), access_token })
     }
 
     /// Waits for the first run to be ready. If it fails instead, the instance is taken back.
-    async fn first_start(&self, row: &mcp_instance::Model) -> Result<(), Problem> {
+    async fn first_start(&self, row: &mcp_instance::Model, key: Option<&str>) -> Result<(), Problem> {
         let settled = |snapshot: &Snapshot| {
             snapshot.status == Status::Running || snapshot.status.is_ended() || snapshot.last_exit.is_some()
         };
@@ -138,7 +139,8 @@ impl Instances {
             return Err(Problem::no_instance());
         };
         let failed = snapshot.status != Status::Running
-            && (snapshot.last_exit.is_some() || matches!(snapshot.status, Status::Failed | Status::Disconnected));
+            && (snapshot.last_exit.is_some()
+                || matches!(snapshot.status, Status::Failed | Status::Disconnected));
         if !failed {
             return Ok(());
         }
@@ -147,14 +149,18 @@ impl Instances {
             Ok(()) | Err(Refused::Unknown(_)) => {}
             Err(refused) => return Err(refused.into()),
         }
-        self.undo(row).await;
+        self.undo(row, key).await;
         Err(start_failed(&snapshot))
     }
 
-    /// Forgets an instance that never came to be.
-    async fn undo(&self, row: &mcp_instance::Model) {
+    /// Forgets an instance that never came to be, and the answer that was promised for it.
+    async fn undo(&self, row: &mcp_instance::Model, key: Option<&str>) {
         self.access.revoke(row.id);
-        if let Err(error) = self.store.delete_instance(row.id).await {
+        let forgotten = match key {
+            Some(key) => self.store.forget_answer(row.user_id, key).await,
+            None => Ok(()),
+        };
+        if let Err(error) = forgotten.and(self.store.delete_instance(row.id).await) {
             // It is wanted running, so the next daemon would start it; the log says that somebody should look.
             error!(self.log, "an instance that was refused could not be taken back"; "instance" => %row.id, "error" => %error);
         }
@@ -218,9 +224,8 @@ impl Instances {
         timeout: Duration,
     ) -> Result<Instance, Problem> {
         let row = self.store.instance(id, owner).await?;
-        let waited =
-            self.supervision.wait_until(id, timeout, |snapshot| snapshot.status == status).await;
-        let (snapshot, reached) = waited.ok_or_else(Problem::no_instance)?;
+        let waited = self.supervision.wait_until(id, timeout, |snapshot| snapshot.status == status).await;
+        let (snapshot, reached) = waited.ok_or_else(|| refusal(Refused::Unknown(id)))?;
         if reached {
             return Ok(self.shown(&row));
         }
@@ -270,7 +275,12 @@ impl Instances {
     }
 
     /// Moves the end of the lease.
-    pub(crate) async fn extend(&self, id: Uuid, owner: Option<Uuid>, request: ExtendLease) -> Result<Instance, Problem> {
+    pub(crate) async fn extend(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+        request: ExtendLease,
+    ) -> Result<Instance, Problem> {
         let before = self.store.instance(id, owner).await?;
         let wish = Wish { minutes: request.expiration_minutes, at: request.expires_at };
         let at = lease::end(wish, None, self.settings.max_lease, Utc::now())?;
@@ -285,7 +295,12 @@ impl Instances {
     }
 
     /// Replaces the access token.
-    pub(crate) async fn rotate_token(&self, id: Uuid, owner: Uuid, overlap: u32) -> Result<AccessToken, Problem> {
+    pub(crate) async fn rotate_token(
+        &self,
+        id: Uuid,
+        owner: Uuid,
+        overlap: u32,
+    ) -> Result<AccessToken, Problem> {
         let row = self.store.instance(id, Some(owner)).await?;
         let mcp_type = self.store.type_named(&row.mcp_type).await?;
         let minted = self.vault.mint(TokenKind::Instance)?;
@@ -300,7 +315,12 @@ impl Instances {
 
     /// Ends it, waits for its end and forgets it, with its credential set if that is wanted and nothing else
     /// uses it.
-    pub(crate) async fn delete(&self, id: Uuid, owner: Option<Uuid>, with_credential: bool) -> Result<(), Problem> {
+    pub(crate) async fn delete(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+        with_credential: bool,
+    ) -> Result<(), Problem> {
         let row = self.store.instance(id, owner).await?;
         self.store.set_desired(id, Desired::Deleted, self.settings.quota).await?;
         self.finish_deletion(&row).await?;
@@ -350,9 +370,12 @@ impl Instances {
                 None => None,
             };
             self.admit(&row, &mcp_type.mcp_path);
-            match self.supervision.amend(self.provisioner.spec(&row, mcp_type, credential.as_ref())?).await {
-                Ok(()) | Err(Refused::Unknown(_)) => {}
-                Err(refused) => return Err(refused.into()),
+            let amended = match self.provisioner.spec(&row, mcp_type, credential.as_ref()) {
+                Ok(spec) => self.supervision.amend(spec).await.map_err(|refused| refused.to_string()),
+                Err(unfit) => Err(unfit.to_string()),
+            };
+            if let Err(reason) = amended {
+                warn!(self.log, "an instance keeps the recipe that its type had"; "instance" => %id, "reason" => reason);
             }
         }
         Ok(())
@@ -406,7 +429,8 @@ fn start_failed(snapshot: &Snapshot) -> Problem {
         Some(Cause::StartTimeout) => Code::NeverReady,
         _ => Code::StartFailed,
     };
-    let detail = snapshot.last_exit.as_ref().map(|last| last.detail.as_str()).filter(|detail| !detail.is_empty());
+    let detail =
+        snapshot.last_exit.as_ref().map(|last| last.detail.as_str()).filter(|detail| !detail.is_empty());
     let ended = match last.as_ref().map(|last| (last.code, last.signal)) {
         Some((Some(code), _)) => format!("it ended with exit code {code}"),
         Some((None, Some(signal))) => format!("it was ended by signal {signal}"),

@@ -242,7 +242,10 @@ impl Problem {
     /// There is no such instance, or it is none of the caller's business.
     #[must_use]
     pub fn no_instance() -> Self {
-        Self::new(Code::InstanceNotFound, "you have no instance with this id; `GET /v1/instances` lists yours")
+        Self::new(
+            Code::InstanceNotFound,
+            "you have no instance with this id; `GET /v1/instances` lists yours",
+        )
     }
 
     /// Something of ours is broken. The cause is for the log, not for the caller.
@@ -339,12 +342,15 @@ impl From<Refused> for Problem {
             Refused::Unknown(_) => Self::no_instance(),
             Refused::Exists(_) => Self::new(Code::Exists, "there is an instance with this id already"),
             Refused::Denied(denied) => denied.into(),
-            Refused::PortsExhausted(_) => {
-                Self::new(Code::PortsExhausted, format!("{refused}; end an instance or have the range widened"))
-                    .retry_after(30)
-            }
+            Refused::PortsExhausted(_) => Self::new(
+                Code::PortsExhausted,
+                format!("{refused}; end an instance or have the range widened"),
+            )
+            .retry_after(30),
             Refused::LeaseInThePast(_) => Self::new(Code::LeaseInPast, refused.to_string()),
-            Refused::ShuttingDown => Self::new(Code::ShuttingDown, "try again once it is back").retry_after(5),
+            Refused::ShuttingDown => {
+                Self::new(Code::ShuttingDown, "try again once it is back").retry_after(5)
+            }
             Refused::Unavailable => Self::new(Code::Unavailable, refused.to_string()),
         }
     }
@@ -357,7 +363,9 @@ impl From<StoreError> for Problem {
                 Noun::Instance => Self::no_instance(),
                 Noun::User => Self::new(Code::UserNotFound, "there is no such user"),
                 Noun::Token => Self::new(Code::TokenNotFound, "you have no token with this id"),
-                Noun::Type => Self::new(Code::TypeNotFound, "there is no type of this name; `GET /v1/types` lists them"),
+                Noun::Type => {
+                    Self::new(Code::TypeNotFound, "there is no type of this name; `GET /v1/types` lists them")
+                }
                 Noun::Credential => Self::new(
                     Code::CredentialNotFound,
                     "you have no credential set with this id; `GET /v1/credentials` lists yours",
@@ -365,13 +373,16 @@ impl From<StoreError> for Problem {
             },
             StoreError::Conflict { what } => what.into(),
             StoreError::LimitReached { .. } => {
-                Self::new(Code::QuotaExceeded, format!("{error}; delete or stop what you need no more")).retry_after(60)
+                Self::new(Code::QuotaExceeded, format!("{error}; delete or stop what you need no more"))
+                    .retry_after(60)
             }
             StoreError::InvalidCursor => {
                 Self::new(Code::InvalidQuery, "`cursor` has to be the `next_cursor` of the page before")
             }
             StoreError::Unavailable(_) => {
-                Self::new(Code::StoreUnavailable, "servers go on running; try again shortly").retry_after(5).because(&error)
+                Self::new(Code::StoreUnavailable, "servers go on running; try again shortly")
+                    .retry_after(5)
+                    .because(&error)
             }
             StoreError::UnknownDatabase
             | StoreError::Unsafe { .. }

@@ -244,7 +244,8 @@ impl Sealed {
     fn open(&self, vault: &Vault) -> Result<Credentials, launch::NoPlan> {
         let scope = Scope::credential(self.user_id, &self.id, &self.mcp_type, self.version);
         let opened = vault.open(&scope, &self.bytes);
-        let json = opened.map_err(|error| launch::NoPlan(format!("the credentials cannot be opened: {error}")))?;
+        let json =
+            opened.map_err(|error| launch::NoPlan(format!("the credentials cannot be opened: {error}")))?;
         Credentials::from_json(&json).map_err(|error| launch::NoPlan(error.to_string()))
     }
 }

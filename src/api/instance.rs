@@ -285,13 +285,7 @@ impl From<&minimcp_actors::snapshot::LastExit> for LastExit {
             Exit::Unknown | Exit::Unspawned | Exit::Unstartable | Exit::ActorDied => (None, None),
         };
         let cause = last.cause.as_str().to_owned();
-        Self {
-            code,
-            signal,
-            cause,
-            at: last.at,
-            stderr_tail: last.stderr_tail.clone(),
-        }
+        Self { code, signal, cause, at: last.at, stderr_tail: last.stderr_tail.clone() }
     }
 }
 
@@ -351,17 +345,8 @@ mod tests {
 
     #[test]
     fn a_minimal_request_is_small_and_reads_back() {
-        let request = CreateInstance {
-            mcp_type: "github".into(),
-            ..CreateInstance::default()
-        };
-        assert_eq!(
-            serde_json::json!(request),
-            serde_json::json!({"mcp_type": "github"})
-        );
-        assert_eq!(
-            serde_json::from_value::<CreateInstance>(serde_json::json!(request)).unwrap(),
-            request
-        );
+        let request = CreateInstance { mcp_type: "github".into(), ..CreateInstance::default() };
+        assert_eq!(serde_json::json!(request), serde_json::json!({"mcp_type": "github"}));
+        assert_eq!(serde_json::from_value::<CreateInstance>(serde_json::json!(request)).unwrap(), request);
     }
 }

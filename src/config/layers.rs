@@ -154,40 +154,27 @@ impl Surroundings {
         if text.contains('/') {
             return self.absolute(text);
         }
-        self.search(text)
-            .ok_or_else(|| format!("there is no program `{text}` on the PATH; give its path"))
+        self.search(text).ok_or_else(|| format!("there is no program `{text}` on the PATH; give its path"))
     }
 
     fn search(&self, name: &str) -> Option<PathBuf> {
         let path = self.search_path.as_deref()?;
-        std::env::split_paths(path)
-            .map(|dir| dir.join(name))
-            .find(|file| file.is_file())
+        std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| file.is_file())
     }
 
     /// `mcp-servers` beside the working directory's files, or beside the executable or above it.
     fn servers_dir(&self) -> PathBuf {
         let here = self.working_dir.join("mcp-servers");
-        let above = self
-            .executable
-            .iter()
-            .flat_map(|program| program.ancestors().skip(1).take(4));
+        let above = self.executable.iter().flat_map(|program| program.ancestors().skip(1).take(4));
         let near = above.flat_map(|dir| [dir.join("mcp-servers"), dir.join("share/minimcp/mcp-servers")]);
-        std::iter::once(here.clone())
-            .chain(near)
-            .find(|dir| dir.is_dir())
-            .unwrap_or(here)
+        std::iter::once(here.clone()).chain(near).find(|dir| dir.is_dir()).unwrap_or(here)
     }
 
     fn default_of(&self, key: &str, fixed: &str) -> String {
         match key {
             "servers-dir" => self.servers_dir().display().to_string(),
             // A missing Node is no mistake of the configuration: other types may need none.
-            "node" => self
-                .search("node")
-                .unwrap_or_else(|| "/usr/bin/node".into())
-                .display()
-                .to_string(),
+            "node" => self.search("node").unwrap_or_else(|| "/usr/bin/node".into()).display().to_string(),
             _ => fixed.into(),
         }
     }
@@ -204,10 +191,7 @@ impl Layers {
     /// Reads the file, the environment and the flags.
     pub(super) fn read(flags: &Flags, surroundings: &Surroundings) -> Result<Self, ConfigError> {
         let beside = surroundings.working_dir.join("minimcp.toml");
-        let path = flags
-            .config
-            .clone()
-            .or_else(|| beside.is_file().then_some(beside));
+        let path = flags.config.clone().or_else(|| beside.is_file().then_some(beside));
         let mut layers = Self::default();
         if let Some(path) = path {
             let origin = Origin::File(path.clone());
@@ -231,18 +215,14 @@ impl Layers {
     fn table(&mut self, prefix: &str, table: toml::Table, origin: &Origin) {
         for (name, value) in table {
             let key = format!("{prefix}{name}");
-            let section = KEYS
-                .iter()
-                .any(|(known, _)| known.starts_with(&format!("{key}.")));
+            let section = KEYS.iter().any(|(known, _)| known.starts_with(&format!("{key}.")));
             match value {
                 toml::Value::Table(inner) if section => self.table(&format!("{key}."), inner, origin),
                 value => match plain(&value) {
                     Some(text) => self.put(&key, text, origin.clone()),
-                    None => self.fault(
-                        &key,
-                        origin.clone(),
-                        "it has to be a text, a number or a list of texts",
-                    ),
+                    None => {
+                        self.fault(&key, origin.clone(), "it has to be a text, a number or a list of texts")
+                    }
                 },
             }
         }
@@ -269,11 +249,7 @@ impl Layers {
         for pair in &flags.set {
             match pair.split_once('=') {
                 Some((key, text)) => self.put(key.trim(), text.trim().into(), Origin::Flag),
-                None => self.fault(
-                    pair,
-                    Origin::Flag,
-                    "write it as KEY=VALUE, such as gateway.wait=10s",
-                ),
+                None => self.fault(pair, Origin::Flag, "write it as KEY=VALUE, such as gateway.wait=10s"),
             }
         }
         for (key, text) in named {
@@ -290,21 +266,13 @@ impl Layers {
             }
             None => {
                 let known: Vec<&str> = KEYS.iter().map(|(known, _)| *known).collect();
-                self.fault(
-                    key,
-                    origin,
-                    format!("there is no such setting; there are {}", known.join(", ")),
-                );
+                self.fault(key, origin, format!("there is no such setting; there are {}", known.join(", ")));
             }
         }
     }
 
     fn fault(&mut self, key: &str, origin: Origin, detail: impl Into<String>) {
-        self.faults.push(Fault {
-            key: key.into(),
-            origin,
-            detail: detail.into(),
-        });
+        self.faults.push(Fault { key: key.into(), origin, detail: detail.into() });
     }
 }
 
@@ -339,26 +307,16 @@ impl Values {
                 .unwrap_or_else(|| (surroundings.default_of(key, fixed), Origin::Default));
             Line { key, value, origin }
         });
-        Self {
-            lines: lines.collect(),
-            faults: layers.faults,
-        }
+        Self { lines: lines.collect(), faults: layers.faults }
     }
 
     fn line(&self, key: &str) -> &Line {
-        self.lines
-            .iter()
-            .find(|line| line.key == key)
-            .expect("every key that is read is in KEYS")
+        self.lines.iter().find(|line| line.key == key).expect("every key that is read is in KEYS")
     }
 
     pub(super) fn fault(&mut self, key: &str, detail: impl Into<String>) {
         let origin = self.line(key).origin.clone();
-        self.faults.push(Fault {
-            key: key.into(),
-            origin,
-            detail: detail.into(),
-        });
+        self.faults.push(Fault { key: key.into(), origin, detail: detail.into() });
     }
 
     /// A value by its own reader. After a mistake the default stands in, so that reading can go on.
@@ -367,10 +325,7 @@ impl Values {
         found.unwrap_or_else(|wanted| {
             let got = &self.line(key).value;
             self.fault(key, format!("`{got}` will not do: {wanted}"));
-            let fixed = KEYS
-                .iter()
-                .find(|(known, _)| *known == key)
-                .map_or("", |(_, fixed)| fixed);
+            let fixed = KEYS.iter().find(|(known, _)| *known == key).map_or("", |(_, fixed)| fixed);
             reader(if fixed.is_empty() { "/" } else { fixed }).expect("every default is valid")
         })
     }
@@ -392,9 +347,7 @@ impl Values {
     }
 
     pub(super) fn parse<T: FromStr>(&mut self, key: &str, wanted: &str) -> T {
-        self.read(key, |text| {
-            text.parse().map_err(|_| format!("it has to be {wanted}"))
-        })
+        self.read(key, |text| text.parse().map_err(|_| format!("it has to be {wanted}")))
     }
 
     pub(super) fn number<T>(&mut self, key: &str, range: RangeInclusive<T>) -> T
@@ -403,11 +356,7 @@ impl Values {
     {
         self.read(key, |text| match text.parse() {
             Ok(number) if range.contains(&number) => Ok(number),
-            _ => Err(format!(
-                "it has to be a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )),
+            _ => Err(format!("it has to be a whole number from {} to {}", range.start(), range.end())),
         })
     }
 
@@ -415,7 +364,9 @@ impl Values {
     pub(super) fn bound(&mut self, key: &str) -> Option<u32> {
         self.read(key, |text| match text {
             "none" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| "it has to be a whole number, or none for no bound".into()),
+            text => {
+                text.parse().map(Some).map_err(|_| "it has to be a whole number, or none for no bound".into())
+            }
         })
     }
 
@@ -443,14 +394,10 @@ impl Values {
 
     pub(super) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> T {
         self.read(key, |text| {
-            words
-                .iter()
-                .find(|(word, _)| *word == text)
-                .map(|(_, value)| *value)
-                .ok_or_else(|| {
-                    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                    format!("it has to be one of {}", known.join(", "))
-                })
+            words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+                let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                format!("it has to be one of {}", known.join(", "))
+            })
         })
     }
 

@@ -22,11 +22,17 @@ pub(crate) fn parse<T: DeserializeOwned + ToSchema>(headers: &HeaderMap, body: &
         return checked(Value::Object(Map::new()));
     }
     if !is_json(headers) {
-        return Err(Problem::new(Code::UnsupportedMediaType, "send JSON with `Content-Type: application/json`"));
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "send JSON with `Content-Type: application/json`",
+        ));
     }
     // serde_json refuses more than 128 levels by itself, so no nesting can exhaust the stack.
     let value = serde_json::from_slice(body).map_err(|error| {
-        Problem::new(Code::MalformedJson, format!("at line {}, column {}: {error}", error.line(), error.column()))
+        Problem::new(
+            Code::MalformedJson,
+            format!("at line {}, column {}: {error}", error.line(), error.column()),
+        )
     })?;
     checked(value)
 }
@@ -154,8 +160,12 @@ impl Schemas {
             match schema["properties"].get(name) {
                 Some(known) => self.check(known, value, &pointer, faults),
                 None if rest == &Value::Bool(false) => {
-                    let known: Vec<&str> =
-                        schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+                    let known: Vec<&str> = schema["properties"]
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .map(|(name, _)| name.as_str())
+                        .collect();
                     let detail = format!("there is no such field; there are {}", known.join(", "));
                     faults.unknown.push(FieldError { pointer, detail });
                 }
