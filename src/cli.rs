@@ -178,17 +178,10 @@ impl Context {
     fn new(globals: &Globals, output: Output) -> Result<Self, Failure> {
         let connection = Connection::find(globals)?;
         if connection.in_the_clear() && connection.token.is_some() {
-            output.note(format!(
-                "warning: your token goes to {} unencrypted; use https",
-                connection.url
-            ));
+            output.note(format!("warning: your token goes to {} unencrypted; use https", connection.url));
         }
         let tokens = KeptTokens::find(&connection.data_dir);
-        Ok(Self {
-            client: Client::new(connection)?,
-            output,
-            tokens,
-        })
+        Ok(Self { client: Client::new(connection)?, output, tokens })
     }
 
     /// The instance that is meant. A whole id is taken as it is, without asking the daemon.

@@ -13,7 +13,6 @@ use crate::config::{Log, LogFormat};
 const WAITING: usize = 8_192;
 
 /// The daemon's log to stderr. Records are written for as long as the guard lives.
-#[must_use]
 pub fn start(settings: Log) -> (Logger, slog_async::AsyncGuard) {
     let (drain, guard) = match settings.format {
         LogFormat::Terminal => {

@@ -103,8 +103,11 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let (daemon, context) = Daemon::start(&settings, store, vault, gate, stop.clone(), log.clone()).await?;
     let url_file = settings.data_dir.join(DAEMON_URL);
-    bootstrap::write_private(&url_file, &settings.public_url)
-        .map_err(|source| ServeError::File { what: "writing", path: url_file.clone(), source })?;
+    bootstrap::write_private(&url_file, &settings.public_url).map_err(|source| ServeError::File {
+        what: "writing",
+        path: url_file.clone(),
+        source,
+    })?;
     let serving = tokio::spawn(crate::http::run(listener, Bounds::of(&settings.http), context));
     info!(log, "listening"; "url" => &settings.public_url, "data_dir" => %settings.data_dir.display());
     ready(&settings, token_file.as_deref());
@@ -141,8 +144,11 @@ impl Daemon {
         log: Logger,
     ) -> Result<(Self, Arc<Context>), ServeError> {
         let run_dir = settings.data_dir.join("run");
-        let runs = RunDir::open(&run_dir)
-            .map_err(|source| ServeError::File { what: "opening", path: run_dir, source })?;
+        let runs = RunDir::open(&run_dir).map_err(|source| ServeError::File {
+            what: "opening",
+            path: run_dir,
+            source,
+        })?;
         let logs = LogKeeper::start(Rotation::default(), log.clone()).map_err(ServeError::System)?;
         let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone());
         let config = Config {

@@ -190,10 +190,7 @@ impl Status {
     /// Whether nothing more happens without a command.
     #[must_use]
     pub fn is_ended(self) -> bool {
-        matches!(
-            self,
-            Self::Hibernated | Self::Disconnected | Self::Stopped | Self::Expired | Self::Failed
-        )
+        matches!(self, Self::Hibernated | Self::Disconnected | Self::Stopped | Self::Expired | Self::Failed)
     }
 }
 

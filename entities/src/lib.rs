@@ -4,6 +4,8 @@
 //! word from a fixed set are strings here; the root crate maps them to its enums, so that this crate knows
 //! neither processes nor roles. Every timestamp is UTC with microseconds, which is what both databases keep.
 //! Ids are UUIDv7: they grow with time, so their order is the order of creation.
+//!
+//! The derives of the ORM expand to bare names of its prelude, which is why each file imports that whole.
 
 pub mod api_token;
 pub mod idempotency_key;

@@ -32,12 +32,7 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new("id").uuid().not_null().primary_key())
                     .col(ColumnDef::new("user_id").uuid().not_null())
                     .col(ColumnDef::new("name").string_len(255).not_null())
-                    .col(
-                        ColumnDef::new("token_hash")
-                            .var_binary(32)
-                            .not_null()
-                            .unique_key(),
-                    )
+                    .col(ColumnDef::new("token_hash").var_binary(32).not_null().unique_key())
                     .col(ColumnDef::new("hint").string_len(8).not_null())
                     .col(ColumnDef::new("created_at").timestamp_with_time_zone().not_null())
                     .col(ColumnDef::new("expires_at").timestamp_with_time_zone())
@@ -66,9 +61,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("api_tokens").to_owned())
-            .await?;
+        manager.drop_table(Table::drop().table("api_tokens").to_owned()).await?;
         manager.drop_table(Table::drop().table("users").to_owned()).await
     }
 

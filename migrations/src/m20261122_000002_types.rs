@@ -86,18 +86,12 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        for (name, column) in [
-            ("ix_mcp_credentials_user", "user_id"),
-            ("ix_mcp_credentials_type", "mcp_type"),
-        ] {
+        for (name, column) in
+            [("ix_mcp_credentials_user", "user_id"), ("ix_mcp_credentials_type", "mcp_type")]
+        {
             manager
                 .create_index(
-                    Index::create()
-                        .name(name)
-                        .table("mcp_credentials")
-                        .col(column)
-                        .col("id")
-                        .to_owned(),
+                    Index::create().name(name).table("mcp_credentials").col(column).col("id").to_owned(),
                 )
                 .await?;
         }
@@ -105,12 +99,8 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("mcp_credentials").to_owned())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("mcp_types").to_owned())
-            .await
+        manager.drop_table(Table::drop().table("mcp_credentials").to_owned()).await?;
+        manager.drop_table(Table::drop().table("mcp_types").to_owned()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

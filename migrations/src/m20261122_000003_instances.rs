@@ -35,12 +35,7 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new("generation").big_integer().not_null())
                     .col(ColumnDef::new("process_id").integer())
                     .col(ColumnDef::new("assigned_port").integer())
-                    .col(
-                        ColumnDef::new("token_hash")
-                            .var_binary(32)
-                            .not_null()
-                            .unique_key(),
-                    )
+                    .col(ColumnDef::new("token_hash").var_binary(32).not_null().unique_key())
                     .col(ColumnDef::new("previous_token_hash").var_binary(32))
                     .col(ColumnDef::new("previous_token_until").timestamp_with_time_zone())
                     .col(ColumnDef::new("restart_requested_at").timestamp_with_time_zone())
@@ -85,12 +80,7 @@ impl MigrationTrait for Migration {
         ] {
             manager
                 .create_index(
-                    Index::create()
-                        .name(name)
-                        .table("mcp_instances")
-                        .col(column)
-                        .col("id")
-                        .to_owned(),
+                    Index::create().name(name).table("mcp_instances").col(column).col("id").to_owned(),
                 )
                 .await?;
         }
@@ -98,13 +88,7 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("transitions")
-                    .col(
-                        ColumnDef::new("id")
-                            .big_integer()
-                            .not_null()
-                            .auto_increment()
-                            .primary_key(),
-                    )
+                    .col(ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key())
                     .col(ColumnDef::new("instance_id").uuid().not_null())
                     .col(ColumnDef::new("user_id").uuid().not_null())
                     .col(ColumnDef::new("seq").big_integer().not_null())
@@ -148,12 +132,8 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("transitions").to_owned())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("mcp_instances").to_owned())
-            .await
+        manager.drop_table(Table::drop().table("transitions").to_owned()).await?;
+        manager.drop_table(Table::drop().table("mcp_instances").to_owned()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -53,12 +53,8 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("idempotency_keys").to_owned())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("settings").to_owned())
-            .await
+        manager.drop_table(Table::drop().table("idempotency_keys").to_owned()).await?;
+        manager.drop_table(Table::drop().table("settings").to_owned()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

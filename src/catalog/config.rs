@@ -37,11 +37,7 @@ pub fn merge(
         .collect();
     merged.extend(wishes.iter().map(|(key, wish)| (key.clone(), wish.clone())));
     let text = Value::from(merged.clone()).to_string();
-    faults.require(
-        text.len() <= MAX_CONFIG,
-        &["config"],
-        "must be at most 64 KiB of JSON",
-    );
+    faults.require(text.len() <= MAX_CONFIG, &["config"], "must be at most 64 KiB of JSON");
     // PostgreSQL refuses it in JSON, so SQLite must not take it either.
     faults.require(!text.contains("\\u0000"), &["config"], "must not hold NUL");
     faults.or(merged)
@@ -81,31 +77,17 @@ mod tests {
     fn wishes_replace_what_the_template_says_and_leave_the_rest() {
         let template = json!({"timeout_ms": 30_000, "scopes": ["a", "b"], "region": ""});
         let plain = merged(template.clone(), &[], json!({})).unwrap();
-        assert_eq!(
-            Value::from(plain),
-            json!({"timeout_ms": 30_000, "scopes": ["a", "b"]})
-        );
+        assert_eq!(Value::from(plain), json!({"timeout_ms": 30_000, "scopes": ["a", "b"]}));
         let wished = merged(template, &[], json!({"scopes": ["c"], "region": 7})).unwrap();
-        assert_eq!(
-            Value::from(wished),
-            json!({"timeout_ms": 30_000, "scopes": ["c"], "region": 7})
-        );
+        assert_eq!(Value::from(wished), json!({"timeout_ms": 30_000, "scopes": ["c"], "region": 7}));
     }
 
     #[test]
     fn locked_undeclared_and_misfit_keys_are_all_refused_at_once() {
         let template = json!({"url": "https://a", "timeout_ms": 1});
-        let invalid = merged(
-            template,
-            &["url"],
-            json!({"url": "https://b", "timeout_ms": "1", "uid": 0}),
-        )
-        .unwrap_err();
-        let mut places: Vec<_> = invalid
-            .faults
-            .iter()
-            .map(|fault| fault.pointer.as_str())
-            .collect();
+        let invalid =
+            merged(template, &["url"], json!({"url": "https://b", "timeout_ms": "1", "uid": 0})).unwrap_err();
+        let mut places: Vec<_> = invalid.faults.iter().map(|fault| fault.pointer.as_str()).collect();
         places.sort_unstable();
         assert_eq!(places, ["/config/timeout_ms", "/config/uid", "/config/url"]);
     }
@@ -114,13 +96,7 @@ mod tests {
     fn a_type_without_a_template_takes_any_configuration_within_bounds() {
         assert!(merged(json!({}), &[], json!({"any": {"thing": [1, null]}})).is_ok());
         let long = "x".repeat(64 * 1024);
-        assert_eq!(
-            merged(json!({}), &[], json!({"a": long})).unwrap_err().faults[0].pointer,
-            "/config"
-        );
-        assert_eq!(
-            merged(json!({}), &[], json!({"a": ["\0"]})).unwrap_err().faults[0].pointer,
-            "/config"
-        );
+        assert_eq!(merged(json!({}), &[], json!({"a": long})).unwrap_err().faults[0].pointer, "/config");
+        assert_eq!(merged(json!({}), &[], json!({"a": ["\0"]})).unwrap_err().faults[0].pointer, "/config");
     }
 }

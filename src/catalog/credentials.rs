@@ -67,11 +67,7 @@ impl Credentials {
             }
         }
         let checked = Self(checked);
-        faults.require(
-            checked.to_json().len() <= MAX_SET,
-            &["fields"],
-            "must be at most 128 KiB together",
-        );
+        faults.require(checked.to_json().len() <= MAX_SET, &["fields"], "must be at most 128 KiB together");
         faults.or(checked)
     }
 
@@ -94,15 +90,10 @@ impl Credentials {
     /// All fields as one JSON object, to be sealed or handed to the server.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
-        let fields = self
-            .0
-            .iter()
-            .map(|(name, field)| (Value::from(name.as_str()).to_string(), field.json()));
+        let fields =
+            self.0.iter().map(|(name, field)| (Value::from(name.as_str()).to_string(), field.json()));
         let fields: Vec<(String, Zeroizing<String>)> = fields.collect();
-        let length = fields
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 2)
-            .sum::<usize>();
+        let length = fields.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
         // Room for all of it at once: a text that grows leaves copies behind.
         let mut json = Zeroizing::new(String::with_capacity(length + 2));
         json.push('{');
@@ -160,11 +151,7 @@ impl Field {
             Self::Number(number) => json.extend_from_slice(number.to_string().as_bytes()),
             Self::Boolean(truth) => json.extend_from_slice(truth.to_string().as_bytes()),
         }
-        Zeroizing::new(
-            std::str::from_utf8(&json)
-                .expect("serde_json writes UTF-8")
-                .to_owned(),
-        )
+        Zeroizing::new(std::str::from_utf8(&json).expect("serde_json writes UTF-8").to_owned())
     }
 }
 
@@ -204,11 +191,7 @@ mod tests {
     #[test]
     fn missing_unknown_and_misfit_fields_are_all_told_and_no_value_is() {
         let invalid = check(json!({"port": TOKEN, "strict": 1, "tokn": TOKEN})).unwrap_err();
-        let told: Vec<_> = invalid
-            .faults
-            .iter()
-            .map(|fault| (fault.kind, fault.pointer.as_str()))
-            .collect();
+        let told: Vec<_> = invalid.faults.iter().map(|fault| (fault.kind, fault.pointer.as_str())).collect();
         assert_eq!(
             told,
             [

@@ -53,15 +53,9 @@ impl Faults {
 
     /// Notes something of a certain kind at `path`.
     pub(super) fn add_kind(&mut self, kind: FaultKind, path: &[&str], detail: impl Into<String>) {
-        let pointer = path
-            .iter()
-            .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
-            .collect();
-        self.0.push(Fault {
-            kind,
-            pointer,
-            detail: detail.into(),
-        });
+        let pointer =
+            path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
+        self.0.push(Fault { kind, pointer, detail: detail.into() });
     }
 
     /// Notes what is wrong at `path` unless `holds`.
@@ -73,11 +67,7 @@ impl Faults {
 
     /// `value`, if nothing is wrong with it.
     pub(super) fn or<T>(self, value: T) -> Result<T, Invalid> {
-        if self.0.is_empty() {
-            Ok(value)
-        } else {
-            Err(Invalid { faults: self.0 })
-        }
+        if self.0.is_empty() { Ok(value) } else { Err(Invalid { faults: self.0 }) }
     }
 }
 

@@ -60,17 +60,8 @@ pub enum NoPlan {
 pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan, NoPlan> {
     let definition = subject.definition;
     let config = config::merge(definition, subject.config)?;
-    let given = |field: &str| {
-        subject
-            .credentials
-            .and_then(|credentials| credentials.text(field))
-    };
-    if let Some(field) = definition
-        .credential_fields
-        .required
-        .iter()
-        .find(|field| given(field).is_none())
-    {
+    let given = |field: &str| subject.credentials.and_then(|credentials| credentials.text(field));
+    if let Some(field) = definition.credential_fields.required.iter().find(|field| given(field).is_none()) {
         return Err(NoPlan::Credential(field.clone()));
     }
 
@@ -107,22 +98,11 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
     };
     env.0.push(("CREDENTIALS".to_owned(), credentials));
 
-    let script = host
-        .program
-        .script
-        .as_ref()
-        .map(|script| script.display().to_string());
+    let script = host.program.script.as_ref().map(|script| script.display().to_string());
     Ok(Plan {
         program: host.program.path.clone(),
-        cwd: if script.is_some() {
-            host.servers_dir.clone()
-        } else {
-            host.home.clone()
-        },
-        args: script
-            .into_iter()
-            .chain(definition.args.iter().cloned())
-            .collect(),
+        cwd: if script.is_some() { host.servers_dir.clone() } else { host.home.clone() },
+        args: script.into_iter().chain(definition.args.iter().cloned()).collect(),
         env: env.0,
         log_dir: host.log_dir.clone(),
     })

@@ -52,10 +52,7 @@ pub fn locate(definition: &TypeDefinition, places: &Places) -> Result<Program, M
         }),
         (None, Some(command)) if command == "node" => {
             let node = executable(&places.node).ok_or_else(|| Missing::Program("node".to_owned()))?;
-            Ok(Program {
-                path: node,
-                script: None,
-            })
+            Ok(Program { path: node, script: None })
         }
         (None, Some(command)) => {
             let path = find(command, &places.search_path).ok_or_else(|| Missing::Program(command.clone()))?;
@@ -95,11 +92,7 @@ fn below(directory: &Path, script: &str) -> Result<PathBuf, Missing> {
     if !path.starts_with(&directory) {
         return Err(Missing::Outside(script.to_owned()));
     }
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Missing::Script(script.to_owned()))
-    }
+    if path.is_file() { Ok(path) } else { Err(Missing::Script(script.to_owned())) }
 }
 
 #[cfg(test)]
@@ -132,16 +125,10 @@ mod tests {
         symlink("dist/a.mjs", servers.join("inner.mjs")).unwrap();
         symlink("../secret.mjs", servers.join("outer.mjs")).unwrap();
         program(&root.join("node"), 0o755);
-        let places = Places {
-            node: root.join("node"),
-            servers_dir: servers.clone(),
-            search_path: String::new(),
-        };
+        let places =
+            Places { node: root.join("node"), servers_dir: servers.clone(), search_path: String::new() };
 
-        let found = Program {
-            path: root.join("node"),
-            script: Some(servers.join("dist/a.mjs")),
-        };
+        let found = Program { path: root.join("node"), script: Some(servers.join("dist/a.mjs")) };
         assert_eq!(locate(&script("dist/a.mjs"), &places), Ok(found.clone()));
         assert_eq!(locate(&script("inner.mjs"), &places), Ok(found));
         for (path, error) in [
@@ -151,17 +138,11 @@ mod tests {
             ("dist", Missing::Script("dist".into())),
         ] {
             let refused = locate(&script(path), &places).unwrap_err();
-            assert!(
-                !refused.to_string().contains(root.to_str().unwrap()),
-                "no path of the machine"
-            );
+            assert!(!refused.to_string().contains(root.to_str().unwrap()), "no path of the machine");
             assert_eq!(refused, error);
         }
         fs::remove_file(root.join("node")).unwrap();
-        assert_eq!(
-            locate(&script("dist/a.mjs"), &places),
-            Err(Missing::Program("node".into()))
-        );
+        assert_eq!(locate(&script("dist/a.mjs"), &places), Err(Missing::Program("node".into())));
     }
 
     #[test]
@@ -174,10 +155,7 @@ mod tests {
         program(&two.join("tool"), 0o755);
         let search_path = format!("{}::{}", one.display(), two.display());
         assert_eq!(find("tool", &search_path), Some(two.join("tool")));
-        assert_eq!(
-            find(two.join("tool").to_str().unwrap(), ""),
-            Some(two.join("tool"))
-        );
+        assert_eq!(find(two.join("tool").to_str().unwrap(), ""), Some(two.join("tool")));
         assert_eq!(find(one.join("tool").to_str().unwrap(), &search_path), None);
         for command in ["", "two/tool", "../tool", "absent"] {
             assert_eq!(find(command, &search_path), None, "{command}");

@@ -101,10 +101,7 @@ fn json(value: impl Serialize) -> Value {
 }
 
 fn word(value: impl Serialize) -> String {
-    json(value)
-        .as_str()
-        .expect("a unit variant is a string in JSON")
-        .to_owned()
+    json(value).as_str().expect("a unit variant is a string in JSON").to_owned()
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use super::TypeDefinition;
 
-const TEXTS: [&str; 2] = [
-    include_str!("seeds/everything.toml"),
-    include_str!("seeds/github.toml"),
-];
+const TEXTS: [&str; 2] = [include_str!("seeds/everything.toml"), include_str!("seeds/github.toml")];
 
 /// The types that the daemon brings along, by name.
 #[must_use]
@@ -35,10 +32,7 @@ mod tests {
         assert_eq!(github.lane, Lane::Http);
         assert_eq!(github.required_auth, "personal_access_token");
         assert_eq!(github.required_scopes, ["repo", "read:org", "write:discussion"]);
-        assert_eq!(
-            github.capabilities,
-            ["list_repos", "read_files", "create_issue", "manage_pr"]
-        );
+        assert_eq!(github.capabilities, ["list_repos", "read_files", "create_issue", "manage_pr"]);
         assert_eq!(github.credential_fields.required, ["personal_access_token"]);
         assert_eq!(github.credential_fields.optional, ["app_id", "private_key"]);
         assert_eq!(github.health_check.endpoint.as_deref(), Some("/health"));
@@ -48,10 +42,7 @@ mod tests {
 
     #[test]
     fn everything_needs_no_credentials_and_is_probed_by_mcp() {
-        let everything = seeds()
-            .into_iter()
-            .find(|seed| seed.name == "everything")
-            .unwrap();
+        let everything = seeds().into_iter().find(|seed| seed.name == "everything").unwrap();
         assert_eq!(everything.credential_fields.names().count(), 0);
         assert_eq!(everything.health_check.kind, HealthKind::Mcp);
         assert_eq!(everything.args, ["streamableHttp"]);

@@ -19,36 +19,28 @@ pub(super) const MAX_CONFIG: usize = 64 * 1024;
 fn is_type_name(name: &str) -> bool {
     name.len() <= 63
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Whether a credential field may be called so: `^[A-Za-z_][A-Za-z0-9_-]{0,63}$`.
 fn is_field_name(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// Whether a path stays below the directory it is relative to, as far as its text can tell.
 pub(super) fn stays_below(path: &str) -> bool {
     !path.is_empty()
         && !path.contains(['\0', '\\'])
-        && Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
+        && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Whether a text is the path of a URL and nothing more.
 fn is_url_path(path: &str) -> bool {
     path.starts_with('/')
         && path.len() <= MAX_WORD
-        && path
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\' | b'%'))
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\' | b'%'))
         && path.split('/').all(|part| part != ".." && part != ".")
 }
 
@@ -100,10 +92,8 @@ impl TypeDefinition {
             &["required_auth"],
             "must be a word such as oauth2, api_key or none",
         );
-        for (key, words) in [
-            ("required_scopes", &self.required_scopes),
-            ("capabilities", &self.capabilities),
-        ] {
+        for (key, words) in [("required_scopes", &self.required_scopes), ("capabilities", &self.capabilities)]
+        {
             faults.require(words.len() <= MAX_ENTRIES, &[key], "must have at most 64 entries");
             for (n, word) in words.iter().enumerate() {
                 faults.require(
@@ -130,17 +120,11 @@ impl TypeDefinition {
                 "must be the name of a program or its absolute path",
             ),
             (Some(_), Some(_)) => faults.add(&["command"], "must not be there beside server_script"),
-            (None, None) => faults.add_kind(
-                FaultKind::Missing,
-                &["server_script"],
-                "must be there unless command is",
-            ),
+            (None, None) => {
+                faults.add_kind(FaultKind::Missing, &["server_script"], "must be there unless command is")
+            }
         }
-        faults.require(
-            self.args.len() <= MAX_ENTRIES,
-            &["args"],
-            "must have at most 64 entries",
-        );
+        faults.require(self.args.len() <= MAX_ENTRIES, &["args"], "must have at most 64 entries");
         for (n, arg) in self.args.iter().enumerate() {
             faults.require(
                 arg.len() <= MAX_TEXT && !arg.contains('\0'),
@@ -148,26 +132,14 @@ impl TypeDefinition {
                 "must be at most 4,096 bytes without NUL",
             );
         }
-        faults.require(
-            is_url_path(&self.mcp_path),
-            &["mcp_path"],
-            "must be a URL path such as /mcp",
-        );
+        faults.require(is_url_path(&self.mcp_path), &["mcp_path"], "must be a URL path such as /mcp");
     }
 
     fn check_config(&self, faults: &mut Faults) {
         let text = serde_json::Value::from(self.config_template.clone()).to_string();
-        faults.require(
-            text.len() <= MAX_CONFIG,
-            &["config_template"],
-            "must be at most 64 KiB of JSON",
-        );
+        faults.require(text.len() <= MAX_CONFIG, &["config_template"], "must be at most 64 KiB of JSON");
         // PostgreSQL refuses it in JSON, so SQLite must not take it either.
-        faults.require(
-            !text.contains("\\u0000"),
-            &["config_template"],
-            "must not hold NUL",
-        );
+        faults.require(!text.contains("\\u0000"), &["config_template"], "must not hold NUL");
         for (n, key) in self.config_locked.iter().enumerate() {
             faults.require(
                 self.config_template.contains_key(key),
@@ -215,16 +187,12 @@ impl TypeDefinition {
     fn check_numbers(&self, faults: &mut Faults) {
         let limits = self.resource_limits;
         faults.require(
-            limits
-                .max_memory_mb
-                .is_none_or(|mb| (16..=1_048_576).contains(&mb)),
+            limits.max_memory_mb.is_none_or(|mb| (16..=1_048_576).contains(&mb)),
             &["resource_limits", "max_memory_mb"],
             "must be 16 to 1048576",
         );
         faults.require(
-            limits
-                .max_cpu_percent
-                .is_none_or(|percent| (1..=100_000).contains(&percent)),
+            limits.max_cpu_percent.is_none_or(|percent| (1..=100_000).contains(&percent)),
             &["resource_limits", "max_cpu_percent"],
             "must be 1 to 100000",
         );
@@ -244,10 +212,7 @@ impl TypeDefinition {
                 faults.add_kind(FaultKind::Missing, &["health_check", "endpoint"], detail);
             }
             (HealthKind::Mcp | HealthKind::Tcp | HealthKind::Process, Some(_)) => {
-                faults.add(
-                    &["health_check", "endpoint"],
-                    "must be there only for a check of kind http",
-                );
+                faults.add(&["health_check", "endpoint"], "must be there only for a check of kind http");
             }
             (HealthKind::Mcp | HealthKind::Tcp | HealthKind::Process, None) => {}
         }
@@ -270,11 +235,7 @@ impl TypeDefinition {
     }
 
     fn check_variables(&self, faults: &mut Faults) {
-        faults.require(
-            self.env.len() <= MAX_ENTRIES,
-            &["env"],
-            "must have at most 64 entries",
-        );
+        faults.require(self.env.len() <= MAX_ENTRIES, &["env"], "must have at most 64 entries");
         for (name, value) in &self.env {
             if let Some(refusal) = variables::refusal(name) {
                 faults.add(&["env", name], refusal);
@@ -296,11 +257,7 @@ impl TypeDefinition {
             if let Some(refusal) = variables::refusal(variable) {
                 faults.add(&path, refusal);
             }
-            faults.require(
-                taken.insert(variable),
-                &path,
-                "must be a variable that nothing else sets",
-            );
+            faults.require(taken.insert(variable), &path, "must be a variable that nothing else sets");
         }
     }
 }

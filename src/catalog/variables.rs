@@ -42,16 +42,7 @@ const STEERING: [&str; 33] = [
 ];
 
 /// Names that the daemon itself sets for every server.
-const OWN: [&str; 8] = [
-    "PORT",
-    "USER_ID",
-    "CREDENTIALS",
-    "CONFIG",
-    "LOG_LEVEL",
-    "LOG_DIR",
-    "LANG",
-    "DEBUG",
-];
+const OWN: [&str; 8] = ["PORT", "USER_ID", "CREDENTIALS", "CONFIG", "LOG_LEVEL", "LOG_DIR", "LANG", "DEBUG"];
 
 /// Why a type may not set a variable, or `None` if it may.
 #[must_use]
@@ -74,9 +65,7 @@ pub fn refusal(name: &str) -> Option<&'static str> {
 fn is_well_formed(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -136,29 +125,10 @@ mod tests {
     #[test]
     fn a_name_is_capital_letters_digits_and_underscores() {
         let long = "A".repeat(65);
-        for name in [
-            "",
-            "1A",
-            "a",
-            "A-B",
-            "A=B",
-            "A B",
-            "A\0",
-            "Ä",
-            "node_options",
-            long.as_str(),
-        ] {
+        for name in ["", "1A", "a", "A-B", "A=B", "A B", "A\0", "Ä", "node_options", long.as_str()] {
             assert!(refusal(name).is_some(), "{name}");
         }
-        for name in [
-            "API_KEY",
-            "_X",
-            "GITHUB_API_URL",
-            "A1",
-            "ENVIRONMENT",
-            "PATHS",
-            &long[..64],
-        ] {
+        for name in ["API_KEY", "_X", "GITHUB_API_URL", "A1", "ENVIRONMENT", "PATHS", &long[..64]] {
             assert_eq!(refusal(name), None, "{name}");
         }
     }

@@ -49,12 +49,7 @@ struct Target {
     /// The instance: its id, a unique prefix of it, or its name
     id: String,
     /// The access token. Other users of this machine can see command lines: prefer the variable
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "MINIMCP_INSTANCE_TOKEN",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "TOKEN", env = "MINIMCP_INSTANCE_TOKEN", hide_env_values = true)]
     token: Option<SecretString>,
 }
 
@@ -84,9 +79,7 @@ impl Call {
             context.output.text(&content(&result))?;
         }
         match result.is_error {
-            Some(true) => Err(Failure::new(format!(
-                "`{tool}` says that it failed; its words are above"
-            ))),
+            Some(true) => Err(Failure::new(format!("`{tool}` says that it failed; its words are above"))),
             _ => Ok(()),
         }
     }
@@ -99,18 +92,10 @@ impl Target {
         let token = given.or_else(|| context.tokens.of_instance(id)).ok_or_else(|| {
             Failure::new(format!("no access token of {id} is kept on this machine"))
                 .next("set MINIMCP_INSTANCE_TOKEN to it")
-                .next(format!(
-                    "`minimcp token {id}` makes a new one; the old one stops working"
-                ))
+                .next(format!("`minimcp token {id}` makes a new one; the old one stops working"))
         })?;
         let spinner = context.output.spinner("connecting");
-        let session = Endpoint {
-            id,
-            base: context.client.connection().url.clone(),
-            token,
-        }
-        .connect()
-        .await;
+        let session = Endpoint { id, base: context.client.connection().url.clone(), token }.connect().await;
         drop(spinner);
         session
     }
@@ -147,11 +132,7 @@ fn described(tool: &Tool) -> String {
             .get("description")
             .and_then(Value::as_str)
             .map_or(String::new(), |text| format!(": {text}"));
-        let argument = if required.contains(&name.as_str()) {
-            name.clone()
-        } else {
-            format!("[{name}]")
-        };
+        let argument = if required.contains(&name.as_str()) { name.clone() } else { format!("[{name}]") };
         lines.push(format!("    {argument} ({kind}){about}"));
     }
     lines.join("\n")
@@ -170,10 +151,7 @@ fn content(result: &CallToolResult) -> String {
 
 fn block(block: &ContentBlock) -> String {
     let omitted = |what: &str, kind: &str, base64: &str| {
-        format!(
-            "[{what}, {kind}, about {} bytes; --json shows it]",
-            base64.len() / 4 * 3
-        )
+        format!("[{what}, {kind}, about {} bytes; --json shows it]", base64.len() / 4 * 3)
     };
     match block {
         ContentBlock::Text(text) => text.text.clone(),
@@ -202,10 +180,7 @@ mod tests {
             }}
         }));
         let text = described(&tool.unwrap());
-        assert!(
-            text.starts_with("list_issues\n  Lists issues.\n  Newest first.\n"),
-            "{text}"
-        );
+        assert!(text.starts_with("list_issues\n  Lists issues.\n  Newest first.\n"), "{text}");
         assert!(
             text.contains("\n    repo (string): the repository") && text.contains("\n    [page] (number)"),
             "{text}"
@@ -221,13 +196,7 @@ mod tests {
             {"type": "resource", "resource": {"uri": "file:///a", "text": "two"}},
             {"type": "resource_link", "uri": "file:///b", "name": "b"}
         ]}));
-        assert_eq!(
-            mixed,
-            "one\n[image, image/png, about 3 bytes; --json shows it]\ntwo\n[b](file:///b)"
-        );
-        assert_eq!(
-            result(json!({"content": [], "structuredContent": {"a": 1}})),
-            "{\n  \"a\": 1\n}"
-        );
+        assert_eq!(mixed, "one\n[image, image/png, about 3 bytes; --json shows it]\ntwo\n[b](file:///b)");
+        assert_eq!(result(json!({"content": [], "structuredContent": {"a": 1}})), "{\n  \"a\": 1\n}");
     }
 }

@@ -47,10 +47,7 @@ impl Answer {
 impl Client {
     /// A client that has not sent anything yet.
     pub(crate) fn new(connection: Connection) -> Result<Self, Failure> {
-        Ok(Self {
-            http: http_client(&connection.url)?,
-            connection,
-        })
+        Ok(Self { http: http_client(&connection.url)?, connection })
     }
 
     /// Where the daemon is and who we are to it.
@@ -76,10 +73,7 @@ impl Client {
         let mut all: Vec<Box<RawValue>> = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let mut request = self
-                .request(Method::GET, path)
-                .query(query)
-                .query(&[("limit", PAGE)]);
+            let mut request = self.request(Method::GET, path).query(query).query(&[("limit", PAGE)]);
             if let Some(cursor) = &cursor {
                 request = request.query(&[("cursor", cursor)]);
             }
@@ -91,29 +85,19 @@ impl Client {
             }
             cursor = page.next_cursor;
         }
-        let whole = Page {
-            items: all,
-            next_cursor: None,
-        };
+        let whole = Page { items: all, next_cursor: None };
         Ok(Answer(serde_json::to_string(&whole).map_err(unwritable)?))
     }
 
     /// Makes something new. The idempotency key lets a request whose answer got lost be sent once more.
     pub(crate) async fn create<T: Serialize>(&self, path: &str, body: &T) -> Result<Answer, Failure> {
         let key = Uuid::now_v7().to_string();
-        let request = || {
-            self.request(Method::POST, path)
-                .header("idempotency-key", &key)
-                .json(body)
-        };
+        let request = || self.request(Method::POST, path).header("idempotency-key", &key).json(body);
         match request().send().await {
             Err(error) if !error.is_connect() && !error.is_timeout() && !error.is_builder() => {
                 self.answer(request()).await
             }
-            sent => {
-                self.checked(sent.map_err(|error| self.unreachable(&error))?)
-                    .await
-            }
+            sent => self.checked(sent.map_err(|error| self.unreachable(&error))?).await,
         }
     }
 
@@ -145,18 +129,12 @@ impl Client {
         last: Option<&str>,
     ) -> Result<EventStream, Failure> {
         let mut request = self.http.get(self.address(path)).query(query);
-        request = self
-            .authorized(request)
-            .header(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        request = self.authorized(request).header(ACCEPT, HeaderValue::from_static("text/event-stream"));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
         let response = self.refused_or(self.sent(request).await?).await?;
-        Ok(EventStream {
-            response,
-            reader: SseReader::default(),
-            ready: Vec::new().into_iter(),
-        })
+        Ok(EventStream { response, reader: SseReader::default(), ready: Vec::new().into_iter() })
     }
 
     fn address(&self, path: &str) -> String {
@@ -164,8 +142,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.authorized(self.http.request(method, self.address(path)))
-            .timeout(TIMEOUT)
+        self.authorized(self.http.request(method, self.address(path))).timeout(TIMEOUT)
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
@@ -204,11 +181,7 @@ impl Client {
             Err(_) => Failure::new(format!("{} answered {status}", self.connection.url))
                 .next("is this the URL of a MiniMCP daemon? `minimcp doctor` tells"),
         };
-        Err(if status == StatusCode::UNAUTHORIZED {
-            self.unauthorized(failure)
-        } else {
-            failure
-        })
+        Err(if status == StatusCode::UNAUTHORIZED { self.unauthorized(failure) } else { failure })
     }
 
     fn unauthorized(&self, failure: Failure) -> Failure {
@@ -255,10 +228,7 @@ impl EventStream {
             let chunk =
                 chunk.map_err(|error| Failure::new(format!("the stream broke: {}", innermost(&error))))?;
             let Some(chunk) = chunk else { return Ok(None) };
-            let events = self
-                .reader
-                .push(&chunk)
-                .map_err(|error| Failure::new(error.to_string()))?;
+            let events = self.reader.push(&chunk).map_err(|error| Failure::new(error.to_string()))?;
             self.ready = events.into_iter();
         }
     }
@@ -276,9 +246,7 @@ pub(crate) fn http_client(url: &str) -> Result<reqwest::Client, Failure> {
     if is_loopback(url) {
         builder = builder.no_proxy();
     }
-    builder
-        .build()
-        .map_err(|error| Failure::new(format!("no HTTP client: {}", innermost(&error))))
+    builder.build().map_err(|error| Failure::new(format!("no HTTP client: {}", innermost(&error))))
 }
 
 /// What lies at the bottom of an error; the layers above mostly repeat the URL.

@@ -16,13 +16,7 @@ pub(crate) struct Globals {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Where the daemon is [default: what the data directory says, else http://127.0.0.1:7878]
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "MINIMCP_URL",
-        help_heading = "Connection"
-    )]
+    #[arg(long, global = true, value_name = "URL", env = "MINIMCP_URL", help_heading = "Connection")]
     pub(crate) url: Option<String>,
     /// The daemon's data directory, when it is on this machine [default: ./data]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Connection")]
@@ -61,9 +55,7 @@ impl Connection {
         let known = read(&data_dir.join(URL_FILE)).ok();
         let url = checked(globals.url.as_deref().or(known.as_deref()).unwrap_or(DEFAULT_URL))?;
         let file = data_dir.join(TOKEN_FILE);
-        let given = token
-            .map(|token| token.trim().to_owned())
-            .filter(|token| !token.is_empty());
+        let given = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
         let (token, no_token) = match given {
             Some(token) => (Some(token), None),
             // The administrator's token of this machine is nobody else's business.
@@ -75,12 +67,7 @@ impl Connection {
                 Err(error) => (None, Some(format!("{}: {error}", file.display()))),
             },
         };
-        Ok(Self {
-            url,
-            token: token.map(SecretString::from),
-            no_token,
-            data_dir,
-        })
+        Ok(Self { url, token: token.map(SecretString::from), no_token, data_dir })
     }
 
     /// Whether what we send can be read on the way.
@@ -91,20 +78,13 @@ impl Connection {
 
 /// The data directory that a daemon started here with these options would use.
 fn data_dir(globals: &Globals) -> PathBuf {
-    let flags = config::Flags {
-        data_dir: globals.data_dir.clone(),
-        ..config::Flags::default()
-    };
+    let flags = config::Flags { data_dir: globals.data_dir.clone(), ..config::Flags::default() };
     match config::load(&flags) {
         Ok(loaded) => loaded.settings.data_dir,
         // Mistakes in the daemon's configuration are told by `serve` and `doctor`; a client can do without.
         Err(_) => {
             let variable = std::env::var_os("MINIMCP_DATA_DIR").map(PathBuf::from);
-            globals
-                .data_dir
-                .clone()
-                .or(variable)
-                .unwrap_or_else(|| "data".into())
+            globals.data_dir.clone().or(variable).unwrap_or_else(|| "data".into())
         }
     }
 }
@@ -152,10 +132,7 @@ mod tests {
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let globals = Globals {
-            url: url.map(str::to_owned),
-            ..Globals::default()
-        };
+        let globals = Globals { url: url.map(str::to_owned), ..Globals::default() };
         Connection::of(&globals, dir.path().into(), token.map(str::to_owned))
     }
 
@@ -165,45 +142,23 @@ mod tests {
 
     #[test]
     fn the_data_directory_tells_where_the_daemon_is_and_who_we_are() {
-        let here = found(
-            None,
-            &[(URL_FILE, "http://127.0.0.1:9\n"), (TOKEN_FILE, "local\n")],
-            None,
-        )
-        .unwrap();
-        assert_eq!(
-            (here.url.as_str(), token(&here)),
-            ("http://127.0.0.1:9", Some("local"))
-        );
+        let here = found(None, &[(URL_FILE, "http://127.0.0.1:9\n"), (TOKEN_FILE, "local\n")], None).unwrap();
+        assert_eq!((here.url.as_str(), token(&here)), ("http://127.0.0.1:9", Some("local")));
         let nothing = found(None, &[], None).unwrap();
         assert_eq!((nothing.url.as_str(), token(&nothing)), (DEFAULT_URL, None));
         assert!(nothing.no_token.unwrap().contains(TOKEN_FILE));
-        let given = found(
-            Some("http://localhost:1/"),
-            &[(TOKEN_FILE, "local")],
-            Some(" mine "),
-        )
-        .unwrap();
-        assert_eq!(
-            (given.url.as_str(), token(&given)),
-            ("http://localhost:1", Some("mine"))
-        );
+        let given = found(Some("http://localhost:1/"), &[(TOKEN_FILE, "local")], Some(" mine ")).unwrap();
+        assert_eq!((given.url.as_str(), token(&given)), ("http://localhost:1", Some("mine")));
     }
 
     #[test]
     fn the_local_token_never_goes_to_another_machine() {
         let files = [(URL_FILE, "https://mcp.example.org"), (TOKEN_FILE, "local")];
-        assert_eq!(
-            token(&found(Some("https://mcp.example.org/"), &files, None).unwrap()),
-            Some("local")
-        );
+        assert_eq!(token(&found(Some("https://mcp.example.org/"), &files, None).unwrap()), Some("local"));
         let other = found(Some("http://evil.example.org"), &files, None).unwrap();
         assert_eq!(token(&other), None);
         assert!(other.in_the_clear());
-        assert_eq!(
-            token(&found(Some("http://localhost.example.org"), &files, None).unwrap()),
-            None
-        );
+        assert_eq!(token(&found(Some("http://localhost.example.org"), &files, None).unwrap()), None);
     }
 
     #[test]

@@ -79,48 +79,31 @@ impl Create {
             None => None,
         };
         let wait = self.wait;
-        let request = CreateInstance {
-            credential_id,
-            ..self.request()
-        };
+        let request = CreateInstance { credential_id, ..self.request() };
         let created = context.client.create("/v1/instances", &request).await;
         let mut answer = created.map_err(|failure| advised(failure, &request.mcp_type))?;
         let created: CreatedInstance = answer.read()?;
         // Kept before anything else can fail: nobody can ask for it again.
-        let kept = context.tokens.keep(
-            created.instance.id,
-            &SecretString::from(created.access_token.clone()),
-        );
+        let kept =
+            context.tokens.keep(created.instance.id, &SecretString::from(created.access_token.clone()));
         let kept = kept.map_err(|error| error.to_string());
-        let shown = Shown {
-            token: &created.access_token,
-            kept,
-        };
+        let shown = Shown { token: &created.access_token, kept };
         if !context.output.json() {
             let lease = table::moment(created.instance.expires_at, Utc::now());
             let instance = &created.instance;
-            context.output.line(format!(
-                "{} is made; its lease ends {lease}.",
-                lifecycle::named(instance)
-            ))?;
+            context
+                .output
+                .line(format!("{} is made; its lease ends {lease}.", lifecycle::named(instance)))?;
             context.output.line(shown.with(instance))?;
         }
         if wait {
-            match waiting::until(
-                context,
-                created.instance.id,
-                Status::Running,
-                Duration::from_secs(180),
-            )
-            .await
+            match waiting::until(context, created.instance.id, Status::Running, Duration::from_secs(180))
+                .await
             {
                 Ok(now) => {
                     let instance: Instance = now.read()?;
                     if context.output.json() {
-                        let now = CreatedInstance {
-                            instance,
-                            access_token: created.access_token.clone(),
-                        };
+                        let now = CreatedInstance { instance, access_token: created.access_token.clone() };
                         answer.0 = serde_json::to_string(&now).unwrap_or(answer.0);
                     } else {
                         context.output.line(format!("\nIt is {}.", instance.status))?;
@@ -135,22 +118,12 @@ impl Create {
                 }
             }
         }
-        if context.output.json() {
-            context.output.text(&answer.0)
-        } else {
-            Ok(())
-        }
+        if context.output.json() { context.output.text(&answer.0) } else { Ok(()) }
     }
 
     fn request(self) -> CreateInstance {
-        let lease = self
-            .ttl
-            .map(|ttl| values::lease(ttl, Utc::now()))
-            .unwrap_or_default();
-        let limits = DeclaredLimits {
-            max_memory_mb: self.max_memory,
-            max_cpu_percent: self.max_cpu,
-        };
+        let lease = self.ttl.map(|ttl| values::lease(ttl, Utc::now())).unwrap_or_default();
+        let limits = DeclaredLimits { max_memory_mb: self.max_memory, max_cpu_percent: self.max_cpu };
         let policy = self.restart.map(|policy| match policy {
             Policy::Permanent => RestartPolicy::Permanent,
             Policy::Transient => RestartPolicy::Transient,
@@ -165,10 +138,7 @@ impl Create {
             name: self.name,
             debug: self.debug.then_some(true),
             idle_timeout_seconds: self.idle.map(values::whole_seconds),
-            restart: policy.map(|policy| RestartRules {
-                policy: Some(policy),
-                ..RestartRules::default()
-            }),
+            restart: policy.map(|policy| RestartRules { policy: Some(policy), ..RestartRules::default() }),
             limits: (limits != DeclaredLimits::default()).then_some(limits),
         }
     }
@@ -178,9 +148,7 @@ fn advised(failure: Failure, mcp_type: &str) -> Failure {
     match failure.code() {
         Some("unknown_type") => failure.next("`minimcp types` lists the types"),
         Some("credential_required") => failure
-            .next(format!(
-                "`minimcp credentials add {mcp_type}`, then add --credential default"
-            ))
+            .next(format!("`minimcp credentials add {mcp_type}`, then add --credential default"))
             .next("`minimcp credentials` lists the sets you have"),
         Some("lease_too_long") => failure.next("give a shorter --ttl; `minimcp extend` prolongs it later"),
         Some("quota_exceeded") => failure.next("`minimcp ls`, then `minimcp rm` what you no longer need"),

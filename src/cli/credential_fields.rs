@@ -42,21 +42,14 @@ impl Sources {
             let value = typed(known, &field, text)?;
             found.insert(field, value);
         }
-        let missing: Vec<&String> = known
-            .required
-            .iter()
-            .filter(|field| !found.contains_key(*field))
-            .collect();
+        let missing: Vec<&String> =
+            known.required.iter().filter(|field| !found.contains_key(*field)).collect();
         match &mut ask {
             Some(ask) => {
                 // Who gave some fields by other ways has decided about the optional ones.
                 let optional = known.optional.iter().filter(|_| alone).map(|field| (field, true));
                 for (field, optional) in missing.into_iter().map(|field| (field, false)).chain(optional) {
-                    let remark = if optional {
-                        " (optional, Enter to leave it out)"
-                    } else {
-                        ""
-                    };
+                    let remark = if optional { " (optional, Enter to leave it out)" } else { "" };
                     let text = ask(&format!("{field}{remark}: ")).map_err(|error| {
                         Failure::new(format!("`{field}` could not be asked for: {error}"))
                     })?;
@@ -77,13 +70,11 @@ impl Sources {
             None => {
                 let names: Vec<String> = missing.iter().map(|field| format!("`{field}`")).collect();
                 let example = missing.first().map_or("", |field| field.as_str());
-                Err(
-                    Failure::usage(format!("required fields are missing: {}", names.join(", ")))
-                        .next(format!(
-                            "give them with --from-env VARIABLE={example} or --from-file PATH={example}"
-                        ))
-                        .next("or run it on a terminal to be asked"),
-                )
+                Err(Failure::usage(format!("required fields are missing: {}", names.join(", ")))
+                    .next(format!(
+                        "give them with --from-env VARIABLE={example} or --from-file PATH={example}"
+                    ))
+                    .next("or run it on a terminal to be asked"))
             }
         }
     }
@@ -98,9 +89,8 @@ impl Sources {
         for (path, field) in self.from_file {
             let text = std::fs::read_to_string(&path)
                 .map_err(|error| Failure::usage(format!("the file `{path}` cannot be read: {error}")))?;
-            let text = text
-                .strip_suffix('\n')
-                .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+            let text =
+                text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
             texts.push((field, text.to_owned()));
         }
         Ok(texts)
@@ -111,11 +101,7 @@ impl Sources {
 fn typed(known: &CredentialFields, field: &str, text: String) -> Result<Value, Failure> {
     let fields: Vec<&str> = known.names().collect();
     if !fields.contains(&field) {
-        let all = if fields.is_empty() {
-            "none".to_owned()
-        } else {
-            fields.join(", ")
-        };
+        let all = if fields.is_empty() { "none".to_owned() } else { fields.join(", ") };
         return Err(
             Failure::usage(format!("the type has no field `{field}`")).next(format!("its fields are: {all}"))
         );
@@ -141,50 +127,27 @@ mod tests {
         CredentialFields {
             required: vec!["token".into(), "port".into()],
             optional: vec!["tls".into()],
-            field_types: [
-                ("port".into(), FieldType::Number),
-                ("tls".into(), FieldType::Boolean),
-            ]
-            .into(),
+            field_types: [("port".into(), FieldType::Number), ("tls".into(), FieldType::Boolean)].into(),
             primary: Some("token".into()),
         }
     }
 
     fn given(fields: &[(&str, &str)]) -> Sources {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect();
-        Sources {
-            fields,
-            ..Sources::default()
-        }
+        let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Sources { fields, ..Sources::default() }
     }
 
     #[test]
     fn values_get_the_type_of_their_field() {
         let found =
             given(&[("token", "123"), ("port", "80"), ("tls", "true")]).collect(&known(), None::<Ask>);
-        assert_eq!(
-            json!(found.unwrap()),
-            json!({"token": "123", "port": 80, "tls": true})
-        );
-        let wrong = given(&[("token", "s3cret"), ("port", "s3cret")])
-            .collect(&known(), None::<Ask>)
-            .unwrap_err();
-        assert!(
-            wrong.what().contains("number") && !wrong.to_string().contains("s3cret"),
-            "{wrong}"
-        );
-        let unknown = given(&[("tokn", "x")])
-            .collect(&known(), None::<Ask>)
-            .unwrap_err();
+        assert_eq!(json!(found.unwrap()), json!({"token": "123", "port": 80, "tls": true}));
+        let wrong =
+            given(&[("token", "s3cret"), ("port", "s3cret")]).collect(&known(), None::<Ask>).unwrap_err();
+        assert!(wrong.what().contains("number") && !wrong.to_string().contains("s3cret"), "{wrong}");
+        let unknown = given(&[("tokn", "x")]).collect(&known(), None::<Ask>).unwrap_err();
         assert!(unknown.to_string().contains("token, port, tls"), "{unknown}");
-        assert!(
-            given(&[("token", "x"), ("token", "y")])
-                .collect(&known(), None::<Ask>)
-                .is_err()
-        );
+        assert!(given(&[("token", "x"), ("token", "y")]).collect(&known(), None::<Ask>).is_err());
     }
 
     #[test]
@@ -204,13 +167,8 @@ mod tests {
             }),
         );
         assert_eq!(json!(found.unwrap()), json!({"token": "t", "port": 1}));
-        assert_eq!(
-            asked,
-            ["token: ", "port: ", "tls (optional, Enter to leave it out): "]
-        );
-        let missing = given(&[("token", "x")])
-            .collect(&known(), None::<Ask>)
-            .unwrap_err();
+        assert_eq!(asked, ["token: ", "port: ", "tls (optional, Enter to leave it out): "]);
+        let missing = given(&[("token", "x")]).collect(&known(), None::<Ask>).unwrap_err();
         assert!(
             missing.to_string().contains("`port`") && !missing.to_string().contains("`token`"),
             "{missing}"
@@ -222,10 +180,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "a\nb\n\n").unwrap();
         let path = file.path().display().to_string();
-        let sources = Sources {
-            from_file: vec![(path, "token".into())],
-            ..given(&[("port", "1")])
-        };
+        let sources = Sources { from_file: vec![(path, "token".into())], ..given(&[("port", "1")]) };
         assert_eq!(sources.collect(&known(), None::<Ask>).unwrap()["token"], "a\nb\n");
     }
 }

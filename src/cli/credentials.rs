@@ -72,48 +72,26 @@ impl Credentials {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
         match self.command.unwrap_or(CredentialsCommand::Ls) {
             CredentialsCommand::Ls => ls(context).await,
-            CredentialsCommand::Add {
-                mcp_type,
-                name,
-                sources,
-                expires_at,
-            } => {
+            CredentialsCommand::Add { mcp_type, name, sources, expires_at } => {
                 let known = type_of(context, &mcp_type).await?.credential_fields;
                 let fields = sources.collect(&known, prompt(&context.output))?;
-                let body = CreateCredential {
-                    mcp_type,
-                    name,
-                    fields,
-                    expires_at,
-                };
+                let body = CreateCredential { mcp_type, name, fields, expires_at };
                 let answer = context.client.create("/v1/credentials", &body).await;
                 let answer = answer.map_err(|failure| match failure.code() {
                     Some("exists") => failure
-                        .next(format!(
-                            "`minimcp credentials update {}` replaces its fields",
-                            body.name
-                        ))
+                        .next(format!("`minimcp credentials update {}` replaces its fields", body.name))
                         .next("or give the new one another --name"),
                     _ => failure,
                 })?;
                 said(context, &answer, "stored")
             }
-            CredentialsCommand::Update {
-                id,
-                name,
-                sources,
-                expires_at,
-            } => {
+            CredentialsCommand::Update { id, name, sources, expires_at } => {
                 let id = meant(context, &id, None).await?;
                 let path = format!("/v1/credentials/{id}");
                 let present: Credential = context.client.get(&path, &[]).await?.read()?;
                 let known = type_of(context, &present.mcp_type).await?.credential_fields;
                 let fields = sources.collect(&known, prompt(&context.output))?;
-                let body = ReplaceCredential {
-                    fields,
-                    name,
-                    expires_at,
-                };
+                let body = ReplaceCredential { fields, name, expires_at };
                 let answer = context.client.put(&path, &body).await?;
                 said(context, &answer, "replaced")
             }
@@ -145,28 +123,17 @@ pub(crate) async fn meant(context: &Context, wanted: &str, mcp_type: Option<&str
         .items
         .into_iter()
         .filter(|set| mcp_type.is_none_or(|mcp_type| set.mcp_type == mcp_type))
-        .map(|set| Candidate {
-            id: set.id,
-            name: Some(set.name),
-            note: set.mcp_type,
-        })
+        .map(|set| Candidate { id: set.id, name: Some(set.name), note: set.mcp_type })
         .collect();
     resolve::pick(wanted, &candidates, "credential set", "minimcp credentials")
 }
 
 async fn type_of(context: &Context, name: &str) -> Result<McpType, Failure> {
-    context
-        .client
-        .get(&types::path(name), &[])
-        .await
-        .map_err(types::advised)?
-        .read()
+    context.client.get(&types::path(name), &[]).await.map_err(types::advised)?.read()
 }
 
 fn prompt(output: &Output) -> Option<fn(&str) -> std::io::Result<String>> {
-    output
-        .can_ask()
-        .then_some(|question: &str| rpassword::prompt_password(question))
+    output.can_ask().then_some(|question: &str| rpassword::prompt_password(question))
 }
 
 async fn ls(context: &mut Context) -> Result<(), Failure> {
@@ -176,15 +143,8 @@ async fn ls(context: &mut Context) -> Result<(), Failure> {
     }
     let page: Page<Credential> = answer.read()?;
     let ids: Vec<Uuid> = page.items.iter().map(|set| set.id).collect();
-    let length = if context.output.terminal() {
-        telling_length(&ids)
-    } else {
-        36
-    };
-    let mut list = table::table(
-        &context.output,
-        &["id", "name", "type", "hint", "fields", "expires"],
-    );
+    let length = if context.output.terminal() { telling_length(&ids) } else { 36 };
+    let mut list = table::table(&context.output, &["id", "name", "type", "hint", "fields", "expires"]);
     for set in &page.items {
         let expires = set.expires_at.map(|at| table::left(at, Utc::now()));
         list.add_row([
@@ -196,10 +156,9 @@ async fn ls(context: &mut Context) -> Result<(), Failure> {
             Cell::new(table::or_nothing(expires)),
         ]);
     }
-    context.output.table(
-        &list,
-        "There are no credential sets yet. `minimcp credentials add TYPE` stores one.",
-    )
+    context
+        .output
+        .table(&list, "There are no credential sets yet. `minimcp credentials add TYPE` stores one.")
 }
 
 fn said(context: &mut Context, answer: &super::client::Answer, verb: &str) -> Result<(), Failure> {
@@ -208,11 +167,6 @@ fn said(context: &mut Context, answer: &super::client::Answer, verb: &str) -> Re
     }
     let set: Credential = answer.read()?;
     let fields = set.field_names.join(", ");
-    context
-        .output
-        .line(format!("{} ({}) is {verb}: {fields}", set.name, set.id))?;
-    context.output.line(format!(
-        "Use it with:\n  minimcp create {} --credential {}",
-        set.mcp_type, set.id
-    ))
+    context.output.line(format!("{} ({}) is {verb}: {fields}", set.name, set.id))?;
+    context.output.line(format!("Use it with:\n  minimcp create {} --credential {}", set.mcp_type, set.id))
 }

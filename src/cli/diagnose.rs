@@ -19,10 +19,7 @@ impl Diagnose {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
         let id = context.instance(&self.id).await?;
         let spinner = context.output.spinner("looking");
-        let answer = context
-            .client
-            .get(&format!("/v1/instances/{id}/diagnose"), &[])
-            .await?;
+        let answer = context.client.get(&format!("/v1/instances/{id}/diagnose"), &[]).await?;
         drop(spinner);
         if context.output.json() {
             return context.output.text(&answer.0);
@@ -33,16 +30,8 @@ impl Diagnose {
 }
 
 fn report(diagnosis: &Diagnosis) -> String {
-    let mut lines = vec![
-        format!("{}: {}", diagnosis.status, diagnosis.summary),
-        String::new(),
-    ];
-    let width = diagnosis
-        .checks
-        .iter()
-        .map(|check| check.name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let mut lines = vec![format!("{}: {}", diagnosis.status, diagnosis.summary), String::new()];
+    let width = diagnosis.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
     for check in &diagnosis.checks {
         let mark = match check.ok {
             Some(true) => "ok  ",
@@ -52,10 +41,7 @@ fn report(diagnosis: &Diagnosis) -> String {
         lines.push(format!("{mark}  {:width$}  {}", check.name, check.detail));
     }
     let limits = &diagnosis.limits;
-    lines.push(format!(
-        "\nlimits: {}",
-        instances::limits(&limits.declared, &limits.enforced_by)
-    ));
+    lines.push(format!("\nlimits: {}", instances::limits(&limits.declared, &limits.enforced_by)));
     if let Some(exit) = &diagnosis.last_exit {
         let exit = instances::last_exit(exit, Utc::now());
         lines.push(format!("last exit: {}", exit.trim_end().replace('\n', "\n  ")));
@@ -88,10 +74,7 @@ mod tests {
         }));
         let text = report(&diagnosis.unwrap());
         assert!(text.starts_with("disconnected: Its restart budget is spent.\n\nFAIL  process  there is none\n-     port     not asked\n"), "{text}");
-        assert!(
-            text.contains("last exit: exited, code 1, ") && text.contains("\n  boom\n"),
-            "{text}"
-        );
+        assert!(text.contains("last exit: exited, code 1, ") && text.contains("\n  boom\n"), "{text}");
         assert!(text.ends_with("What to do next:\n  - Restore it."), "{text}");
     }
 }

@@ -55,28 +55,15 @@ struct Report {
 
 impl Finding {
     fn ok(name: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            name,
-            level: Level::Ok,
-            detail: detail.into(),
-            mend: None,
-        }
+        Self { name, level: Level::Ok, detail: detail.into(), mend: None }
     }
 
     fn warn(name: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            name,
-            level: Level::Warn,
-            detail: detail.into(),
-            mend: Some(mend.into()),
-        }
+        Self { name, level: Level::Warn, detail: detail.into(), mend: Some(mend.into()) }
     }
 
     fn fail(name: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            level: Level::Fail,
-            ..Self::warn(name, detail, mend)
-        }
+        Self { level: Level::Fail, ..Self::warn(name, detail, mend) }
     }
 }
 
@@ -100,10 +87,7 @@ impl Doctor {
 }
 
 async fn look(globals: &Globals) -> Vec<Finding> {
-    let flags = config::Flags {
-        data_dir: globals.data_dir.clone(),
-        ..config::Flags::default()
-    };
+    let flags = config::Flags { data_dir: globals.data_dir.clone(), ..config::Flags::default() };
     let daemon = daemon::look(globals).await;
     let mut checks = Vec::new();
     match config::load(&flags) {
@@ -120,11 +104,7 @@ async fn look(globals: &Globals) -> Vec<Finding> {
         }
         Err(config::ConfigError(faults)) => checks.extend(faults.into_iter().map(|fault| {
             let detail = format!("{} ({}): {}", fault.key, fault.origin, fault.detail);
-            Finding::fail(
-                "configuration",
-                detail,
-                "mend the setting; the daemon does not start with it",
-            )
+            Finding::fail("configuration", detail, "mend the setting; the daemon does not start with it")
         })),
     }
     checks.push(machine::open_files());
@@ -133,12 +113,7 @@ async fn look(globals: &Globals) -> Vec<Finding> {
 }
 
 fn described(report: &Report, colors: bool) -> String {
-    let width = report
-        .checks
-        .iter()
-        .map(|finding| finding.name.len())
-        .max()
-        .unwrap_or(0);
+    let width = report.checks.iter().map(|finding| finding.name.len()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for finding in &report.checks {
         let (word, color) = match finding.level {
@@ -146,26 +121,11 @@ fn described(report: &Report, colors: bool) -> String {
             Level::Warn => ("warn", 33),
             Level::Fail => ("fail", 31),
         };
-        let word = if colors {
-            format!("\u{1b}[{color}m{word}\u{1b}[0m")
-        } else {
-            word.to_owned()
-        };
+        let word = if colors { format!("\u{1b}[{color}m{word}\u{1b}[0m") } else { word.to_owned() };
         lines.push(format!("{word}  {:width$}  {}", finding.name, finding.detail));
-        lines.extend(
-            finding
-                .mend
-                .iter()
-                .map(|mend| format!("{:6}{:width$}  -> {mend}", "", "")),
-        );
+        lines.extend(finding.mend.iter().map(|mend| format!("{:6}{:width$}  -> {mend}", "", "")));
     }
-    let count = |level| {
-        report
-            .checks
-            .iter()
-            .filter(|finding| finding.level == level)
-            .count()
-    };
+    let count = |level| report.checks.iter().filter(|finding| finding.level == level).count();
     lines.push(match (count(Level::Fail), count(Level::Warn)) {
         (0, 0) => "\nAll is well.".to_owned(),
         (0, warnings) => format!("\nServers can run. Worth a look: {warnings}."),
@@ -180,10 +140,8 @@ mod tests {
 
     #[test]
     fn the_report_shows_what_is_and_what_to_mend() {
-        let checks = vec![
-            Finding::ok("node", "v20"),
-            Finding::fail("data dir", "open to all", "chmod 700 it"),
-        ];
+        let checks =
+            vec![Finding::ok("node", "v20"), Finding::fail("data dir", "open to all", "chmod 700 it")];
         let text = described(&Report { ok: false, checks }, false);
         assert_eq!(
             text,

@@ -32,10 +32,7 @@ const TRIES: u32 = 60;
 
 impl Events {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let mut reader = Reader {
-            follow: self.follow,
-            last: self.since.map(|since| since.to_string()),
-        };
+        let mut reader = Reader { follow: self.follow, last: self.since.map(|since| since.to_string()) };
         let mut stream = reader.open(context).await?;
         if !self.follow {
             while reader.step(context, &mut stream).await? {}
@@ -64,10 +61,7 @@ struct Reader {
 impl Reader {
     async fn open(&self, context: &Context) -> Result<EventStream, Failure> {
         let query: &[(&str, &str)] = if self.follow { &[] } else { &[("follow", "false")] };
-        context
-            .client
-            .events("/v1/events", query, self.last.as_deref())
-            .await
+        context.client.events("/v1/events", query, self.last.as_deref()).await
     }
 
     async fn reopen(&self, context: &Context) -> Result<EventStream, Failure> {
@@ -108,10 +102,7 @@ impl Reader {
 fn described(event: &Event) -> String {
     let at = event.at.format("%Y-%m-%d %H:%M:%S");
     let from = event.from.map_or(String::new(), |from| format!("{from} -> "));
-    format!(
-        "{at}  {}  {from}{}  {}",
-        event.instance_id, event.to, event.reason
-    )
+    format!("{at}  {}  {from}{}  {}", event.instance_id, event.to, event.reason)
 }
 
 #[cfg(test)]

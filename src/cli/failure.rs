@@ -29,35 +29,18 @@ enum Kind {
 impl Failure {
     /// It was refused or it failed.
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Failed,
-            what: what.into(),
-            code: None,
-            places: Vec::new(),
-            next: Vec::new(),
-        }
+        Self { kind: Kind::Failed, what: what.into(), code: None, places: Vec::new(), next: Vec::new() }
     }
 
     /// The command line was wrong in a way that only shows past its grammar.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Usage,
-            ..Self::new(what)
-        }
+        Self { kind: Kind::Usage, ..Self::new(what) }
     }
 
     /// The daemon refused with this document.
     pub(crate) fn problem(problem: ProblemDocument) -> Self {
-        let what = if problem.detail.is_empty() {
-            problem.title
-        } else {
-            problem.detail
-        };
-        Self {
-            code: Some(problem.code),
-            places: problem.errors,
-            ..Self::new(what)
-        }
+        let what = if problem.detail.is_empty() { problem.title } else { problem.detail };
+        Self { code: Some(problem.code), places: problem.errors, ..Self::new(what) }
     }
 
     /// The same with one more thing to do next.
@@ -116,10 +99,7 @@ impl fmt::Display for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self {
-                kind: Kind::OutputClosed,
-                ..Self::new("")
-            };
+            return Self { kind: Kind::OutputClosed, ..Self::new("") };
         }
         Self::new(format!("the output could not be written: {error}"))
     }
@@ -138,14 +118,8 @@ mod tests {
             detail: "two fields do not hold".into(),
             code: "invalid_body".into(),
             errors: vec![
-                FieldError {
-                    pointer: "/name".into(),
-                    detail: "it is too long".into(),
-                },
-                FieldError {
-                    pointer: "/config".into(),
-                    detail: "two fields do not hold".into(),
-                },
+                FieldError { pointer: "/name".into(), detail: "it is too long".into() },
+                FieldError { pointer: "/config".into(), detail: "two fields do not hold".into() },
             ],
         })
         .next("minimcp create --help");

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, Table};
 use minimcp_actors::state;
 use uuid::Uuid;
 
@@ -51,10 +51,8 @@ impl Ls {
             ("mcp_type", self.mcp_type.as_deref()),
             ("user_id", user.as_deref()),
         ];
-        let query: Vec<(&str, &str)> = filters
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect();
+        let query: Vec<(&str, &str)> =
+            filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let answer = context.client.list("/v1/instances", &query).await?;
         if context.output.json() {
             return context.output.text(&answer.0);
@@ -85,15 +83,10 @@ impl Show {
 /// Instances as a table. On a terminal ids are cut to what tells them apart.
 fn listing(output: &Output, instances: &[Instance], now: DateTime<Utc>) -> Table {
     let ids: Vec<Uuid> = instances.iter().map(|instance| instance.id).collect();
-    let length = if output.terminal() {
-        telling_length(&ids)
-    } else {
-        36
-    };
-    let head = [
-        "id", "name", "type", "status", "cpu", "memory", "restarts", "lease",
-    ];
+    let length = if output.terminal() { telling_length(&ids) } else { 36 };
+    let head = ["id", "name", "type", "status", "cpu", "memory", "restarts", "lease"];
     let mut list = table::table(output, &head);
+    table::align_right(&mut list, 4..8);
     for instance in instances {
         let mut row: Vec<Cell> = vec![
             Cell::new(&instance.id.to_string()[..length]),
@@ -102,7 +95,7 @@ fn listing(output: &Output, instances: &[Instance], now: DateTime<Utc>) -> Table
             table::status_cell(instance.status),
         ];
         row.extend(usage(instance));
-        row.push(Cell::new(table::left(instance.expires_at, now)).set_alignment(CellAlignment::Right));
+        row.push(Cell::new(table::left(instance.expires_at, now)));
         list.add_row(row);
     }
     list
@@ -113,8 +106,7 @@ pub(crate) fn usage(instance: &Instance) -> [Cell; 3] {
     let cpu = instance.stats.cpu_percent.map(|percent| format!("{percent:.1}%"));
     let memory = instance.stats.memory_bytes.map(table::bytes);
     let restarts = instance.restarts.total.to_string();
-    [table::or_nothing(cpu), table::or_nothing(memory), restarts]
-        .map(|text| Cell::new(text).set_alignment(CellAlignment::Right))
+    [table::or_nothing(cpu), table::or_nothing(memory), restarts].map(Cell::new)
 }
 
 fn description(instance: &Instance, now: DateTime<Utc>) -> String {
@@ -134,10 +126,7 @@ fn description(instance: &Instance, now: DateTime<Utc>) -> String {
         ("restarts", restarts(instance, now)),
         ("usage", stats(instance)),
         ("health", health(instance, now)),
-        (
-            "limits",
-            limits(&instance.limits.declared, &instance.limits.enforced_by),
-        ),
+        ("limits", limits(&instance.limits.declared, &instance.limits.enforced_by)),
         ("credential", table::or_nothing(instance.credential_id)),
         ("created", when(Some(instance.created_at))),
         ("started", when(instance.started_at)),
@@ -150,10 +139,7 @@ fn description(instance: &Instance, now: DateTime<Utc>) -> String {
         rows.push(("restored", when(instance.restored_at)));
     }
     if !instance.config.is_empty() {
-        rows.push((
-            "config",
-            serde_json::Value::Object(instance.config.clone()).to_string(),
-        ));
+        rows.push(("config", serde_json::Value::Object(instance.config.clone()).to_string()));
     }
     if instance.debug {
         rows.push(("debug", "on".into()));
@@ -168,36 +154,23 @@ fn process(instance: &Instance) -> String {
     let Some(pid) = instance.process_id else {
         return table::NOTHING.into();
     };
-    let port = instance
-        .assigned_port
-        .map_or(String::new(), |port| format!(", port {port}"));
+    let port = instance.assigned_port.map_or(String::new(), |port| format!(", port {port}"));
     format!("{pid}{port}, run {}", instance.generation)
 }
 
 fn restarts(instance: &Instance, now: DateTime<Utc>) -> String {
     let counts = &instance.restarts;
-    let next = counts
-        .next_at
-        .map_or(String::new(), |at| format!(", next {}", table::moment(at, now)));
-    format!(
-        "{}, {} of them count against the budget{next}",
-        counts.total, counts.in_window
-    )
+    let next = counts.next_at.map_or(String::new(), |at| format!(", next {}", table::moment(at, now)));
+    format!("{}, {} of them count against the budget{next}", counts.total, counts.in_window)
 }
 
 fn stats(instance: &Instance) -> String {
     let stats = &instance.stats;
-    let cpu = stats
-        .cpu_percent
-        .map(|percent| format!("{percent:.1}% of a core"));
+    let cpu = stats.cpu_percent.map(|percent| format!("{percent:.1}% of a core"));
     let memory = stats.memory_bytes.map(table::bytes);
     let processes = stats.processes.map(|count| format!("{count} processes"));
     let known: Vec<String> = [cpu, memory, processes].into_iter().flatten().collect();
-    if known.is_empty() {
-        table::NOTHING.into()
-    } else {
-        known.join(", ")
-    }
+    if known.is_empty() { table::NOTHING.into() } else { known.join(", ") }
 }
 
 fn health(instance: &Instance, now: DateTime<Utc>) -> String {
@@ -205,10 +178,7 @@ fn health(instance: &Instance, now: DateTime<Utc>) -> String {
         return table::NOTHING.into();
     };
     let word = if health.healthy { "healthy" } else { "not healthy" };
-    let problem = health
-        .problem
-        .as_ref()
-        .map_or(String::new(), |problem| format!(": {problem}"));
+    let problem = health.problem.as_ref().map_or(String::new(), |problem| format!(": {problem}"));
     let age = table::span((now - health.checked_at).num_seconds());
     format!("{word}{problem} ({:.1} ms, {age} ago)", health.latency_ms)
 }
@@ -216,9 +186,7 @@ fn health(instance: &Instance, now: DateTime<Utc>) -> String {
 /// Limits and who sees to them.
 pub(crate) fn limits(declared: &DeclaredLimits, enforced_by: &[String]) -> String {
     let memory = declared.max_memory_mb.map(|mebibytes| format!("{mebibytes} MiB"));
-    let cpu = declared
-        .max_cpu_percent
-        .map(|percent| format!("{percent}% of a core"));
+    let cpu = declared.max_cpu_percent.map(|percent| format!("{percent}% of a core"));
     let known: Vec<String> = [memory, cpu].into_iter().flatten().collect();
     match (known.is_empty(), enforced_by.is_empty()) {
         (true, _) => "none".into(),
@@ -234,12 +202,7 @@ pub(crate) fn last_exit(exit: &LastExit, now: DateTime<Utc>) -> String {
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => "exit status unknown".into(),
     };
-    format!(
-        "{}, {how}, {}\n{}",
-        exit.cause,
-        table::moment(exit.at, now),
-        exit.stderr_tail
-    )
+    format!("{}, {how}, {}\n{}", exit.cause, table::moment(exit.at, now), exit.stderr_tail)
 }
 
 #[cfg(test)]

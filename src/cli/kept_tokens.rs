@@ -32,21 +32,11 @@ impl KeptTokens {
 
     fn of(data_dir: &Path, config: Option<&Path>) -> Self {
         let beside = data_dir.join("tokens");
-        let own = config
-            .filter(|dir| dir.is_absolute())
-            .map(|dir| dir.join("minimcp/tokens"));
+        let own = config.filter(|dir| dir.is_absolute()).map(|dir| dir.join("minimcp/tokens"));
         // Only who can read the daemon's own files keeps tokens beside them.
-        let daemons = [TOKEN_FILE, URL_FILE]
-            .iter()
-            .any(|file| fs::File::open(data_dir.join(file)).is_ok());
-        let dirs = if daemons {
-            [Some(beside), own]
-        } else {
-            [own, Some(beside)]
-        };
-        Self {
-            dirs: dirs.into_iter().flatten().collect(),
-        }
+        let daemons = [TOKEN_FILE, URL_FILE].iter().any(|file| fs::File::open(data_dir.join(file)).is_ok());
+        let dirs = if daemons { [Some(beside), own] } else { [own, Some(beside)] };
+        Self { dirs: dirs.into_iter().flatten().collect() }
     }
 
     /// Keeps a token, in place of an older one, and tells where.
@@ -54,18 +44,11 @@ impl KeptTokens {
     /// # Errors
     /// What the file system says.
     pub(crate) fn keep(&self, instance: Uuid, token: &SecretString) -> io::Result<PathBuf> {
-        let dir = self
-            .dirs
-            .first()
-            .ok_or_else(|| io::Error::other("there is no directory to keep it in"))?;
+        let dir = self.dirs.first().ok_or_else(|| io::Error::other("there is no directory to keep it in"))?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let path = dir.join(instance.to_string());
         let fresh = dir.join(format!("{instance}.{}", Uuid::now_v7()));
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         let written = writeln!(file, "{}", token.expose_secret()).and_then(|()| fs::rename(&fresh, &path));
         if let Err(error) = written {
             // The error is what counts; what is left of the fresh file is unreadable to others.
@@ -104,9 +87,7 @@ mod tests {
     use super::*;
 
     fn kept(tokens: &KeptTokens, instance: Uuid) -> Option<String> {
-        tokens
-            .of_instance(instance)
-            .map(|token| token.expose_secret().to_owned())
+        tokens.of_instance(instance).map(|token| token.expose_secret().to_owned())
     }
 
     #[test]
@@ -133,15 +114,8 @@ mod tests {
         let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let away = KeptTokens::of(data.path(), Some(home.path()));
         let instance = Uuid::now_v7();
-        assert!(
-            away.keep(instance, &"t".to_owned().into())
-                .unwrap()
-                .starts_with(home.path())
-        );
+        assert!(away.keep(instance, &"t".to_owned().into()).unwrap().starts_with(home.path()));
         fs::write(data.path().join(TOKEN_FILE), "x").unwrap();
-        assert_eq!(
-            kept(&KeptTokens::of(data.path(), Some(home.path())), instance).as_deref(),
-            Some("t")
-        );
+        assert_eq!(kept(&KeptTokens::of(data.path(), Some(home.path())), instance).as_deref(), Some("t"));
     }
 }

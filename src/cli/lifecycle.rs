@@ -114,22 +114,14 @@ impl Extend {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
         let id = context.instance(&self.id).await?;
         let lease = values::lease(self.ttl, Utc::now());
-        let body = ExtendLease {
-            expiration_minutes: lease.minutes,
-            expires_at: lease.until,
-        };
-        let answer = context
-            .client
-            .post_json(&format!("/v1/instances/{id}/extend"), &body)
-            .await?;
+        let body = ExtendLease { expiration_minutes: lease.minutes, expires_at: lease.until };
+        let answer = context.client.post_json(&format!("/v1/instances/{id}/extend"), &body).await?;
         if context.output.json() {
             return context.output.text(&answer.0);
         }
         let instance: Instance = answer.read()?;
         let until = table::moment(instance.expires_at, Utc::now());
-        context
-            .output
-            .line(format!("the lease of {} ends {until}", named(&instance)))
+        context.output.line(format!("the lease of {} ends {until}", named(&instance)))
     }
 }
 
@@ -140,25 +132,17 @@ impl Rm {
         if !self.yes {
             let instance: Instance = context.client.get(&path, &[]).await?.read()?;
             if !context.output.can_ask() {
-                return Err(
-                    Failure::usage(format!("{} would be deleted with its logs", named(&instance)))
-                        .next("add --yes to go on"),
-                );
+                return Err(Failure::usage(format!("{} would be deleted with its logs", named(&instance)))
+                    .next("add --yes to go on"));
             }
-            let question = format!(
-                "Delete {}, which is {}, with its logs?",
-                named(&instance),
-                instance.status
-            );
+            let question =
+                format!("Delete {}, which is {}, with its logs?", named(&instance), instance.status);
             if !context.output.confirm(&question)? {
                 return Err(Failure::new("nothing was deleted"));
             }
         }
-        let query: &[(&str, &str)] = if self.delete_credential {
-            &[("delete_credential", "true")]
-        } else {
-            &[]
-        };
+        let query: &[(&str, &str)] =
+            if self.delete_credential { &[("delete_credential", "true")] } else { &[] };
         let spinner = context.output.spinner("waiting for its end");
         let answer = context.client.delete(&path, query).await?;
         drop(spinner);
@@ -184,9 +168,7 @@ fn said(context: &mut Context, answer: &Answer) -> Result<(), Failure> {
         return context.output.text(&answer.0);
     }
     let instance: Instance = answer.read()?;
-    context
-        .output
-        .line(format!("{} is {}", named(&instance), instance.status))
+    context.output.line(format!("{} is {}", named(&instance), instance.status))
 }
 
 /// What to do about a refusal, where there is something.

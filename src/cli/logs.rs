@@ -67,15 +67,8 @@ impl Logs {
             if !context.output.json() {
                 return context.output.text(&answer.0);
             }
-            let only = if let [only] = names.as_slice() {
-                Some(*only)
-            } else {
-                None
-            };
-            return answer
-                .0
-                .lines()
-                .try_for_each(|text| context.output.line(json!(line(text, only))));
+            let only = if let [only] = names.as_slice() { Some(*only) } else { None };
+            return answer.0.lines().try_for_each(|text| context.output.line(json!(line(text, only))));
         }
         query.push(("follow", "true"));
         let mut stream = context.client.events(&path, &query, None).await?;
@@ -108,10 +101,7 @@ fn line(text: &str, only: Option<&str>) -> Line {
         Some(only) => (only, text),
         None => text.split_once(": ").unwrap_or(("", text)),
     };
-    Line {
-        stream: stream.to_owned(),
-        line: line.to_owned(),
-    }
+    Line { stream: stream.to_owned(), line: line.to_owned() }
 }
 
 #[cfg(test)]
@@ -120,10 +110,7 @@ mod tests {
 
     #[test]
     fn a_line_knows_its_stream() {
-        let expected = |stream: &str, line: &str| Line {
-            stream: stream.into(),
-            line: line.into(),
-        };
+        let expected = |stream: &str, line: &str| Line { stream: stream.into(), line: line.into() };
         assert_eq!(line("app: a: b", None), expected("app", "a: b"));
         assert_eq!(line("app: a", Some("stderr")), expected("stderr", "app: a"));
     }

@@ -44,9 +44,7 @@ impl Endpoint {
         let mut opened = self.open(ClientLifecycleMode::Initialize).await?;
         if let Err(ClientInitializeError::JsonRpcError(_)) = &opened {
             let preferred_versions = vec![ProtocolVersion::LATEST];
-            let newer = self
-                .open(ClientLifecycleMode::Discover { preferred_versions })
-                .await?;
+            let newer = self.open(ClientLifecycleMode::Discover { preferred_versions }).await?;
             // Where both are refused, the words about the common one help more.
             if newer.is_ok() {
                 opened = newer;
@@ -82,37 +80,24 @@ impl Endpoint {
         };
         let id = self.id;
         match failure.code() {
-            Some("unauthorized") => failure.next(format!(
-                "`minimcp token {id}` makes a new access token; the old one stops working"
-            )),
+            Some("unauthorized") => failure
+                .next(format!("`minimcp token {id}` makes a new access token; the old one stops working")),
             _ => failure.next(format!("`minimcp diagnose {id}` tells what is wrong")),
         }
     }
 
     async fn refusal(&self) -> Option<ProblemDocument> {
-        let request = http_client(&self.base)
-            .ok()?
-            .get(self.url())
-            .bearer_auth(self.token.expose_secret());
-        let request = request
-            .header("accept", "text/event-stream")
-            .timeout(Duration::from_secs(5));
+        let request = http_client(&self.base).ok()?.get(self.url()).bearer_auth(self.token.expose_secret());
+        let request = request.header("accept", "text/event-stream").timeout(Duration::from_secs(5));
         let response = request.send().await.ok()?;
-        if response.status().is_success() {
-            None
-        } else {
-            response.json().await.ok()
-        }
+        if response.status().is_success() { None } else { response.json().await.ok() }
     }
 }
 
 impl Session {
     /// All tools of the server.
     pub(crate) async fn tools(&self) -> Result<Vec<Tool>, Failure> {
-        self.service
-            .list_all_tools()
-            .await
-            .map_err(|error| self.broken(&error))
+        self.service.list_all_tools().await.map_err(|error| self.broken(&error))
     }
 
     /// Calls a tool. Whether the tool itself failed stands in the result.
@@ -128,9 +113,7 @@ impl Session {
         {
             return Err(unknown(tool, &tools));
         }
-        Err(self
-            .broken(&error)
-            .next(format!("`minimcp tools {}` tells what its tools take", self.id)))
+        Err(self.broken(&error).next(format!("`minimcp tools {}` tells what its tools take", self.id)))
     }
 
     /// Ends the session, so that the server need not keep it.
@@ -141,10 +124,9 @@ impl Session {
 
     fn broken(&self, error: &ServiceError) -> Failure {
         match error {
-            ServiceError::McpError(refusal) => Failure::new(format!(
-                "the server refuses: {} ({})",
-                refusal.message, refusal.code.0
-            )),
+            ServiceError::McpError(refusal) => {
+                Failure::new(format!("the server refuses: {} ({})", refusal.message, refusal.code.0))
+            }
             other => Failure::new(format!("the session broke: {}", innermost(other)))
                 .next(format!("`minimcp diagnose {}` tells what is wrong", self.id)),
         }
@@ -153,11 +135,7 @@ impl Session {
 
 fn unknown(tool: &str, tools: &[Tool]) -> Failure {
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-    let names = if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    };
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     Failure::new(format!("the server has no tool `{tool}`")).next(format!("its tools are: {names}"))
 }
 

@@ -26,23 +26,13 @@ impl Output {
     pub(crate) fn of_process(json: bool) -> Self {
         let terminal = io::stdout().is_terminal();
         let colors = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self {
-            out: Box::new(io::stdout()),
-            json,
-            terminal,
-            colors,
-        }
+        Self { out: Box::new(io::stdout()), json, terminal, colors }
     }
 
     /// An output that nobody sees, as in a pipe.
     #[cfg(test)]
     pub(crate) fn piped() -> Self {
-        Self {
-            out: Box::new(io::sink()),
-            json: false,
-            terminal: false,
-            colors: false,
-        }
+        Self { out: Box::new(io::sink()), json: false, terminal: false, colors: false }
     }
 
     /// Whether the caller asked for JSON.
@@ -57,10 +47,7 @@ impl Output {
 
     /// The lines of the terminal, if it is one and says.
     pub(crate) fn height(&self) -> Option<u16> {
-        let size = self
-            .terminal
-            .then(|| rustix::termios::tcgetwinsize(io::stdout()))?
-            .ok()?;
+        let size = self.terminal.then(|| rustix::termios::tcgetwinsize(io::stdout()))?.ok()?;
         (size.ws_row > 0).then_some(size.ws_row)
     }
 
@@ -72,22 +59,14 @@ impl Output {
     /// One line of the result, or several. What came from others is made harmless for a terminal.
     pub(crate) fn line(&mut self, line: impl Display) -> Result<(), Failure> {
         let line = line.to_string();
-        let line = if self.terminal {
-            harmless(&line)
-        } else {
-            line.into()
-        };
+        let line = if self.terminal { harmless(&line) } else { line.into() };
         writeln!(self.out, "{line}")?;
         Ok(self.out.flush()?)
     }
 
     /// Text that may have ended its last line already.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
-        if text.is_empty() {
-            Ok(())
-        } else {
-            self.line(text.strip_suffix('\n').unwrap_or(text))
-        }
+        if text.is_empty() { Ok(()) } else { self.line(text.strip_suffix('\n').unwrap_or(text)) }
     }
 
     /// Puts the cursor where the screen begins and clears what is below.

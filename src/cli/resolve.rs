@@ -26,24 +26,17 @@ pub(crate) fn whole(wanted: &str) -> Option<Uuid> {
 /// `noun` is what the candidates are, `list` the command that lists them.
 pub(crate) fn pick(wanted: &str, candidates: &[Candidate], noun: &str, list: &str) -> Result<Uuid, Failure> {
     let prefix = wanted.to_ascii_lowercase();
-    let named: Vec<&Candidate> = candidates
-        .iter()
-        .filter(|candidate| candidate.name.as_deref() == Some(wanted))
-        .collect();
+    let named: Vec<&Candidate> =
+        candidates.iter().filter(|candidate| candidate.name.as_deref() == Some(wanted)).collect();
     let meant = if named.is_empty() && !prefix.is_empty() {
-        candidates
-            .iter()
-            .filter(|candidate| candidate.id.to_string().starts_with(&prefix))
-            .collect()
+        candidates.iter().filter(|candidate| candidate.id.to_string().starts_with(&prefix)).collect()
     } else {
         named
     };
     match meant.as_slice() {
         [one] => Ok(one.id),
-        [] => Err(
-            Failure::new(format!("there is no {noun} with the id or name `{wanted}`"))
-                .next(format!("`{list}` shows yours")),
-        ),
+        [] => Err(Failure::new(format!("there is no {noun} with the id or name `{wanted}`"))
+            .next(format!("`{list}` shows yours"))),
         several => {
             let failure = Failure::new(format!("`{wanted}` means {} of your {noun}s", several.len()))
                 .next("write more of the id of one of them:");
@@ -73,11 +66,7 @@ mod tests {
     use super::*;
 
     fn candidate(id: &str, name: Option<&str>) -> Candidate {
-        Candidate {
-            id: id.parse().unwrap(),
-            name: name.map(str::to_owned),
-            note: "github, running".into(),
-        }
+        Candidate { id: id.parse().unwrap(), name: name.map(str::to_owned), note: "github, running".into() }
     }
 
     fn three() -> Vec<Candidate> {
@@ -108,10 +97,7 @@ mod tests {
     fn what_is_unclear_names_the_candidates_and_what_is_unknown_the_list() {
         let unclear = ends_with("0192f").unwrap_err();
         assert!(unclear.contains("means 2 of your instances"), "{unclear}");
-        assert!(
-            unclear.contains("000000000001  work") && unclear.contains("000000000002  -"),
-            "{unclear}"
-        );
+        assert!(unclear.contains("000000000001  work") && unclear.contains("000000000002  -"), "{unclear}");
         assert!(ends_with("home").unwrap_err().contains("`minimcp ls`"));
         assert!(ends_with("").is_err());
     }

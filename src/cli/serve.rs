@@ -4,11 +4,11 @@ use std::path::Path;
 
 use clap::Args;
 use minimcp_actors::launch::gate::Gate;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::{self, Settings};
-use crate::runtime;
 
 /// Run the daemon
 ///
@@ -35,29 +35,48 @@ impl Serve {
             Failure::usage(error.to_string()).next("`minimcp serve --help` shows how settings are given")
         })?;
         if self.print_config {
-            return output.text(&loaded.report.to_string());
+            return print(&loaded.report, &mut output);
         }
-        let mut greeted = Ok(());
-        let ready = |settings: &Settings, token: Option<&Path>| greeted = output.text(&greeting(settings, token));
-        runtime::serve(loaded, gate, ready).await.map_err(|error| Failure::new(error.to_string()))?;
-        greeted
+        let ready = |settings: &Settings, new_token: Option<&Path>| {
+            // A person gets a word; whoever collects logs has the log.
+            if output.terminal() {
+                output.note(greeting(settings, new_token));
+            }
+        };
+        crate::runtime::serve(loaded, gate, ready).await.map_err(|error| {
+            Failure::new(error.to_string())
+                .next("`minimcp doctor`, with the same --data-dir, tells what to mend")
+        })
     }
 }
 
-/// What to type next. `token` is the file of a token that was just made.
-fn greeting(settings: &Settings, token: Option<&Path>) -> String {
-    let program = std::env::args().next().unwrap_or_else(|| "minimcp".into());
-    let data = settings.data_dir.display();
-    let mut text = format!("MiniMCP listens on {}; everything it keeps is in {data}.\n", settings.public_url);
-    if let Some(token) = token {
-        text += &format!("This is the first run: the administrator's token is in {}.\n", token.display());
+fn print(report: &config::Report, output: &mut Output) -> Result<(), Failure> {
+    if !output.json() {
+        return output.text(&report.to_string());
     }
-    text += &format!(
-        "\nIn another terminal, from this directory:\n\
-        \n  {program} create everything --name demo --ttl 30m --wait\
-        \n  {program} call demo echo --arg message=hello\
-        \n  {program} ls\n\n\
-        Ctrl-C ends the daemon and its servers; they come back with it.\n"
+    let settings = report
+        .0
+        .iter()
+        .map(|line| (line.key.to_owned(), json!({"value": line.value, "origin": line.origin.to_string()})));
+    output.line(Value::Object(settings.collect()))
+}
+
+/// What to type next, for a terminal whose working directory is this one.
+fn greeting(settings: &Settings, new_token: Option<&Path>) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "minimcp".into());
+    let dir = settings.data_dir.display();
+    let usual = std::env::current_dir().is_ok_and(|here| settings.data_dir == here.join("data"));
+    let minimcp = if usual { program } else { format!("{program} --data-dir {dir}") };
+    let mut lines = vec![format!("MiniMCP is ready at {}", settings.public_url)];
+    lines.extend(
+        new_token.map(|file| format!("The administrator's token is new and lies in {}", file.display())),
     );
-    text
+    lines.extend([
+        "In another terminal, from this directory:".to_owned(),
+        format!("  {minimcp} create everything --name demo --ttl 30m --wait"),
+        format!("  {minimcp} call demo echo --arg message=hello"),
+        format!("  {minimcp} ls"),
+        "Ctrl-C ends the daemon and its servers; they come back with it.".to_owned(),
+    ]);
+    lines.join("\n")
 }

@@ -86,16 +86,8 @@ impl SseReader {
     fn complete(&mut self) -> Option<ServerEvent> {
         let event = std::mem::take(&mut self.event);
         let data = self.data.take()?;
-        let event = if event.is_empty() {
-            "message".to_owned()
-        } else {
-            event
-        };
-        Some(ServerEvent {
-            event,
-            data,
-            id: self.id.clone(),
-        })
+        let event = if event.is_empty() { "message".to_owned() } else { event };
+        Some(ServerEvent { event, data, id: self.id.clone() })
     }
 }
 
@@ -124,11 +116,8 @@ mod tests {
     fn events_are_the_same_wherever_the_stream_is_cut() {
         for size in 1..=STREAM.len() {
             let mut reader = SseReader::default();
-            let events: Vec<ServerEvent> = STREAM
-                .as_bytes()
-                .chunks(size)
-                .flat_map(|chunk| reader.push(chunk).unwrap())
-                .collect();
+            let events: Vec<ServerEvent> =
+                STREAM.as_bytes().chunks(size).flat_map(|chunk| reader.push(chunk).unwrap()).collect();
             assert_eq!(events, expected(), "in chunks of {size}");
         }
     }

@@ -1,7 +1,9 @@
 //! How things look in tables and lists: one look for every command.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use super::output::Output;
 use crate::api::instance::Status;
@@ -13,25 +15,28 @@ pub(crate) const NOTHING: &str = "-";
 pub(crate) fn table(output: &Output, head: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let arrangement = if output.terminal() {
-        ContentArrangement::Dynamic
-    } else {
-        ContentArrangement::Disabled
-    };
+    let arrangement =
+        if output.terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
     table.set_content_arrangement(arrangement);
     if output.colors() {
         table.enforce_styling();
     } else {
         table.force_no_tty();
     }
-    table.set_header(
-        head.iter()
-            .map(|title| Cell::new(title.to_uppercase()).add_attribute(Attribute::Bold)),
-    );
+    table.set_header(head.iter().map(|title| Cell::new(title.to_uppercase()).add_attribute(Attribute::Bold)));
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
     }
     table
+}
+
+/// Puts the numbers of these columns below each other.
+pub(crate) fn align_right(table: &mut Table, columns: Range<usize>) {
+    for index in columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
 }
 
 /// A status in its colour.
@@ -48,11 +53,7 @@ pub(crate) fn status_cell(status: Status) -> Cell {
 
 /// The lines of a list of names and values, the values below each other.
 pub(crate) fn details(rows: &[(&str, String)]) -> String {
-    let width = rows
-        .iter()
-        .map(|(name, _)| name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let lines = rows.iter().map(|(name, value)| {
         // Further lines of a value stand below its first.
         let value = value.trim_end().replace('\n', &format!("\n{:width$}  ", ""));
@@ -103,11 +104,7 @@ pub(crate) fn span(seconds: i64) -> String {
 /// What is left until a moment, or that it is over.
 pub(crate) fn left(until: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (until - now).num_seconds();
-    if seconds > 0 {
-        span(seconds)
-    } else {
-        "over".to_owned()
-    }
+    if seconds > 0 { span(seconds) } else { "over".to_owned() }
 }
 
 /// A moment, exact and as a distance from now.
@@ -153,22 +150,13 @@ mod tests {
     #[test]
     fn moments_say_how_far_they_are() {
         let now = DateTime::UNIX_EPOCH;
-        assert_eq!(
-            moment(now + chrono::Duration::seconds(90), now),
-            "1970-01-01 00:01:30 UTC (in 1m30s)"
-        );
-        assert_eq!(
-            moment(now, now + chrono::Duration::hours(2)),
-            "1970-01-01 00:00:00 UTC (2h ago)"
-        );
+        assert_eq!(moment(now + chrono::Duration::seconds(90), now), "1970-01-01 00:01:30 UTC (in 1m30s)");
+        assert_eq!(moment(now, now + chrono::Duration::hours(2)), "1970-01-01 00:00:00 UTC (2h ago)");
         assert_eq!(left(now, now), "over");
     }
 
     #[test]
     fn values_of_several_lines_stay_in_their_column() {
-        assert_eq!(
-            details(&[("a", "1".into()), ("long", "2\n3\n".into())]),
-            "a     1\nlong  2\n      3"
-        );
+        assert_eq!(details(&[("a", "1".into()), ("long", "2\n3\n".into())]), "a     1\nlong  2\n      3");
     }
 }

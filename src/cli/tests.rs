@@ -35,52 +35,34 @@ fn wrong_use_is_exit_code_2_and_help_is_none() {
 #[test]
 fn every_command_teaches_with_an_example() {
     for command in Cli::command().get_subcommands() {
-        let help = command
-            .get_after_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        assert!(
-            help.contains(&format!("minimcp {}", command.get_name())),
-            "{}: {help}",
-            command.get_name()
-        );
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.contains(&format!("minimcp {}", command.get_name())), "{}: {help}", command.get_name());
     }
 }
 
 #[test]
 fn the_data_directory_is_understood_before_and_after_the_command() {
     for line in ["--data-dir /d ls", "ls --data-dir /d", "doctor --data-dir /d"] {
-        assert_eq!(
-            read(line).unwrap().globals.data_dir.as_deref(),
-            Some("/d".as_ref()),
-            "{line}"
-        );
+        assert_eq!(read(line).unwrap().globals.data_dir.as_deref(), Some("/d".as_ref()), "{line}");
     }
     for line in ["--data-dir /d serve", "serve --data-dir /d"] {
-        let Command::Serve(serve) = read(line).unwrap().command else {
-            panic!("{line}")
-        };
-        assert!(
-            format!("{serve:?}").contains("data_dir: Some(\"/d\")"),
-            "{line}: {serve:?}"
-        );
+        let Command::Serve(serve) = read(line).unwrap().command else { panic!("{line}") };
+        assert!(format!("{serve:?}").contains("data_dir: Some(\"/d\")"), "{line}: {serve:?}");
     }
 }
 
 #[test]
 fn secrets_on_the_command_line_come_with_a_warning() {
     let mut cli = Cli::command();
-    for (path, word) in [
-        (&["credentials", "add"][..], "--field"),
-        (&["call"], "--token"),
-        (&["tools"], "--token"),
-    ] {
+    for (path, word) in
+        [(&["credentials", "add"][..], "--field <"), (&["call"], "--token <"), (&["tools"], "--token <")]
+    {
         let mut command = &mut cli;
         for name in path {
             command = command.find_subcommand_mut(name).unwrap();
         }
         let help = command.render_long_help().to_string();
         let about = help.split(word).nth(1).unwrap();
-        assert!(about[..200].contains("can see command"), "{word}: {about}");
+        assert!(about[..160].contains("can see command"), "{word}: {about}");
     }
 }

@@ -30,9 +30,7 @@ impl Token {
         let id = context.instance(&self.id).await?;
         let path = format!("/v1/instances/{id}");
         let overlap = values::whole_seconds(self.overlap);
-        let body = RotateToken {
-            overlap_seconds: (overlap > 0).then_some(overlap),
-        };
+        let body = RotateToken { overlap_seconds: (overlap > 0).then_some(overlap) };
         let answer = context.client.post_json(&format!("{path}/token"), &body).await?;
         let token: AccessToken = answer.read()?;
         // Kept before anything else can fail: nobody can ask for it again.
@@ -43,20 +41,10 @@ impl Token {
         }
         if let Some(until) = token.previous_valid_until {
             let until = table::moment(until, chrono::Utc::now());
-            context
-                .output
-                .line(format!("The old token works until {until}."))?;
+            context.output.line(format!("The old token works until {until}."))?;
         }
-        let shown = Shown {
-            token: &token.access_token,
-            kept: kept.map_err(|error| error.to_string()),
-        };
-        match context
-            .client
-            .get(&path, &[])
-            .await
-            .and_then(|answer| answer.read::<Instance>())
-        {
+        let shown = Shown { token: &token.access_token, kept: kept.map_err(|error| error.to_string()) };
+        match context.client.get(&path, &[]).await.and_then(|answer| answer.read::<Instance>()) {
             Ok(instance) => context.output.line(shown.with(&instance)),
             // The token is worth more than what surrounds it.
             Err(failure) => {
@@ -101,13 +89,7 @@ impl Shown<'_> {
 
 /// A name that needs no quotes anywhere.
 fn slug(name: &str) -> String {
-    let plain = name.chars().map(|c| {
-        if c.is_ascii_alphanumeric() || c == '_' {
-            c
-        } else {
-            '-'
-        }
-    });
+    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' });
     let slug = plain.collect::<String>().trim_matches('-').to_owned();
     if slug.is_empty() { "minimcp".into() } else { slug }
 }
@@ -120,10 +102,7 @@ mod tests {
 
     #[test]
     fn a_new_token_comes_with_lines_to_paste() {
-        let shown = Shown {
-            token: "mmcp_inst_x",
-            kept: Ok("/k/tokens/1".into()),
-        };
+        let shown = Shown { token: "mmcp_inst_x", kept: Ok("/k/tokens/1".into()) };
         let text = shown.with(&instance(Status::Running));
         for part in [
             "token  mmcp_inst_x\n",

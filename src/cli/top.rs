@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, Table};
 use uuid::Uuid;
 
 use super::failure::Failure;
@@ -65,20 +65,14 @@ struct Seen {
 async fn look(context: &Context) -> Result<Seen, Failure> {
     let answer = context.client.list("/v1/instances", &[]).await?;
     let page: Page<Instance> = answer.read()?;
-    Ok(Seen {
-        text: answer.0,
-        instances: page.items,
-    })
+    Ok(Seen { text: answer.0, instances: page.items })
 }
 
 fn show(context: &mut Context, seen: &Seen, now: DateTime<Utc>) -> Result<(), Failure> {
     if context.output.json() {
         return context.output.text(&seen.text);
     }
-    let rows = context
-        .output
-        .height()
-        .map_or(usize::MAX, |height| usize::from(height).saturating_sub(5));
+    let rows = context.output.height().map_or(usize::MAX, |height| usize::from(height).saturating_sub(5));
     if context.output.terminal() {
         context.output.line(summary(&seen.instances))?;
     }
@@ -86,27 +80,14 @@ fn show(context: &mut Context, seen: &Seen, now: DateTime<Utc>) -> Result<(), Fa
     context.output.table(&list, "There are no instances yet.")?;
     match seen.instances.len().saturating_sub(rows) {
         0 => Ok(()),
-        hidden => context
-            .output
-            .line(format!("and {hidden} more; `minimcp ls` lists all")),
+        hidden => context.output.line(format!("and {hidden} more; `minimcp ls` lists all")),
     }
 }
 
 fn summary(instances: &[Instance]) -> String {
-    let cpu: f32 = instances
-        .iter()
-        .filter_map(|instance| instance.stats.cpu_percent)
-        .sum();
-    let memory = instances
-        .iter()
-        .filter_map(|instance| instance.stats.memory_bytes)
-        .sum();
-    let with = |status| {
-        instances
-            .iter()
-            .filter(|instance| instance.status == status)
-            .count()
-    };
+    let cpu: f32 = instances.iter().filter_map(|instance| instance.stats.cpu_percent).sum();
+    let memory = instances.iter().filter_map(|instance| instance.stats.memory_bytes).sum();
+    let with = |status| instances.iter().filter(|instance| instance.status == status).count();
     format!(
         "{} instances: {} running, {} asleep, {} disconnected; CPU {cpu:.1}% of a core, memory {}\n",
         instances.len(),
@@ -120,35 +101,19 @@ fn summary(instances: &[Instance]) -> String {
 /// The instances that use most, at most `rows` of them.
 fn busiest(output: &Output, instances: &[Instance], rows: usize, now: DateTime<Utc>) -> Table {
     let mut sorted: Vec<&Instance> = instances.iter().collect();
-    let used = |instance: &Instance| {
-        (
-            instance.stats.cpu_percent.unwrap_or(-1.0),
-            instance.stats.memory_bytes,
-        )
-    };
+    let used =
+        |instance: &Instance| (instance.stats.cpu_percent.unwrap_or(-1.0), instance.stats.memory_bytes);
     sorted.sort_by(|a, b| {
         let ((cpu_a, memory_a), (cpu_b, memory_b)) = (used(a), used(b));
-        cpu_b
-            .total_cmp(&cpu_a)
-            .then(memory_b.cmp(&memory_a))
-            .then(a.id.cmp(&b.id))
+        cpu_b.total_cmp(&cpu_a).then(memory_b.cmp(&memory_a)).then(a.id.cmp(&b.id))
     });
     let ids: Vec<Uuid> = instances.iter().map(|instance| instance.id).collect();
-    let length = if output.terminal() {
-        telling_length(&ids)
-    } else {
-        36
-    };
-    let head = [
-        "id", "name", "status", "type", "cpu", "memory", "restarts", "health", "lease",
-    ];
+    let length = if output.terminal() { telling_length(&ids) } else { 36 };
+    let head = ["id", "name", "status", "type", "cpu", "memory", "restarts", "health", "lease"];
     let mut list = table::table(output, &head);
+    table::align_right(&mut list, 4..9);
     for instance in sorted.into_iter().take(rows) {
-        let health = instance
-            .stats
-            .health
-            .as_ref()
-            .map(|health| format!("{:.1} ms", health.latency_ms));
+        let health = instance.stats.health.as_ref().map(|health| format!("{:.1} ms", health.latency_ms));
         let mut row: Vec<Cell> = vec![
             Cell::new(&instance.id.to_string()[..length]),
             Cell::new(table::or_nothing(instance.name.as_ref())),
@@ -156,10 +121,7 @@ fn busiest(output: &Output, instances: &[Instance], rows: usize, now: DateTime<U
             Cell::new(&instance.mcp_type),
         ];
         row.extend(instances::usage(instance));
-        row.extend(
-            [table::or_nothing(health), table::left(instance.expires_at, now)]
-                .map(|text| Cell::new(text).set_alignment(CellAlignment::Right)),
-        );
+        row.extend([table::or_nothing(health), table::left(instance.expires_at, now)].map(Cell::new));
         list.add_row(row);
     }
     list
@@ -178,22 +140,12 @@ mod tests {
             instance.stats.cpu_percent = cpu;
             instance
         };
-        let all = [
-            with("idle", Some(0.0)),
-            with("asleep", None),
-            with("busy", Some(99.0)),
-        ];
+        let all = [with("idle", Some(0.0)), with("asleep", None), with("busy", Some(99.0))];
         let shown = busiest(&Output::piped(), &all, 2, now()).trim_fmt();
-        let names: Vec<&str> = shown
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_whitespace().nth(1))
-            .collect();
+        let names: Vec<&str> =
+            shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
         assert_eq!(names, ["busy", "idle"]);
-        assert!(
-            shown.lines().nth(1).is_some_and(|line| line.ends_with("30m")),
-            "{shown}"
-        );
+        assert!(shown.lines().nth(1).is_some_and(|line| line.ends_with("30m")), "{shown}");
         assert!(summary(&all).starts_with("3 instances: 3 running, 0 asleep"));
     }
 }

@@ -70,18 +70,11 @@ async fn ls(context: &mut Context) -> Result<(), Failure> {
         list.add_row([
             Cell::new(&mcp_type.name),
             Cell::new(word(mcp_type.lane)),
-            Cell::new(if required.is_empty() {
-                table::NOTHING
-            } else {
-                &required
-            }),
+            Cell::new(if required.is_empty() { table::NOTHING } else { &required }),
             Cell::new(&mcp_type.description),
         ]);
     }
-    context.output.table(
-        &list,
-        "There are no types. `minimcp types add FILE` registers one.",
-    )
+    context.output.table(&list, "There are no types. `minimcp types add FILE` registers one.")
 }
 
 async fn show(context: &mut Context, name: &str) -> Result<(), Failure> {
@@ -111,23 +104,14 @@ async fn add(context: &mut Context, file: &Path, replace: bool) -> Result<(), Fa
         return context.output.text(&answer.0);
     }
     let mcp_type: McpType = answer.read()?;
-    context.output.line(format!(
-        "{0} is registered; `minimcp create {0}` makes an instance",
-        mcp_type.name
-    ))
+    context.output.line(format!("{0} is registered; `minimcp create {0}` makes an instance", mcp_type.name))
 }
 
 async fn rm(context: &mut Context, name: &str) -> Result<(), Failure> {
-    let answer = context
-        .client
-        .delete(&path(name), &[])
-        .await
-        .map_err(|failure| match failure.code() {
-            Some("type_in_use") => {
-                failure.next(format!("`minimcp ls --type {name}` lists the instances of it"))
-            }
-            _ => advised(failure),
-        })?;
+    let answer = context.client.delete(&path(name), &[]).await.map_err(|failure| match failure.code() {
+        Some("type_in_use") => failure.next(format!("`minimcp ls --type {name}` lists the instances of it")),
+        _ => advised(failure),
+    })?;
     if context.output.json() {
         context.output.text(&answer.0)
     } else {
@@ -137,9 +121,7 @@ async fn rm(context: &mut Context, name: &str) -> Result<(), Failure> {
 
 /// The type's own route. A name cannot leave it: whatever is no plain character is escaped.
 pub(crate) fn path(name: &str) -> String {
-    let name = url::form_urlencoded::byte_serialize(name.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20");
+    let name = url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20");
     format!("/v1/types/{name}")
 }
 
@@ -158,50 +140,28 @@ fn definition(file: &Path) -> Result<Value, Failure> {
     let value = if json {
         serde_json::from_str::<Value>(&text).map_err(|error| wrong(error.to_string()))?
     } else {
-        let table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
         serde_json::to_value(table).map_err(|error| wrong(error.to_string()))?
     };
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err(wrong("it has to hold one type, as an object".into()))
-    }
+    if value.is_object() { Ok(value) } else { Err(wrong("it has to hold one type, as an object".into())) }
 }
 
 /// The name in the API of a value that is one of several words.
 fn word(value: impl Serialize) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default()
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn description(mcp_type: &McpType) -> String {
     let fields = &mcp_type.credential_fields;
     let listed = |items: &[String]| {
-        if items.is_empty() {
-            table::NOTHING.into()
-        } else {
-            items.join(", ")
-        }
+        if items.is_empty() { table::NOTHING.into() } else { items.join(", ") }
     };
-    let program = mcp_type
-        .server_script
-        .iter()
-        .chain(&mcp_type.command)
-        .chain(&mcp_type.args);
+    let program = mcp_type.server_script.iter().chain(&mcp_type.command).chain(&mcp_type.args);
     let health = &mcp_type.health_check;
     let limits = mcp_type.resource_limits;
-    let declared = DeclaredLimits {
-        max_memory_mb: limits.max_memory_mb,
-        max_cpu_percent: limits.max_cpu_percent,
-    };
-    let endpoint = health
-        .endpoint
-        .as_ref()
-        .map_or(String::new(), |endpoint| format!(" {endpoint}"));
+    let declared =
+        DeclaredLimits { max_memory_mb: limits.max_memory_mb, max_cpu_percent: limits.max_cpu_percent };
+    let endpoint = health.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" {endpoint}"));
     let mut rows = vec![
         ("name", format!("{} ({})", mcp_type.name, mcp_type.display_name)),
         ("description", mcp_type.description.clone()),
@@ -225,10 +185,7 @@ fn description(mcp_type: &McpType) -> String {
         ),
     ];
     if !mcp_type.config_template.is_empty() {
-        let config = mcp_type
-            .config_template
-            .iter()
-            .map(|(key, value)| format!("{key} = {value}"));
+        let config = mcp_type.config_template.iter().map(|(key, value)| format!("{key} = {value}"));
         rows.push(("configuration", config.collect::<Vec<String>>().join("\n")));
     }
     table::details(&rows)

@@ -29,10 +29,7 @@ pub(crate) fn json_object(text: &str) -> Result<Map<String, Value>, String> {
 
 /// Pairs as one JSON object, each value JSON where it is JSON.
 pub(crate) fn object_of_pairs(pairs: &[(String, String)]) -> Map<String, Value> {
-    pairs
-        .iter()
-        .map(|(key, value)| (key.clone(), json_or_text(value)))
-        .collect()
+    pairs.iter().map(|(key, value)| (key.clone(), json_or_text(value))).collect()
 }
 
 /// A time span of at least a second.
@@ -46,11 +43,7 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
 
 /// A time span that may be nothing.
 pub(crate) fn span_or_zero(text: &str) -> Result<Duration, String> {
-    if matches!(text, "0" | "0s") {
-        Ok(Duration::ZERO)
-    } else {
-        span(text)
-    }
+    if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { span(text) }
 }
 
 /// A moment: RFC 3339, or a day, which stands for its first moment in UTC.
@@ -81,18 +74,12 @@ pub(crate) struct Lease {
 /// be a moment.
 pub(crate) fn lease(span: Duration, now: DateTime<Utc>) -> Lease {
     match u32::try_from(span.as_secs() / 60) {
-        Ok(minutes) if span.subsec_nanos() == 0 && span.as_secs().is_multiple_of(60) => Lease {
-            minutes: Some(minutes),
-            until: None,
-        },
+        Ok(minutes) if span.subsec_nanos() == 0 && span.as_secs().is_multiple_of(60) => {
+            Lease { minutes: Some(minutes), until: None }
+        }
         _ => {
-            let until = chrono::Duration::from_std(span)
-                .ok()
-                .and_then(|span| now.checked_add_signed(span));
-            Lease {
-                minutes: None,
-                until: Some(until.unwrap_or(DateTime::<Utc>::MAX_UTC)),
-            }
+            let until = chrono::Duration::from_std(span).ok().and_then(|span| now.checked_add_signed(span));
+            Lease { minutes: None, until: Some(until.unwrap_or(DateTime::<Utc>::MAX_UTC)) }
         }
     }
 }
@@ -144,35 +131,17 @@ mod tests {
 
     #[test]
     fn a_day_is_its_first_moment() {
-        assert_eq!(
-            moment("2030-12-31").unwrap().to_rfc3339(),
-            "2030-12-31T00:00:00+00:00"
-        );
-        assert_eq!(
-            moment("2030-12-31T18:00:00+02:00").unwrap().to_rfc3339(),
-            "2030-12-31T16:00:00+00:00"
-        );
+        assert_eq!(moment("2030-12-31").unwrap().to_rfc3339(), "2030-12-31T00:00:00+00:00");
+        assert_eq!(moment("2030-12-31T18:00:00+02:00").unwrap().to_rfc3339(), "2030-12-31T16:00:00+00:00");
         assert!(moment("tomorrow").is_err());
     }
 
     #[test]
     fn a_lease_is_in_minutes_where_it_can_be() {
         let now = moment("2030-01-01").unwrap();
-        assert_eq!(
-            lease(Duration::from_secs(7_200), now),
-            Lease {
-                minutes: Some(120),
-                until: None
-            }
-        );
+        assert_eq!(lease(Duration::from_secs(7_200), now), Lease { minutes: Some(120), until: None });
         let fine = lease(Duration::from_secs(90), now);
-        assert_eq!(
-            (fine.minutes, fine.until),
-            (None, Some(now + chrono::Duration::seconds(90)))
-        );
-        assert_eq!(
-            lease(Duration::from_secs(u64::MAX), now).until,
-            Some(DateTime::<Utc>::MAX_UTC)
-        );
+        assert_eq!((fine.minutes, fine.until), (None, Some(now + chrono::Duration::seconds(90))));
+        assert_eq!(lease(Duration::from_secs(u64::MAX), now).until, Some(DateTime::<Utc>::MAX_UTC));
     }
 }

@@ -65,9 +65,7 @@ pub(crate) async fn until(
         match verdict(instance.status, wanted) {
             Verdict::Reached => return Ok(answer),
             Verdict::Never => {
-                let reason = instance
-                    .status_reason
-                    .map_or(String::new(), |reason| format!(": {reason}"));
+                let reason = instance.status_reason.map_or(String::new(), |reason| format!(": {reason}"));
                 return Err(Failure::new(format!("it is {}{reason}", instance.status))
                     .next(format!("`minimcp diagnose {id}` tells what is wrong"))
                     .next(format!("`minimcp logs {id} --stream stderr` shows what it wrote")));
@@ -77,11 +75,9 @@ pub(crate) async fn until(
             }
         }
         if Instant::now() >= deadline {
-            return Err(
-                Failure::new(format!("it is still {}, not {wanted}", instance.status)).next(format!(
-                    "`minimcp show {id}` tells how it goes on, `minimcp diagnose {id}` what is wrong"
-                )),
-            );
+            return Err(Failure::new(format!("it is still {}, not {wanted}", instance.status)).next(
+                format!("`minimcp show {id}` tells how it goes on, `minimcp diagnose {id}` what is wrong"),
+            ));
         }
     }
 }

@@ -66,20 +66,13 @@ impl Store {
     ) -> Result<mcp_credential::Model, StoreError> {
         let transaction = self.begin().await?;
         let owner = locked(&transaction, new.user_id).await?;
-        if mcp_type::Entity::find_by_id(new.mcp_type.clone())
-            .one(&transaction)
-            .await?
-            .is_none()
-        {
+        if mcp_type::Entity::find_by_id(new.mcp_type.clone()).one(&transaction).await?.is_none() {
             return Err(StoreError::NotFound(Noun::Type));
         }
         if let Some(limit) = Quota::of(&owner, defaults).max_credentials {
             let own = mcp_credential::Entity::find().filter(mcp_credential::COLUMN.user_id.eq(owner.id));
             if own.count(&transaction).await? >= limit.into() {
-                return Err(StoreError::LimitReached {
-                    what: Limit::Credentials,
-                    limit,
-                });
+                return Err(StoreError::LimitReached { what: Limit::Credentials, limit });
             }
         }
         let row = mcp_credential::Model {
@@ -125,9 +118,8 @@ impl Store {
         filter: &CredentialFilter,
         page: &PageRequest,
     ) -> Result<Page<mcp_credential::Model>, StoreError> {
-        let mut query = mcp_credential::Entity::find()
-            .order_by_desc(mcp_credential::Column::Id)
-            .limit(page.limit() + 1);
+        let mut query =
+            mcp_credential::Entity::find().order_by_desc(mcp_credential::Column::Id).limit(page.limit() + 1);
         if let Some(user_id) = filter.user_id {
             query = query.filter(mcp_credential::COLUMN.user_id.eq(user_id));
         }
@@ -137,9 +129,7 @@ impl Store {
         if let Some(id) = page.after_id()? {
             query = query.filter(mcp_credential::COLUMN.id.lt(id));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |row| {
-            Cursor::Id(row.id)
-        }))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |row| Cursor::Id(row.id)))
     }
 
     /// Replaces name, content and expiry of a credential set that is at version `expected`. The content must be
@@ -159,11 +149,7 @@ impl Store {
         let transaction = self.begin().await?;
         let row = held(&transaction, id).await?;
         if row.version != expected {
-            return Err(Conflict::Version {
-                expected,
-                found: row.version,
-            }
-            .into());
+            return Err(Conflict::Version { expected, found: row.version }.into());
         }
         let mut row = row.into_active_model();
         row.name = Set(name);
@@ -174,10 +160,7 @@ impl Store {
         row.version = Set(expected + 1);
         row.expires_at = Set(expires_at.map(micros));
         row.updated_at = Set(micros(now));
-        let row = row
-            .update(&transaction)
-            .await
-            .map_err(on_duplicate(Conflict::CredentialName))?;
+        let row = row.update(&transaction).await.map_err(on_duplicate(Conflict::CredentialName))?;
         transaction.commit().await?;
         Ok(row)
     }
@@ -193,9 +176,7 @@ impl Store {
         if instances > 0 {
             return Err(Conflict::CredentialInUse { instances }.into());
         }
-        mcp_credential::Entity::delete_by_id(id)
-            .exec(&transaction)
-            .await?;
+        mcp_credential::Entity::delete_by_id(id).exec(&transaction).await?;
         transaction.commit().await?;
         self.wipe_deleted().await
     }
@@ -212,10 +193,7 @@ impl Store {
 /// The credential set, held against other writers.
 async fn held(connection: &impl ConnectionTrait, id: Uuid) -> Result<mcp_credential::Model, StoreError> {
     let query = mcp_credential::Entity::find_by_id(id).lock_exclusive();
-    query
-        .one(connection)
-        .await?
-        .ok_or(StoreError::NotFound(Noun::Credential))
+    query.one(connection).await?.ok_or(StoreError::NotFound(Noun::Credential))
 }
 
 async fn instances_with(connection: &impl ConnectionTrait, id: Uuid) -> Result<u64, StoreError> {

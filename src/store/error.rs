@@ -167,11 +167,7 @@ impl From<Conflict> for StoreError {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        if is_passing(&error) {
-            Self::Unavailable(error)
-        } else {
-            Self::Rejected(error)
-        }
+        if is_passing(&error) { Self::Unavailable(error) } else { Self::Rejected(error) }
     }
 }
 
@@ -211,8 +207,7 @@ fn is_passing_code(code: &str) -> bool {
         return matches!(&code[..2], "08" | "53" | "57" | "58") || matches!(code, "40001" | "40P01");
     }
     // PERM, BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN: https://www.sqlite.org/rescode.html
-    code.parse::<u32>()
-        .is_ok_and(|code| matches!(code & 0xff, 3 | 5 | 6 | 7 | 8 | 10 | 13 | 14))
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 3 | 5 | 6 | 7 | 8 | 10 | 13 | 14))
 }
 
 #[cfg(test)]

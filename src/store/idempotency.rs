@@ -51,9 +51,7 @@ impl Store {
         user_id: Uuid,
         key: &str,
     ) -> Result<Option<idempotency_key::Model>, StoreError> {
-        Ok(idempotency_key::Entity::find_by_id((user_id, key.to_owned()))
-            .one(&self.reader)
-            .await?)
+        Ok(idempotency_key::Entity::find_by_id((user_id, key.to_owned())).one(&self.reader).await?)
     }
 
     /// Remembers the answer to a request whose effect is stored already.
@@ -79,10 +77,7 @@ impl Store {
     /// Only what every method can fail with.
     pub async fn forget_answers_before(&self, time: DateTime<Utc>) -> Result<u64, StoreError> {
         let old = idempotency_key::COLUMN.created_at.lt(micros(time));
-        let deleted = idempotency_key::Entity::delete_many()
-            .filter(old)
-            .exec(&self.writer)
-            .await?;
+        let deleted = idempotency_key::Entity::delete_many().filter(old).exec(&self.writer).await?;
         Ok(deleted.rows_affected)
     }
 }

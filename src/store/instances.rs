@@ -116,11 +116,7 @@ impl Store {
     ) -> Result<mcp_instance::Model, StoreError> {
         let transaction = self.begin().await?;
         let owner = locked(&transaction, new.user_id).await?;
-        if mcp_type::Entity::find_by_id(new.mcp_type.clone())
-            .one(&transaction)
-            .await?
-            .is_none()
-        {
+        if mcp_type::Entity::find_by_id(new.mcp_type.clone()).one(&transaction).await?.is_none() {
             return Err(StoreError::NotFound(Noun::Type));
         }
         if let Some(id) = new.credential_id {
@@ -133,10 +129,7 @@ impl Store {
         if let Some(limit) = Quota::of(&owner, defaults).max_instances
             && counted(owner.id).count(&transaction).await? >= limit.into()
         {
-            return Err(StoreError::LimitReached {
-                what: Limit::Instances,
-                limit,
-            });
+            return Err(StoreError::LimitReached { what: Limit::Instances, limit });
         }
         allow_another_run(&transaction, &owner, new.id, defaults).await?;
         let row = new.row().into_active_model().insert(&transaction).await?;
@@ -166,9 +159,8 @@ impl Store {
         filter: &InstanceFilter,
         page: &PageRequest,
     ) -> Result<Page<mcp_instance::Model>, StoreError> {
-        let mut query = mcp_instance::Entity::find()
-            .order_by_desc(mcp_instance::Column::Id)
-            .limit(page.limit() + 1);
+        let mut query =
+            mcp_instance::Entity::find().order_by_desc(mcp_instance::Column::Id).limit(page.limit() + 1);
         if let Some(user_id) = filter.user_id {
             query = query.filter(mcp_instance::COLUMN.user_id.eq(user_id));
         }
@@ -187,9 +179,7 @@ impl Store {
         if let Some(id) = page.after_id()? {
             query = query.filter(mcp_instance::COLUMN.id.lt(id));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |row| {
-            Cursor::Id(row.id)
-        }))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |row| Cursor::Id(row.id)))
     }
 
     /// Every instance that is to be supervised again after a start of the daemon: all but those being deleted.
@@ -198,10 +188,7 @@ impl Store {
     /// Only what every method can fail with.
     pub async fn instances_to_restore(&self) -> Result<Vec<mcp_instance::Model>, StoreError> {
         let query = mcp_instance::Entity::find().order_by_asc(mcp_instance::Column::Id);
-        Ok(query
-            .filter(mcp_instance::COLUMN.desired.ne(Desired::Deleted.as_str()))
-            .all(&self.reader)
-            .await?)
+        Ok(query.filter(mcp_instance::COLUMN.desired.ne(Desired::Deleted.as_str())).all(&self.reader).await?)
     }
 
     /// Every instance whose deletion was begun and not finished.
@@ -210,10 +197,7 @@ impl Store {
     /// Only what every method can fail with.
     pub async fn instances_to_delete(&self) -> Result<Vec<mcp_instance::Model>, StoreError> {
         let query = mcp_instance::Entity::find().order_by_asc(mcp_instance::Column::Id);
-        Ok(query
-            .filter(mcp_instance::COLUMN.desired.eq(Desired::Deleted.as_str()))
-            .all(&self.reader)
-            .await?)
+        Ok(query.filter(mcp_instance::COLUMN.desired.eq(Desired::Deleted.as_str())).all(&self.reader).await?)
     }
 }
 
@@ -226,10 +210,7 @@ pub(super) fn counted(user_id: Uuid) -> Select<mcp_instance::Entity> {
 
 /// The instances of a user that count against `max_running`: wanted running, and not ended or asleep.
 pub(super) fn running(user_id: Uuid) -> Select<mcp_instance::Entity> {
-    let ended = Status::ALL
-        .into_iter()
-        .filter(|status| status.is_ended())
-        .map(Status::as_str);
+    let ended = Status::ALL.into_iter().filter(|status| status.is_ended()).map(Status::as_str);
     mcp_instance::Entity::find()
         .filter(mcp_instance::COLUMN.user_id.eq(user_id))
         .filter(mcp_instance::COLUMN.desired.eq(Desired::Running.as_str()))
@@ -246,15 +227,9 @@ pub(super) async fn allow_another_run(
     let Some(limit) = Quota::of(owner, defaults).max_running else {
         return Ok(());
     };
-    let others = running(owner.id)
-        .filter(mcp_instance::COLUMN.id.ne(id))
-        .count(connection)
-        .await?;
+    let others = running(owner.id).filter(mcp_instance::COLUMN.id.ne(id)).count(connection).await?;
     if others >= limit.into() {
-        return Err(StoreError::LimitReached {
-            what: Limit::Running,
-            limit,
-        });
+        return Err(StoreError::LimitReached { what: Limit::Running, limit });
     }
     Ok(())
 }

@@ -23,10 +23,7 @@ impl Location {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Ok(Self::Postgres(url.to_owned()));
         }
-        match url
-            .strip_prefix("sqlite://")
-            .or_else(|| url.strip_prefix("sqlite:"))
-        {
+        match url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             _ => Err(StoreError::UnknownDatabase),
         }
@@ -63,18 +60,9 @@ mod tests {
 
     #[test]
     fn sqlite_and_postgres_urls_are_told_apart_and_others_refused() {
-        assert_eq!(
-            Location::parse("sqlite://a/b.db").unwrap(),
-            Location::Sqlite("a/b.db".into())
-        );
-        assert_eq!(
-            Location::parse("sqlite:/b.db").unwrap(),
-            Location::Sqlite("/b.db".into())
-        );
-        assert!(matches!(
-            Location::parse("postgresql://h/d").unwrap(),
-            Location::Postgres(_)
-        ));
+        assert_eq!(Location::parse("sqlite://a/b.db").unwrap(), Location::Sqlite("a/b.db".into()));
+        assert_eq!(Location::parse("sqlite:/b.db").unwrap(), Location::Sqlite("/b.db".into()));
+        assert!(matches!(Location::parse("postgresql://h/d").unwrap(), Location::Postgres(_)));
         for url in ["mysql://h/d", "sqlite:", "sqlite://", "/b.db", ""] {
             assert!(Location::parse(url).is_err(), "{url}");
         }

@@ -63,17 +63,11 @@ impl Store {
         match location {
             Location::Sqlite(path) => {
                 let writer = sqlite::writer(path).await?;
-                Ok(Self {
-                    writer,
-                    reader: sqlite::readers(path).await?,
-                })
+                Ok(Self { writer, reader: sqlite::readers(path).await? })
             }
             Location::Postgres(url) => {
                 let pool = postgres::connect(url).await?;
-                Ok(Self {
-                    writer: pool.clone(),
-                    reader: pool,
-                })
+                Ok(Self { writer: pool.clone(), reader: pool })
             }
         }
     }
@@ -128,10 +122,7 @@ impl Store {
             DbBackend::Sqlite => Some(SqliteTransactionMode::Immediate),
             _ => None,
         };
-        let options = TransactionOptions {
-            sqlite_transaction_mode,
-            ..TransactionOptions::default()
-        };
+        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
         Ok(self.writer.begin_with_options(options).await?)
     }
 }

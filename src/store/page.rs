@@ -25,10 +25,7 @@ impl PageRequest {
     /// # Errors
     /// [`StoreError::InvalidCursor`] if no list has answered such a cursor.
     pub fn new(limit: Option<u32>, cursor: Option<&str>) -> Result<Self, StoreError> {
-        Ok(Self {
-            limit,
-            after: cursor.map(Cursor::parse).transpose()?,
-        })
+        Ok(Self { limit, after: cursor.map(Cursor::parse).transpose()? })
     }
 
     /// Rows to answer.
@@ -88,16 +85,12 @@ impl Cursor {
     /// # Errors
     /// [`StoreError::InvalidCursor`] if no list can have answered it.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|_| StoreError::InvalidCursor)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| StoreError::InvalidCursor)?;
         let (kind, rest) = bytes.split_first().ok_or(StoreError::InvalidCursor)?;
         match kind {
             b'i' => Uuid::from_slice(rest).ok().map(Self::Id),
             b'n' => rest.try_into().ok().map(i64::from_be_bytes).map(Self::Number),
-            b's' => std::str::from_utf8(rest)
-                .ok()
-                .map(|name| Self::Name(name.to_owned())),
+            b's' => std::str::from_utf8(rest).ok().map(|name| Self::Name(name.to_owned())),
             _ => None,
         }
         .ok_or(StoreError::InvalidCursor)
@@ -152,11 +145,7 @@ mod tests {
 
     #[test]
     fn cursors_round_trip_and_foreign_ones_are_refused() {
-        for cursor in [
-            Cursor::Id(Uuid::from_u128(7)),
-            Cursor::Number(-3),
-            Cursor::Name("git-hub".into()),
-        ] {
+        for cursor in [Cursor::Id(Uuid::from_u128(7)), Cursor::Number(-3), Cursor::Name("git-hub".into())] {
             assert_eq!(Cursor::parse(&cursor.text()).unwrap(), cursor);
         }
         for text in ["", "!", "aQ", "eA", "bgAAAAAAAAAAAAAA"] {
@@ -171,14 +160,8 @@ mod tests {
         let two = PageRequest::new(Some(2), None).unwrap();
         let page = Page::cut(vec![1, 2, 3], &two, |n| Cursor::Number(*n));
         assert_eq!(page.items, [1, 2]);
-        assert_eq!(
-            Cursor::parse(&page.next_cursor.unwrap()).unwrap(),
-            Cursor::Number(2)
-        );
-        assert_eq!(
-            Page::cut(vec![1, 2], &two, |n| Cursor::Number(*n)).next_cursor,
-            None
-        );
+        assert_eq!(Cursor::parse(&page.next_cursor.unwrap()).unwrap(), Cursor::Number(2));
+        assert_eq!(Page::cut(vec![1, 2], &two, |n| Cursor::Number(*n)).next_cursor, None);
         assert_eq!(PageRequest::new(Some(0), None).unwrap().limit(), 1);
         assert_eq!(PageRequest::new(Some(9_999), None).unwrap().limit(), 500);
         assert_eq!(PageRequest::default().limit(), 50);

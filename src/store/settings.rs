@@ -17,9 +17,7 @@ impl Store {
     /// # Errors
     /// Only what every method can fail with.
     pub async fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = setting::Entity::find_by_id(key.to_owned())
-            .one(&self.reader)
-            .await?;
+        let row = setting::Entity::find_by_id(key.to_owned()).one(&self.reader).await?;
         Ok(row.map(|row| row.value))
     }
 
@@ -34,10 +32,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
         for (key, value) in [(DEPLOYMENT_ID, deployment_id.to_vec()), (KEY_CHECK, key_check)] {
-            let row = setting::Model {
-                key: key.to_owned(),
-                value,
-            };
+            let row = setting::Model { key: key.to_owned(), value };
             let inserted = row.into_active_model().insert(&transaction).await;
             inserted.map_err(on_duplicate(Conflict::Deployment))?;
         }

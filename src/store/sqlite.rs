@@ -36,18 +36,9 @@ const PROMISES: [(&str, &str); 5] = [
 /// The connection that writes; makes the file, for its owner alone.
 pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, StoreError> {
     // SQLite gives the log beside the file the same permissions.
-    let made = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path);
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map_err(|error| unavailable(sqlx::Error::Io(error)))?;
-    connect(
-        promising(path),
-        SqlitePoolOptions::new().max_connections(1).min_connections(1),
-    )
-    .await
+    connect(promising(path), SqlitePoolOptions::new().max_connections(1).min_connections(1)).await
 }
 
 /// The connections that read; anything else is refused on them.
@@ -58,21 +49,14 @@ pub(super) async fn readers(path: &Path) -> Result<DatabaseConnection, StoreErro
 
 /// A connection that changes neither the file nor its log. The file must exist.
 pub(super) async fn onlooker(path: &Path) -> Result<DatabaseConnection, StoreError> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(true)
-        .busy_timeout(BUSY_TIMEOUT);
-    open(options, SqlitePoolOptions::new().max_connections(1))
-        .await
-        .map_err(StoreError::from)
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    open(options, SqlitePoolOptions::new().max_connections(1)).await.map_err(StoreError::from)
 }
 
 /// Moves the log into the file and empties it, so that nothing deleted is left in it. If a reader is in the
 /// way, the next time does it.
 pub(super) async fn empty_log(connection: &DatabaseConnection) -> Result<(), StoreError> {
-    connection
-        .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
-        .await?;
+    connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
     Ok(())
 }
 
@@ -94,17 +78,8 @@ async fn connect(
     let mut first = options.connect().await.map_err(unavailable)?;
     let broken = broken_promise(&mut first).await.map_err(unavailable)?;
     first.close().await.map_err(unavailable)?;
-    if let Some(BrokenPromise {
-        setting,
-        wanted,
-        found,
-    }) = broken
-    {
-        return Err(StoreError::Unsafe {
-            setting,
-            wanted,
-            found,
-        });
+    if let Some(BrokenPromise { setting, wanted, found }) = broken {
+        return Err(StoreError::Unsafe { setting, wanted, found });
     }
     let pool = pool.after_connect(|connection, _| {
         Box::pin(async move {
@@ -130,19 +105,14 @@ async fn open(options: SqliteConnectOptions, pool: SqlitePoolOptions) -> Result<
 /// The first promise that a connection does not keep.
 async fn broken_promise(connection: &mut SqliteConnection) -> Result<Option<BrokenPromise>, sqlx::Error> {
     for (setting, wanted) in PROMISES {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {setting}")))
-            .fetch_one(&mut *connection)
-            .await?;
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {setting}"))).fetch_one(&mut *connection).await?;
         // journal_mode answers a word, the others a number.
         let found = row
             .try_get::<String, _>(0)
             .or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string()))?;
         if found != wanted {
-            return Ok(Some(BrokenPromise {
-                setting,
-                wanted,
-                found,
-            }));
+            return Ok(Some(BrokenPromise { setting, wanted, found }));
         }
     }
     Ok(None)
@@ -175,10 +145,8 @@ mod tests {
     async fn every_connection_keeps_every_promise() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("minimcp.db");
-        for (connection, expected) in [
-            (writer(&path).await.unwrap(), 1),
-            (readers(&path).await.unwrap(), 4),
-        ] {
+        for (connection, expected) in [(writer(&path).await.unwrap(), 1), (readers(&path).await.unwrap(), 4)]
+        {
             let pool = connection.get_sqlite_connection_pool();
             let mut held = Vec::new();
             while let Some(connection) = pool.try_acquire() {
@@ -206,10 +174,7 @@ mod tests {
             (sound().pragma("secure_delete", "OFF"), "secure_delete"),
         ] {
             let error = connect(options, SqlitePoolOptions::new()).await.unwrap_err();
-            assert!(
-                matches!(error, StoreError::Unsafe { setting, .. } if setting == broken),
-                "{error:?}"
-            );
+            assert!(matches!(error, StoreError::Unsafe { setting, .. } if setting == broken), "{error:?}");
         }
     }
 
@@ -218,17 +183,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("minimcp.db");
         let writer = writer(&path).await.unwrap();
-        writer
-            .execute_unprepared("CREATE TABLE t (n INTEGER)")
-            .await
-            .unwrap();
+        writer.execute_unprepared("CREATE TABLE t (n INTEGER)").await.unwrap();
         let readers = readers(&path).await.unwrap();
-        assert!(
-            readers
-                .execute_unprepared("INSERT INTO t VALUES (1)")
-                .await
-                .is_err()
-        );
+        assert!(readers.execute_unprepared("INSERT INTO t VALUES (1)").await.is_err());
         for file in std::fs::read_dir(directory.path()).unwrap() {
             assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o077, 0);
         }
@@ -237,9 +194,7 @@ mod tests {
     #[tokio::test]
     async fn a_directory_that_is_not_there_is_a_failure_that_may_pass() {
         let directory = tempfile::tempdir().unwrap();
-        let error = writer(&directory.path().join("absent/minimcp.db"))
-            .await
-            .unwrap_err();
+        let error = writer(&directory.path().join("absent/minimcp.db")).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     }
 }

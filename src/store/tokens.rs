@@ -79,10 +79,7 @@ impl Store {
         if let Some(owner) = owner {
             query = query.filter(api_token::COLUMN.user_id.eq(owner));
         }
-        query
-            .one(&self.reader)
-            .await?
-            .ok_or(StoreError::NotFound(Noun::Token))
+        query.one(&self.reader).await?.ok_or(StoreError::NotFound(Noun::Token))
     }
 
     /// The tokens of a user, newest first, with those that are expired or revoked.
@@ -101,9 +98,7 @@ impl Store {
         if let Some(id) = page.after_id()? {
             query = query.filter(api_token::COLUMN.id.lt(id));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |token| {
-            Cursor::Id(token.id)
-        }))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |token| Cursor::Id(token.id)))
     }
 
     /// Takes a token back; what was taken back stays so with its first time.
@@ -112,10 +107,7 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<api_token::Model, StoreError> {
         let transaction = self.begin().await?;
-        let token = api_token::Entity::find_by_id(id)
-            .lock_exclusive()
-            .one(&transaction)
-            .await?;
+        let token = api_token::Entity::find_by_id(id).lock_exclusive().one(&transaction).await?;
         let token = token.ok_or(StoreError::NotFound(Noun::Token))?;
         if token.revoked_at.is_some() {
             return Ok(token);
@@ -135,10 +127,7 @@ impl Store {
         let transaction = self.begin().await?;
         for &(id, at) in used {
             api_token::Entity::update_many()
-                .col_expr(
-                    api_token::Column::LastUsedAt,
-                    sea_orm::sea_query::Expr::value(micros(at)),
-                )
+                .col_expr(api_token::Column::LastUsedAt, sea_orm::sea_query::Expr::value(micros(at)))
                 .filter(api_token::COLUMN.id.eq(id))
                 .exec(&transaction)
                 .await?;

@@ -26,9 +26,7 @@ impl Store {
         if let Some(seq) = page.after_number()? {
             query = query.filter(transition::COLUMN.seq.lt(seq));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |row| {
-            Cursor::Number(row.seq)
-        }))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |row| Cursor::Number(row.seq)))
     }
 
     /// What happened after the transition with this id, oldest first and at most `limit` of it; with `owner`
@@ -57,14 +55,9 @@ impl Store {
     /// # Errors
     /// Only what every method can fail with.
     pub async fn newest_transition(&self) -> Result<i64, StoreError> {
-        let query = transition::Entity::find()
-            .select_only()
-            .column(transition::Column::Id);
-        let newest = query
-            .order_by_desc(transition::Column::Id)
-            .into_tuple::<i64>()
-            .one(&self.reader)
-            .await?;
+        let query = transition::Entity::find().select_only().column(transition::Column::Id);
+        let newest =
+            query.order_by_desc(transition::Column::Id).into_tuple::<i64>().one(&self.reader).await?;
         Ok(newest.unwrap_or_default())
     }
 

@@ -15,10 +15,7 @@ impl Store {
     /// # Errors
     /// [`Conflict::TypeName`].
     pub async fn create_type(&self, row: mcp_type::Model) -> Result<mcp_type::Model, StoreError> {
-        row.into_active_model()
-            .insert(&self.writer)
-            .await
-            .map_err(on_duplicate(Conflict::TypeName))
+        row.into_active_model().insert(&self.writer).await.map_err(on_duplicate(Conflict::TypeName))
     }
 
     /// The type with this name.
@@ -34,15 +31,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidCursor`].
     pub async fn types(&self, page: &PageRequest) -> Result<Page<mcp_type::Model>, StoreError> {
-        let mut query = mcp_type::Entity::find()
-            .order_by_asc(mcp_type::Column::Name)
-            .limit(page.limit() + 1);
+        let mut query = mcp_type::Entity::find().order_by_asc(mcp_type::Column::Name).limit(page.limit() + 1);
         if let Some(name) = page.after_name()? {
             query = query.filter(mcp_type::COLUMN.name.gt(name));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |row| {
-            Cursor::Name(row.name.clone())
-        }))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |row| Cursor::Name(row.name.clone())))
     }
 
     /// Replaces a type but for its name and `created_at`. Instances that run go on as they are; their next run
@@ -53,10 +46,7 @@ impl Store {
     pub async fn replace_type(&self, row: mcp_type::Model) -> Result<mcp_type::Model, StoreError> {
         let transaction = self.begin().await?;
         let old = found(&transaction, &row.name).await?;
-        let row = mcp_type::Model {
-            created_at: old.created_at,
-            ..row
-        };
+        let row = mcp_type::Model { created_at: old.created_at, ..row };
         let row = row.into_active_model().reset_all().update(&transaction).await?;
         transaction.commit().await?;
         Ok(row)
@@ -70,19 +60,13 @@ impl Store {
     pub async fn seed_types(&self, rows: Vec<mcp_type::Model>) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
         for row in rows {
-            match mcp_type::Entity::find_by_id(row.name.clone())
-                .one(&transaction)
-                .await?
-            {
+            match mcp_type::Entity::find_by_id(row.name.clone()).one(&transaction).await? {
                 None => {
                     row.into_active_model().insert(&transaction).await?;
                 }
                 Some(old) if old.builtin => {
-                    let row = mcp_type::Model {
-                        created_at: old.created_at,
-                        updated_at: old.updated_at,
-                        ..row
-                    };
+                    let row =
+                        mcp_type::Model { created_at: old.created_at, updated_at: old.updated_at, ..row };
                     if row != old {
                         row.into_active_model().reset_all().update(&transaction).await?;
                     }
@@ -100,25 +84,16 @@ impl Store {
     pub async fn delete_type(&self, name: &str) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
         let query = mcp_type::Entity::find_by_id(name.to_owned()).lock_exclusive();
-        query
-            .one(&transaction)
-            .await?
-            .ok_or(StoreError::NotFound(Noun::Type))?;
+        query.one(&transaction).await?.ok_or(StoreError::NotFound(Noun::Type))?;
         let instances = instances_of(&transaction, name).await?;
         let credentials = mcp_credential::Entity::find()
             .filter(mcp_credential::COLUMN.mcp_type.eq(name))
             .count(&transaction)
             .await?;
         if instances > 0 || credentials > 0 {
-            return Err(Conflict::TypeInUse {
-                instances,
-                credentials,
-            }
-            .into());
+            return Err(Conflict::TypeInUse { instances, credentials }.into());
         }
-        mcp_type::Entity::delete_by_id(name.to_owned())
-            .exec(&transaction)
-            .await?;
+        mcp_type::Entity::delete_by_id(name.to_owned()).exec(&transaction).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -132,15 +107,10 @@ impl Store {
 }
 
 async fn found(connection: &impl ConnectionTrait, name: &str) -> Result<mcp_type::Model, StoreError> {
-    let row = mcp_type::Entity::find_by_id(name.to_owned())
-        .one(connection)
-        .await?;
+    let row = mcp_type::Entity::find_by_id(name.to_owned()).one(connection).await?;
     row.ok_or(StoreError::NotFound(Noun::Type))
 }
 
 async fn instances_of(connection: &impl ConnectionTrait, name: &str) -> Result<u64, StoreError> {
-    Ok(mcp_instance::Entity::find()
-        .filter(mcp_instance::COLUMN.mcp_type.eq(name))
-        .count(connection)
-        .await?)
+    Ok(mcp_instance::Entity::find().filter(mcp_instance::COLUMN.mcp_type.eq(name)).count(connection).await?)
 }

@@ -38,9 +38,7 @@ impl Role {
     /// The role with this name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Admin, Self::Operator, Self::User]
-            .into_iter()
-            .find(|role| role.as_str() == name)
+        [Self::Admin, Self::Operator, Self::User].into_iter().find(|role| role.as_str() == name)
     }
 
     /// The role of a stored user.
@@ -48,10 +46,7 @@ impl Role {
     /// # Errors
     /// [`StoreError::Corrupt`] if the row holds another word: then it was not this program that wrote it.
     pub fn of(user: &user::Model) -> Result<Self, StoreError> {
-        Self::from_name(&user.role).ok_or(StoreError::Corrupt {
-            table: "users",
-            column: "role",
-        })
+        Self::from_name(&user.role).ok_or(StoreError::Corrupt { table: "users", column: "role" })
     }
 }
 
@@ -135,10 +130,7 @@ impl Store {
             max_credentials: new.quota.max_credentials.map(i64::from),
             created_at: micros(new.created_at),
         };
-        row.into_active_model()
-            .insert(&self.writer)
-            .await
-            .map_err(on_duplicate(Conflict::UserName))
+        row.into_active_model().insert(&self.writer).await.map_err(on_duplicate(Conflict::UserName))
     }
 
     /// The user with this id.
@@ -154,10 +146,7 @@ impl Store {
     /// # Errors
     /// Only what every method can fail with.
     pub async fn user_by_name(&self, name: &str) -> Result<Option<user::Model>, StoreError> {
-        Ok(user::Entity::find()
-            .filter(user::COLUMN.name.eq(name))
-            .one(&self.reader)
-            .await?)
+        Ok(user::Entity::find().filter(user::COLUMN.name.eq(name)).one(&self.reader).await?)
     }
 
     /// All users, newest first.
@@ -165,15 +154,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidCursor`].
     pub async fn users(&self, page: &PageRequest) -> Result<Page<user::Model>, StoreError> {
-        let mut query = user::Entity::find()
-            .order_by_desc(user::Column::Id)
-            .limit(page.limit() + 1);
+        let mut query = user::Entity::find().order_by_desc(user::Column::Id).limit(page.limit() + 1);
         if let Some(id) = page.after_id()? {
             query = query.filter(user::COLUMN.id.lt(id));
         }
-        Ok(Page::cut(query.all(&self.reader).await?, page, |user| {
-            Cursor::Id(user.id)
-        }))
+        Ok(Page::cut(query.all(&self.reader).await?, page, |user| Cursor::Id(user.id)))
     }
 
     /// How many users there are.
@@ -206,10 +191,7 @@ impl Store {
         if let Some(limit) = change.max_credentials {
             row.max_credentials = Set(limit.map(i64::from));
         }
-        let user = row
-            .update(&transaction)
-            .await
-            .map_err(on_duplicate(Conflict::UserName))?;
+        let user = row.update(&transaction).await.map_err(on_duplicate(Conflict::UserName))?;
         transaction.commit().await?;
         Ok(user)
     }
@@ -251,17 +233,11 @@ impl Store {
 }
 
 async fn found(connection: &impl ConnectionTrait, id: Uuid) -> Result<user::Model, StoreError> {
-    user::Entity::find_by_id(id)
-        .one(connection)
-        .await?
-        .ok_or(StoreError::NotFound(Noun::User))
+    user::Entity::find_by_id(id).one(connection).await?.ok_or(StoreError::NotFound(Noun::User))
 }
 
 /// The user, held against other transactions that count what the user has.
 pub(super) async fn locked(connection: &impl ConnectionTrait, id: Uuid) -> Result<user::Model, StoreError> {
     let query = user::Entity::find_by_id(id).lock_exclusive();
-    query
-        .one(connection)
-        .await?
-        .ok_or(StoreError::NotFound(Noun::User))
+    query.one(connection).await?.ok_or(StoreError::NotFound(Noun::User))
 }

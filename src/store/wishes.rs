@@ -39,10 +39,7 @@ impl Desired {
         [Self::Running, Self::Stopped, Self::Deleted]
             .into_iter()
             .find(|desired| desired.as_str() == instance.desired)
-            .ok_or(StoreError::Corrupt {
-                table: "mcp_instances",
-                column: "desired",
-            })
+            .ok_or(StoreError::Corrupt { table: "mcp_instances", column: "desired" })
     }
 }
 
@@ -84,8 +81,7 @@ impl Store {
         id: Uuid,
         expires_at: DateTime<Utc>,
     ) -> Result<mcp_instance::Model, StoreError> {
-        self.change(id, |row| row.expires_at = Set(micros(expires_at)))
-            .await
+        self.change(id, |row| row.expires_at = Set(micros(expires_at))).await
     }
 
     /// Replaces the access token; the present one goes on working until `overlap_until`, if that is given.
@@ -116,8 +112,7 @@ impl Store {
         id: Uuid,
         now: DateTime<Utc>,
     ) -> Result<mcp_instance::Model, StoreError> {
-        self.change(id, |row| row.restart_requested_at = Set(Some(micros(now))))
-            .await
+        self.change(id, |row| row.restart_requested_at = Set(Some(micros(now)))).await
     }
 
     /// Deletes an instance with its history. Its process must have ended. What is gone already is no error.
@@ -148,16 +143,9 @@ impl Store {
 /// The instance, held against other writers.
 async fn held(connection: &impl ConnectionTrait, id: Uuid) -> Result<mcp_instance::Model, StoreError> {
     let query = mcp_instance::Entity::find_by_id(id).lock_exclusive();
-    query
-        .one(connection)
-        .await?
-        .ok_or(StoreError::NotFound(Noun::Instance))
+    query.one(connection).await?.ok_or(StoreError::NotFound(Noun::Instance))
 }
 
 fn refuse_if_deleted(row: &mcp_instance::Model) -> Result<(), StoreError> {
-    if row.desired == Desired::Deleted.as_str() {
-        Err(Conflict::BeingDeleted.into())
-    } else {
-        Ok(())
-    }
+    if row.desired == Desired::Deleted.as_str() { Err(Conflict::BeingDeleted.into()) } else { Ok(()) }
 }

@@ -17,10 +17,7 @@ const MAX_LENGTH: u64 = 1_024;
 /// # Errors
 /// [`KeyError`] if it cannot be read, or others could have read or exchanged it.
 pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeyError> {
-    let failed = |source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| KeyError::File { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -30,16 +27,10 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeyError> {
     let metadata = file.metadata().map_err(failed)?;
     let (mode, uid) = (metadata.mode() & 0o777, metadata.uid());
     if mode & 0o077 != 0 {
-        return Err(KeyError::TooOpen {
-            path: path.to_owned(),
-            mode,
-        });
+        return Err(KeyError::TooOpen { path: path.to_owned(), mode });
     }
     if uid != 0 && uid != rustix::process::geteuid().as_raw() {
-        return Err(KeyError::Foreign {
-            path: path.to_owned(),
-            uid,
-        });
+        return Err(KeyError::Foreign { path: path.to_owned(), uid });
     }
     let mut text = Zeroizing::new(String::with_capacity(MAX_LENGTH as usize));
     file.take(MAX_LENGTH).read_to_string(&mut text).map_err(failed)?;
@@ -52,10 +43,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeyError> {
 /// # Errors
 /// [`KeyError::File`] if it cannot be written.
 pub(super) fn make(path: &Path, text: &str) -> Result<(), KeyError> {
-    let failed = |source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| KeyError::File { path: path.to_owned(), source };
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -66,17 +54,11 @@ pub(super) fn make(path: &Path, text: &str) -> Result<(), KeyError> {
         linked => linked,
     });
     let removed = fs::remove_file(&draft);
-    made.and(removed)
-        .and_then(|()| File::open(&directory)?.sync_all())
-        .map_err(failed)
+    made.and(removed).and_then(|()| File::open(&directory)?.sync_all()).map_err(failed)
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret, SecretString};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use zeroize::Zeroizing;
 
 use super::{derive, key_file};
 
@@ -18,8 +18,11 @@ const KEY_VARIABLE: &str = "MINIMCP_MASTER_KEY";
 const FILE_VARIABLE: &str = "MINIMCP_MASTER_KEY_FILE";
 
 /// 256 random bits. Wiped when dropped; shows itself by its id only.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct MasterKey([u8; derive::KEY_LENGTH]);
+pub struct MasterKey {
+    /// On the heap, because a value that is moved leaves its bytes behind on the stack.
+    bits: SecretBox<[u8; derive::KEY_LENGTH]>,
+    id: KeyId,
+}
 
 impl MasterKey {
     /// A new key from the operating system.
@@ -27,9 +30,10 @@ impl MasterKey {
     /// # Errors
     /// [`KeyError::NoRandomness`] if it gives none.
     pub fn random() -> Result<Self, KeyError> {
-        let mut key = Self([0; derive::KEY_LENGTH]);
-        getrandom::fill(&mut key.0).map_err(KeyError::NoRandomness)?;
-        Ok(key)
+        let mut filled = Ok(());
+        let bits = SecretBox::init_with_mut(|bits: &mut [u8; _]| filled = getrandom::fill(bits));
+        filled.map_err(KeyError::NoRandomness)?;
+        Ok(Self::of(bits))
     }
 
     /// From its text: base64 or hexadecimal of exactly 32 bytes. A passphrase is not a key, and none is made of
@@ -43,34 +47,36 @@ impl MasterKey {
             hexadecimal(text.as_bytes())
         } else {
             let digits = text.trim_end_matches('=');
-            let decoded = STANDARD_NO_PAD
-                .decode(digits)
-                .or_else(|_| URL_SAFE_NO_PAD.decode(digits));
+            let decoded = STANDARD_NO_PAD.decode(digits).or_else(|_| URL_SAFE_NO_PAD.decode(digits));
             decoded.ok().map(Zeroizing::new)
         };
-        let bytes = bytes.ok_or(NotAKey)?;
-        Ok(Self(bytes.as_slice().try_into().map_err(|_| NotAKey)?))
+        let bytes = bytes.filter(|bytes| bytes.len() == derive::KEY_LENGTH).ok_or(NotAKey)?;
+        Ok(Self::of(SecretBox::init_with_mut(|bits: &mut [u8; _]| bits.copy_from_slice(&bytes))))
+    }
+
+    fn of(bits: SecretBox<[u8; derive::KEY_LENGTH]>) -> Self {
+        let digest = derive::key(bits.expose_secret(), &[b"minimcp/key-id/1"]);
+        let mut id = [0; KeyId::LENGTH];
+        for (pair, byte) in id.chunks_exact_mut(2).zip(digest.iter()) {
+            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
+        }
+        Self { bits, id: KeyId(id) }
     }
 
     /// Its text in base64, for its file.
     pub(super) fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(STANDARD_NO_PAD.encode(self.0) + "=\n")
+        Zeroizing::new(STANDARD_NO_PAD.encode(self.bits.expose_secret()) + "=\n")
     }
 
     /// Its id, from which the key cannot be told.
     #[must_use]
     pub fn id(&self) -> KeyId {
-        let digest = derive::key(&self.0, &[b"minimcp/key-id/1"]);
-        let mut id = [0; KeyId::LENGTH];
-        for (pair, byte) in id.chunks_exact_mut(2).zip(digest.iter()) {
-            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
-        }
-        KeyId(id)
+        self.id
     }
 
     /// A key for one purpose.
     pub(super) fn derive(&self, info: &[&[u8]]) -> Zeroizing<[u8; derive::KEY_LENGTH]> {
-        derive::key(&self.0, info)
+        derive::key(self.bits.expose_secret(), info)
     }
 }
 
@@ -83,14 +89,8 @@ impl fmt::Debug for MasterKey {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn hexadecimal(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let value = |digit: u8| {
-        char::from(digit)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-    };
-    let bytes = digits
-        .chunks_exact(2)
-        .map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?));
+    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let bytes = digits.chunks_exact(2).map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?));
     bytes.collect::<Option<Vec<u8>>>().map(Zeroizing::new)
 }
 
@@ -147,11 +147,7 @@ impl KeySource {
     /// # Errors
     /// [`KeyError::TwoSources`], [`KeyError::Malformed`].
     pub fn from_environment(default_file: PathBuf) -> Result<Self, KeyError> {
-        Self::choose(
-            std::env::var_os(KEY_VARIABLE),
-            std::env::var_os(FILE_VARIABLE),
-            default_file,
-        )
+        Self::choose(std::env::var_os(KEY_VARIABLE), std::env::var_os(FILE_VARIABLE), default_file)
     }
 
     fn choose(
@@ -163,9 +159,7 @@ impl KeySource {
             (Some(_), Some(_)) => Err(KeyError::TwoSources),
             (Some(key), None) => match key.into_string() {
                 Ok(key) => Ok(Self::Variable(key.into())),
-                Err(_) => Err(KeyError::Malformed {
-                    place: Place::Variable,
-                }),
+                Err(_) => Err(KeyError::Malformed { place: Place::Variable }),
             },
             (None, Some(file)) => Ok(Self::File(file.into())),
             (None, None) => Ok(Self::File(default_file)),
@@ -179,9 +173,7 @@ impl KeySource {
     pub fn load(&self) -> Result<Option<MasterKey>, KeyError> {
         let malformed = |_| KeyError::Malformed { place: self.place() };
         match self {
-            Self::Variable(text) => MasterKey::parse(text.expose_secret())
-                .map(Some)
-                .map_err(malformed),
+            Self::Variable(text) => MasterKey::parse(text.expose_secret()).map(Some).map_err(malformed),
             Self::File(path) => match key_file::read(path)? {
                 Some(text) => MasterKey::parse(&text).map(Some).map_err(malformed),
                 None => Ok(None),
@@ -203,10 +195,8 @@ impl KeySource {
         let key = MasterKey::random()?;
         key_file::make(path, &key.text())?;
         // Whatever stands in the file now is the key, also if another process was there first.
-        self.load()?.ok_or_else(|| KeyError::File {
-            path: path.clone(),
-            source: io::ErrorKind::NotFound.into(),
-        })
+        self.load()?
+            .ok_or_else(|| KeyError::File { path: path.clone(), source: io::ErrorKind::NotFound.into() })
     }
 
     /// Where to look for a wrong key.

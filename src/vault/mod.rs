@@ -34,15 +34,11 @@ struct Inner {
 }
 
 impl Vault {
-    /// For the deployment with this id. Whether the key is the right one is checked by [`unlock`].
+    /// For the deployment with this id. Whether the key is the right one is checked by [`unlock()`].
     #[must_use]
     pub fn new(master: MasterKey, deployment: Uuid) -> Self {
         let pepper = Pepper::of(&master);
-        Self(Arc::new(Inner {
-            master,
-            deployment,
-            pepper,
-        }))
+        Self(Arc::new(Inner { master, deployment, pepper }))
     }
 
     /// The id of the master key, to be kept beside what it seals.
@@ -79,11 +75,7 @@ impl Vault {
     /// [`SealError::NoRandomness`] if the operating system gives none.
     pub fn mint(&self, kind: TokenKind) -> Result<Minted, SealError> {
         let token = Token::random(kind)?;
-        Ok(Minted {
-            hash: self.0.pepper.hash(&token),
-            hint: token.hint(),
-            token,
-        })
+        Ok(Minted { hash: self.0.pepper.hash(&token), hint: token.hint(), token })
     }
 
     /// What is stored of a token.
@@ -103,8 +95,51 @@ impl Vault {
 impl std::fmt::Debug for Vault {
     /// The id of the key, never the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault")
-            .field("key_id", &self.key_id())
-            .finish_non_exhaustive()
+        f.debug_struct("Vault").field("key_id", &self.key_id()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MasterKey, Token, TokenKind, Vault};
+    use crate::catalog::credentials::Credentials;
+    use uuid::Uuid;
+
+    fn vault(digit: &str) -> Vault {
+        Vault::new(MasterKey::parse(&digit.repeat(64)).unwrap(), Uuid::from_u128(1))
+    }
+
+    /// Compiles only while none of the types has `Serialize`: with it, there would be two candidates.
+    #[test]
+    fn no_secret_can_be_serialised() {
+        trait Plain<Witness> {
+            fn holds() -> bool {
+                true
+            }
+        }
+        struct Serializable;
+        impl<T> Plain<()> for T {}
+        impl<T: serde::Serialize> Plain<Serializable> for T {}
+        assert!(<MasterKey as Plain<_>>::holds());
+        assert!(<Vault as Plain<_>>::holds());
+        assert!(<Token as Plain<_>>::holds());
+        assert!(<Credentials as Plain<_>>::holds());
+    }
+
+    #[test]
+    fn a_token_matches_what_was_kept_of_it_under_the_same_key_only() {
+        let minted = vault("1").mint(TokenKind::Instance).unwrap();
+        assert!(vault("1").matches(&minted.token, &minted.hash));
+        assert!(!vault("2").matches(&minted.token, &minted.hash));
+        assert!(!vault("1").matches(&minted.token, &minted.hash[..31]));
+        let other = vault("1").mint(TokenKind::Instance).unwrap();
+        assert!(!vault("1").matches(&other.token, &minted.hash));
+        assert!(minted.token.expose().ends_with(&minted.hint));
+    }
+
+    #[test]
+    fn a_vault_shows_the_id_of_its_key_only() {
+        let vault = vault("1");
+        assert_eq!(format!("{vault:?}"), format!("Vault {{ key_id: {}, .. }}", vault.key_id()));
     }
 }

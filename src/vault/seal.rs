@@ -35,36 +35,18 @@ impl<'a> Scope<'a> {
     /// The fields of a credential set, at one version of it.
     #[must_use]
     pub fn credential(user_id: Uuid, id: &'a Uuid, mcp_type: &'a str, version: i64) -> Self {
-        Self {
-            purpose: "minimcp/credential/1",
-            user_id,
-            record: id.as_bytes(),
-            kind: mcp_type,
-            version,
-        }
+        Self { purpose: "minimcp/credential/1", user_id, record: id.as_bytes(), kind: mcp_type, version }
     }
 
     /// The answer to a request with an idempotency key.
     #[must_use]
     pub fn answer(user_id: Uuid, key: &'a str) -> Self {
-        Self {
-            purpose: "minimcp/answer/1",
-            user_id,
-            record: key.as_bytes(),
-            kind: "",
-            version: 0,
-        }
+        Self { purpose: "minimcp/answer/1", user_id, record: key.as_bytes(), kind: "", version: 0 }
     }
 
     /// The value by which the right master key is known.
     pub(super) fn key_check() -> Self {
-        Self {
-            purpose: "minimcp/key-check/1",
-            user_id: Uuid::nil(),
-            record: &[],
-            kind: "",
-            version: 0,
-        }
+        Self { purpose: "minimcp/key-check/1", user_id: Uuid::nil(), record: &[], kind: "", version: 0 }
     }
 
     /// Everything about the place, each part with its length before it.
@@ -121,13 +103,9 @@ pub(super) fn seal(
     scope: &Scope<'_>,
     plaintext: &[u8],
 ) -> Result<Vec<u8>, SealError> {
-    let mut nonce = [0; NONCE_LENGTH];
-    getrandom::fill(&mut nonce).map_err(SealError::NoRandomness)?;
+    let nonce = nonce()?;
     let associated_data = scope.associated_data(deployment);
-    let payload = Payload {
-        msg: plaintext,
-        aad: &associated_data,
-    };
+    let payload = Payload { msg: plaintext, aad: &associated_data };
     let ciphertext = cipher(master, deployment, scope.user_id)
         .encrypt(&Nonce::from(nonce), payload)
         .expect("a record is far shorter than the 64 GiB that AES-GCM-SIV takes");
@@ -151,14 +129,10 @@ pub(super) fn open(
     if needed != present {
         return Err(SealError::OtherKey { needed, present });
     }
-    let (nonce, ciphertext) = sealed[HEADER_LENGTH..]
-        .split_first_chunk::<NONCE_LENGTH>()
-        .ok_or(SealError::Truncated)?;
+    let (nonce, ciphertext) =
+        sealed[HEADER_LENGTH..].split_first_chunk::<NONCE_LENGTH>().ok_or(SealError::Truncated)?;
     let associated_data = scope.associated_data(deployment);
-    let payload = Payload {
-        msg: ciphertext,
-        aad: &associated_data,
-    };
+    let payload = Payload { msg: ciphertext, aad: &associated_data };
     let plaintext = cipher(master, deployment, scope.user_id).decrypt(&Nonce::from(*nonce), payload);
     plaintext.map(Zeroizing::new).map_err(|_| SealError::Forged)
 }
@@ -176,6 +150,13 @@ pub(super) fn key_id(sealed: &[u8]) -> Result<KeyId, SealError> {
     }
     let (id, _) = sealed[2..].split_first_chunk().ok_or(SealError::Truncated)?;
     Ok(KeyId::from_bytes(*id))
+}
+
+/// A random nonce. Two alike would only show that two texts are the same, which is what GCM-SIV is for.
+fn nonce() -> Result<[u8; NONCE_LENGTH], SealError> {
+    let mut nonce = [0; NONCE_LENGTH];
+    getrandom::fill(&mut nonce).map_err(SealError::NoRandomness)?;
+    Ok(nonce)
 }
 
 /// The cipher of one user's records.

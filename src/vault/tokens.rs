@@ -79,10 +79,7 @@ impl Token {
         push_base62(&mut text, &mut *secret, SECRET_LENGTH);
         let checksum = crc32(text.as_bytes());
         push_base62(&mut text, &mut checksum.to_be_bytes(), CHECKSUM_LENGTH);
-        Ok(Self {
-            kind,
-            text: text.into(),
-        })
+        Ok(Self { kind, text: text.into() })
     }
 
     /// From the text a caller shows.
@@ -91,10 +88,7 @@ impl Token {
     /// [`NotAToken`] if it cannot be one, whatever the store holds.
     pub fn parse(text: &str) -> Result<Self, NotAToken> {
         let kinds = [TokenKind::Api, TokenKind::Instance];
-        let kind = kinds
-            .into_iter()
-            .find(|kind| text.starts_with(kind.prefix()))
-            .ok_or(NotAToken)?;
+        let kind = kinds.into_iter().find(|kind| text.starts_with(kind.prefix())).ok_or(NotAToken)?;
         let digits = &text[kind.prefix().len()..];
         if digits.len() != SECRET_LENGTH + CHECKSUM_LENGTH
             || !digits.bytes().all(|digit| digit.is_ascii_alphanumeric())
@@ -103,18 +97,11 @@ impl Token {
         }
         let (body, shown) = text.split_at(text.len() - CHECKSUM_LENGTH);
         let mut checksum = String::with_capacity(CHECKSUM_LENGTH);
-        push_base62(
-            &mut checksum,
-            &mut crc32(body.as_bytes()).to_be_bytes(),
-            CHECKSUM_LENGTH,
-        );
+        push_base62(&mut checksum, &mut crc32(body.as_bytes()).to_be_bytes(), CHECKSUM_LENGTH);
         if shown != checksum {
             return Err(NotAToken);
         }
-        Ok(Self {
-            kind,
-            text: text.to_owned().into(),
-        })
+        Ok(Self { kind, text: text.to_owned().into() })
     }
 
     /// What it opens.
@@ -176,9 +163,7 @@ fn push_base62(text: &mut String, number: &mut [u8], length: usize) {
 /// CRC-32 as in zip and PNG (ISO 3309): the polynomial 0x04C11DB7, reflected.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
     })
 }
 
@@ -203,9 +188,8 @@ mod tests {
 
     #[test]
     fn tokens_do_not_repeat() {
-        let tokens: HashSet<String> = (0..10_000)
-            .map(|_| Token::random(TokenKind::Api).unwrap().expose().to_owned())
-            .collect();
+        let tokens: HashSet<String> =
+            (0..10_000).map(|_| Token::random(TokenKind::Api).unwrap().expose().to_owned()).collect();
         assert_eq!(tokens.len(), 10_000);
     }
 
@@ -221,14 +205,9 @@ mod tests {
             }
         }
         let other_kind = text.replace("inst", "api");
-        for text in [
-            "",
-            "mmcp_api_",
-            &text[..text.len() - 1],
-            &format!("{text}0"),
-            &format!(" {text}"),
-            &other_kind,
-        ] {
+        for text in
+            ["", "mmcp_api_", &text[..text.len() - 1], &format!("{text}0"), &format!(" {text}"), &other_kind]
+        {
             assert!(Token::parse(text).is_err(), "{text}");
         }
     }
@@ -236,10 +215,7 @@ mod tests {
     #[test]
     fn a_hash_depends_on_the_key_and_on_every_character() {
         let key = |digit: &str| Pepper::of(&MasterKey::parse(&digit.repeat(64)).unwrap());
-        let (token, other) = (
-            Token::random(TokenKind::Api).unwrap(),
-            Token::random(TokenKind::Api).unwrap(),
-        );
+        let (token, other) = (Token::random(TokenKind::Api).unwrap(), Token::random(TokenKind::Api).unwrap());
         assert_eq!(key("1").hash(&token), key("1").hash(&token));
         assert_ne!(key("1").hash(&token), key("2").hash(&token));
         assert_ne!(key("1").hash(&token), key("1").hash(&other));
@@ -263,11 +239,7 @@ mod tests {
         assert_eq!(digits(&mut [62], 2), "10");
         assert_eq!(digits(&mut [0xff; 4], 6), "4gfFC3");
         let mut largest = [0xff; 32];
-        assert_ne!(
-            &digits(&mut largest, 43)[..1],
-            "0",
-            "43 digits are not one too many"
-        );
+        assert_ne!(&digits(&mut largest, 43)[..1], "0", "43 digits are not one too many");
         assert_eq!(largest, [0; 32], "43 digits are enough");
     }
 

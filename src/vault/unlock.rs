@@ -57,17 +57,11 @@ pub enum UnlockError {
 /// [`UnlockError`]; but for [`UnlockError::Store`], nothing was changed.
 pub async fn unlock(location: &Location, source: &KeySource) -> Result<(Store, Vault), UnlockError> {
     let peek = store::peek(location).await?;
-    let (vault, key_check) = if peek.is_empty() {
-        found(source)?
-    } else {
-        (recognise(&peek, source)?, None)
-    };
+    let (vault, key_check) = if peek.is_empty() { found(source)? } else { (recognise(&peek, source)?, None) };
     let store = Store::open(location).await?;
     store.migrate().await?;
     if let Some(key_check) = key_check {
-        store
-            .found_deployment(vault.deployment().into_bytes(), key_check)
-            .await?;
+        store.found_deployment(vault.deployment().into_bytes(), key_check).await?;
     }
     Ok((store, vault))
 }
@@ -99,24 +93,16 @@ fn found(source: &KeySource) -> Result<(Vault, Option<Vec<u8>>), UnlockError> {
 /// The vault of a database that has one, if the key is the right one.
 fn recognise(peek: &Peek, source: &KeySource) -> Result<Vault, UnlockError> {
     let key_check = peek.key_check.as_deref().ok_or(UnlockError::Damaged)?;
-    let deployment = peek
-        .deployment_id
-        .as_deref()
-        .and_then(|id| Uuid::from_slice(id).ok());
+    let deployment = peek.deployment_id.as_deref().and_then(|id| Uuid::from_slice(id).ok());
     let deployment = deployment.ok_or(UnlockError::Damaged)?;
     let needed = seal::key_id(key_check).map_err(|_| UnlockError::Damaged)?;
     let Some(master) = source.load()? else {
-        return Err(UnlockError::NoKey {
-            place: source.place(),
-            needed,
-        });
+        return Err(UnlockError::NoKey { place: source.place(), needed });
     };
     open_check(master, deployment, key_check).map_err(|error| match error {
-        SealError::OtherKey { needed, present } => UnlockError::WrongKey {
-            given: present,
-            place: source.place(),
-            needed,
-        },
+        SealError::OtherKey { needed, present } => {
+            UnlockError::WrongKey { given: present, place: source.place(), needed }
+        }
         _ => UnlockError::Damaged,
     })
 }

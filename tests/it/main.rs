@@ -1,9 +1,11 @@
 //! Everything that touches real processes, files, sockets and databases. Nothing here pauses time.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test needs and does not get is its failure")]
 
 mod daemon;
 mod ground;
 
 mod adoption;
+mod architecture;
 mod children;
 mod faults;
 mod gateway;

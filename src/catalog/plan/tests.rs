@@ -22,10 +22,7 @@ fn definition() -> TypeDefinition {
 
 fn host() -> Host {
     Host {
-        program: Program {
-            path: "/opt/node".into(),
-            script: Some("/srv/dist/github.mjs".into()),
-        },
+        program: Program { path: "/opt/node".into(), script: Some("/srv/dist/github.mjs".into()) },
         servers_dir: "/srv".into(),
         search_path: "/usr/bin:/bin".into(),
         home: "/var/home".into(),
@@ -34,12 +31,7 @@ fn host() -> Host {
 }
 
 fn launch() -> Launch {
-    Launch {
-        id: Uuid::from_u128(1),
-        run: Run(3),
-        port: Some(4_321),
-        nonce: "n0nce".into(),
-    }
+    Launch { id: Uuid::from_u128(1), run: Run(3), port: Some(4_321), nonce: "n0nce".into() }
 }
 
 fn planned(config: Value, credentials: Option<Value>, debug: bool) -> Result<Plan, NoPlan> {
@@ -58,23 +50,15 @@ fn planned(config: Value, credentials: Option<Value>, debug: bool) -> Result<Pla
 }
 
 fn environment(plan: &Plan) -> BTreeMap<&str, &str> {
-    let env: BTreeMap<_, _> = plan
-        .env
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.expose_secret()))
-        .collect();
+    let env: BTreeMap<_, _> =
+        plan.env.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
     assert_eq!(env.len(), plan.env.len(), "no variable twice");
     env
 }
 
 #[test]
 fn the_environment_is_exactly_what_the_design_lists() {
-    let plan = planned(
-        json!({"timeout_ms": 5}),
-        Some(json!({"token": "t0k", "app": 7})),
-        false,
-    )
-    .unwrap();
+    let plan = planned(json!({"timeout_ms": 5}), Some(json!({"token": "t0k", "app": 7})), false).unwrap();
     let wanted = [
         ("API_KEY", "t0k"),
         ("APP_ID", "7"),
@@ -131,22 +115,8 @@ fn a_server_without_a_port_gets_none_and_a_command_runs_in_its_home() {
         credentials: None,
         debug: false,
     };
-    let host = Host {
-        program: Program {
-            path: "/bin/tool".into(),
-            script: None,
-        },
-        ..host()
-    };
-    let plan = plan(
-        &subject,
-        &host,
-        &Launch {
-            port: None,
-            ..launch()
-        },
-    )
-    .unwrap();
+    let host = Host { program: Program { path: "/bin/tool".into(), script: None }, ..host() };
+    let plan = plan(&subject, &host, &Launch { port: None, ..launch() }).unwrap();
     assert!(!environment(&plan).contains_key("PORT"));
     assert_eq!(environment(&plan)["CREDENTIALS"], "{}");
     assert_eq!(plan.args, ["-v"]);
@@ -155,17 +125,9 @@ fn a_server_without_a_port_gets_none_and_a_command_runs_in_its_home() {
 
 #[test]
 fn an_instance_that_no_longer_fits_its_type_is_refused() {
-    let error = planned(
-        json!({"NODE_OPTIONS": "-r x"}),
-        Some(json!({"token": "t"})),
-        false,
-    )
-    .unwrap_err();
+    let error = planned(json!({"NODE_OPTIONS": "-r x"}), Some(json!({"token": "t"})), false).unwrap_err();
     assert!(matches!(error, NoPlan::Config(_)));
-    assert_eq!(
-        planned(json!({}), None, false).unwrap_err(),
-        NoPlan::Credential("token".into())
-    );
+    assert_eq!(planned(json!({}), None, false).unwrap_err(), NoPlan::Credential("token".into()));
 }
 
 #[test]

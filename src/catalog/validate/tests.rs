@@ -49,20 +49,7 @@ fn all_faults_are_told_at_once_each_with_its_place() {
 #[test]
 fn names_that_could_be_paths_are_refused() {
     let long = "a".repeat(64);
-    for name in [
-        "",
-        "-a",
-        "A",
-        "a_b",
-        "a/b",
-        "..",
-        "a\0",
-        "a.b",
-        "%2e",
-        "ä",
-        "a ",
-        long.as_str(),
-    ] {
+    for name in ["", "-a", "A", "a_b", "a/b", "..", "a\0", "a.b", "%2e", "ä", "a ", long.as_str()] {
         assert_eq!(faults_of(json!({"name": name})), ["/name"], "{name}");
     }
     for name in ["a", "0", "git-hub-2", "con", &long[..63]] {
@@ -72,26 +59,10 @@ fn names_that_could_be_paths_are_refused() {
 
 #[test]
 fn scripts_that_could_leave_the_servers_directory_are_refused() {
-    for script in [
-        "",
-        "/etc/x.js",
-        "../x.js",
-        "a/../../x.js",
-        "./x.js",
-        "a\\b.js",
-        "a\0.js",
-        "..",
-    ] {
-        assert_eq!(
-            faults_of(json!({"server_script": script})),
-            ["/server_script"],
-            "{script}"
-        );
+    for script in ["", "/etc/x.js", "../x.js", "a/../../x.js", "./x.js", "a\\b.js", "a\0.js", ".."] {
+        assert_eq!(faults_of(json!({"server_script": script})), ["/server_script"], "{script}");
     }
-    assert_eq!(
-        faults_of(json!({"server_script": "node_modules/@a/b/dist/i.js"})),
-        [""; 0]
-    );
+    assert_eq!(faults_of(json!({"server_script": "node_modules/@a/b/dist/i.js"})), [""; 0]);
 }
 
 #[test]
@@ -99,47 +70,26 @@ fn a_type_has_either_a_script_or_a_command() {
     assert_eq!(faults_of(json!({"command": "node"})), ["/command"]);
     assert_eq!(faults_of(json!({"server_script": null})), ["/server_script"]);
     for command in ["node", "/usr/bin/python3"] {
-        assert_eq!(
-            faults_of(json!({"server_script": null, "command": command})),
-            [""; 0]
-        );
+        assert_eq!(faults_of(json!({"server_script": null, "command": command})), [""; 0]);
     }
     for command in ["", "bin/x", "../x", "a\nb"] {
-        assert_eq!(
-            faults_of(json!({"server_script": null, "command": command})),
-            ["/command"],
-            "{command}"
-        );
+        assert_eq!(faults_of(json!({"server_script": null, "command": command})), ["/command"], "{command}");
     }
 }
 
 #[test]
 fn a_health_check_fits_its_lane() {
     for kind in ["tcp", "http"] {
-        let endpoint = if kind == "http" {
-            json!("/health")
-        } else {
-            json!(null)
-        };
+        let endpoint = if kind == "http" { json!("/health") } else { json!(null) };
         let check = json!({"kind": kind, "endpoint": endpoint});
-        assert_eq!(
-            faults_of(json!({"lane": "stdio", "health_check": check})),
-            ["/health_check/kind"]
-        );
+        assert_eq!(faults_of(json!({"lane": "stdio", "health_check": check})), ["/health_check/kind"]);
         assert_eq!(faults_of(json!({"lane": "http", "health_check": check})), [""; 0]);
     }
     for kind in ["mcp", "process"] {
-        assert_eq!(
-            faults_of(json!({"lane": "stdio", "health_check": {"kind": kind}})),
-            [""; 0]
-        );
+        assert_eq!(faults_of(json!({"lane": "stdio", "health_check": {"kind": kind}})), [""; 0]);
     }
     for endpoint in ["health", "/a b", "/../x", "/x?y", "http://elsewhere/", "/%2e%2e"] {
         let check = json!({"endpoint": endpoint});
-        assert_eq!(
-            faults_of(json!({"health_check": check})),
-            ["/health_check/endpoint"],
-            "{endpoint}"
-        );
+        assert_eq!(faults_of(json!({"health_check": check})), ["/health_check/endpoint"], "{endpoint}");
     }
 }

@@ -18,48 +18,27 @@ pub(super) async fn look(globals: &Globals) -> Seen {
     let client = match Connection::find(globals).and_then(Client::new) {
         Ok(client) => client,
         Err(failure) => {
-            let finding = Finding::fail(
-                "daemon",
-                failure.what(),
-                "give a URL in --url or MINIMCP_URL, or none",
-            );
-            return Seen {
-                reachable: false,
-                findings: vec![finding],
-            };
+            let finding =
+                Finding::fail("daemon", failure.what(), "give a URL in --url or MINIMCP_URL, or none");
+            return Seen { reachable: false, findings: vec![finding] };
         }
     };
     let url = client.connection().url.clone();
     match client.look("/healthz").await {
         Ok((status, _)) if status.is_success() => {}
         Ok((status, _)) => {
-            let finding = Finding::warn(
-                "daemon",
-                format!("{url} answers {status}"),
-                "is it the URL of a daemon?",
-            );
-            return Seen {
-                reachable: false,
-                findings: vec![finding],
-            };
+            let finding =
+                Finding::warn("daemon", format!("{url} answers {status}"), "is it the URL of a daemon?");
+            return Seen { reachable: false, findings: vec![finding] };
         }
         Err(failure) => {
             let finding = Finding::warn("daemon", failure.what(), "start one with `minimcp serve`");
-            return Seen {
-                reachable: false,
-                findings: vec![finding],
-            };
+            return Seen { reachable: false, findings: vec![finding] };
         }
     }
-    let findings = vec![
-        Finding::ok("daemon", format!("answers at {url}")),
-        ready(&client).await,
-        token(&client).await,
-    ];
-    Seen {
-        reachable: true,
-        findings,
-    }
+    let findings =
+        vec![Finding::ok("daemon", format!("answers at {url}")), ready(&client).await, token(&client).await];
+    Seen { reachable: true, findings }
 }
 
 async fn ready(client: &Client) -> Finding {
@@ -94,21 +73,13 @@ async fn token(client: &Client) -> Finding {
     }
     match client.look("/v1/me").await {
         Ok((status, answer)) if status.is_success() => match answer.read::<Me>() {
-            Ok(me) => Finding::ok(
-                "token",
-                format!("you are {} ({:?})", me.name, me.role).to_lowercase(),
-            ),
+            Ok(me) => Finding::ok("token", format!("you are {} ({:?})", me.name, me.role).to_lowercase()),
             Err(failure) => Finding::fail("token", failure.what(), "run the same version as the daemon"),
         },
         Ok((status, answer)) => {
-            let detail = answer
-                .read::<ProblemDocument>()
-                .map_or(status.to_string(), |problem| problem.detail);
-            Finding::fail(
-                "token",
-                detail,
-                "check MINIMCP_TOKEN, or give the --data-dir of this daemon",
-            )
+            let detail =
+                answer.read::<ProblemDocument>().map_or(status.to_string(), |problem| problem.detail);
+            Finding::fail("token", detail, "check MINIMCP_TOKEN, or give the --data-dir of this daemon")
         }
         Err(failure) => Finding::fail("token", failure.what(), "try again"),
     }

@@ -21,11 +21,7 @@ pub(super) fn data_dir(dir: &Path) -> Finding {
         Ok(seen) => seen,
         Err(error) if error.kind() == ErrorKind::NotFound => return missing(dir),
         Err(error) => {
-            return Finding::fail(
-                NAME,
-                format!("{shown}: {error}"),
-                "make it readable, or choose another",
-            );
+            return Finding::fail(NAME, format!("{shown}: {error}"), "make it readable, or choose another");
         }
     };
     if !seen.is_dir() {
@@ -37,18 +33,11 @@ pub(super) fn data_dir(dir: &Path) -> Finding {
     }
     let own = rustix::process::geteuid().as_raw();
     if seen.uid() != own {
-        let detail = format!(
-            "{shown} belongs to the user with uid {}, you are {own}",
-            seen.uid()
-        );
+        let detail = format!("{shown} belongs to the user with uid {}, you are {own}", seen.uid());
         return Finding::warn(NAME, detail, "run the daemon as the owner");
     }
     if rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err() {
-        return Finding::fail(
-            NAME,
-            format!("{shown} cannot be written to"),
-            format!("chmod u+w {shown}"),
-        );
+        return Finding::fail(NAME, format!("{shown} cannot be written to"), format!("chmod u+w {shown}"));
     }
     match seen.permissions().mode() & 0o777 {
         mode if mode & 0o077 == 0 => Finding::ok(NAME, format!("{shown} (mode {mode:03o})")),
@@ -68,11 +57,9 @@ fn missing(dir: &Path) -> Finding {
         Some(above) if rustix::fs::access(above, rustix::fs::Access::WRITE_OK).is_ok() => {
             Finding::ok(NAME, format!("{} is made at the first start", dir.display()))
         }
-        _ => Finding::fail(
-            NAME,
-            format!("{} cannot be made", dir.display()),
-            "choose another with --data-dir",
-        ),
+        _ => {
+            Finding::fail(NAME, format!("{} cannot be made", dir.display()), "choose another with --data-dir")
+        }
     }
 }
 
@@ -84,19 +71,13 @@ pub(super) fn admin_token(dir: &Path) -> Finding {
         Ok(seen) if seen.permissions().mode() & 0o077 != 0 => {
             let mode = seen.permissions().mode() & 0o777;
             let detail = format!("{} can be read by others (mode {mode:03o})", file.display());
-            Finding::fail(
-                NAME,
-                detail,
-                format!("chmod 600 {} and consider a new token", file.display()),
-            )
+            Finding::fail(NAME, detail, format!("chmod 600 {} and consider a new token", file.display()))
         }
         Ok(_) => Finding::ok(NAME, file.display().to_string()),
         Err(error) if error.kind() == ErrorKind::NotFound => Finding::ok(NAME, "is made at the first start"),
-        Err(error) => Finding::warn(
-            NAME,
-            format!("{}: {error}", file.display()),
-            "run it as the daemon's user",
-        ),
+        Err(error) => {
+            Finding::warn(NAME, format!("{}: {error}", file.display()), "run it as the daemon's user")
+        }
     }
 }
 
@@ -105,11 +86,7 @@ pub(super) async fn key_and_store(settings: &Settings) -> Vec<Finding> {
     let source = match KeySource::from_environment(settings.data_dir.join("master.key")) {
         Ok(source) => source,
         Err(error) => {
-            return vec![Finding::fail(
-                "master key",
-                error.to_string(),
-                "see to the key first",
-            )];
+            return vec![Finding::fail("master key", error.to_string(), "see to the key first")];
         }
     };
     let key = match source.load() {
@@ -118,20 +95,13 @@ pub(super) async fn key_and_store(settings: &Settings) -> Vec<Finding> {
         Err(error) => {
             // The words of the error say what to do; its source says what the system said.
             let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-            Finding::fail(
-                "master key",
-                format!("{error}{cause}"),
-                "no credential can be opened without it",
-            )
+            Finding::fail("master key", format!("{error}{cause}"), "no credential can be opened without it")
         }
     };
     let location = match Location::parse(settings.database_url.expose_secret()) {
         Ok(location) => location,
         Err(error) => {
-            return vec![
-                key,
-                Finding::fail("store", error.to_string(), "mend `database-url`"),
-            ];
+            return vec![key, Finding::fail("store", error.to_string(), "mend `database-url`")];
         }
     };
     vec![key, store(&location, &source).await]
@@ -148,17 +118,11 @@ async fn store(location: &Location, source: &KeySource) -> Finding {
             _ => Finding::ok(NAME, format!("{location} opens, and the master key fits")),
         },
         // Told in the line of the key.
-        Ok(Err(UnlockError::Key(_))) => Finding::warn(
-            NAME,
-            format!("{location} opens, the key cannot be tried"),
-            "see to the key first",
-        ),
+        Ok(Err(UnlockError::Key(_))) => {
+            Finding::warn(NAME, format!("{location} opens, the key cannot be tried"), "see to the key first")
+        }
         Ok(Err(error)) => Finding::fail(NAME, error.to_string(), format!("see to {location}")),
-        Err(_) => Finding::fail(
-            NAME,
-            format!("{location} does not answer"),
-            "is the database there?",
-        ),
+        Err(_) => Finding::fail(NAME, format!("{location} does not answer"), "is the database there?"),
     }
 }
 
@@ -197,23 +161,9 @@ mod tests {
     async fn a_store_that_is_none_and_a_new_one_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let key = KeySource::File(dir.path().join("master.key"));
-        assert_eq!(
-            store(&Location::Sqlite(dir.path().join("new.db")), &key)
-                .await
-                .level,
-            Level::Ok
-        );
+        assert_eq!(store(&Location::Sqlite(dir.path().join("new.db")), &key).await.level, Level::Ok);
         assert!(!dir.path().join("new.db").exists() && !dir.path().join("master.key").exists());
-        std::fs::write(
-            dir.path().join("text.db"),
-            "this is no database, however long it may be",
-        )
-        .unwrap();
-        assert_eq!(
-            store(&Location::Sqlite(dir.path().join("text.db")), &key)
-                .await
-                .level,
-            Level::Fail
-        );
+        std::fs::write(dir.path().join("text.db"), "this is no database, however long it may be").unwrap();
+        assert_eq!(store(&Location::Sqlite(dir.path().join("text.db")), &key).await.level, Level::Fail);
     }
 }

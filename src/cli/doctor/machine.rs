@@ -77,10 +77,7 @@ pub(super) fn servers(settings: &Settings) -> Finding {
 pub(super) fn ports(range: &RangeInclusive<u16>) -> Finding {
     const NAME: &str = "ports";
     let all = range.clone().count();
-    let free = range
-        .clone()
-        .filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .count();
+    let free = range.clone().filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).count();
     let detail = format!("{free} of {all} free in {}-{}", range.start(), range.end());
     let mend = "choose a wider or another range: --set ports=FIRST-LAST";
     match free {
@@ -95,10 +92,9 @@ pub(super) fn listen(address: SocketAddr, daemon_answers: bool) -> Finding {
     const NAME: &str = "listen";
     match TcpListener::bind(address) {
         Ok(_) => Finding::ok(NAME, format!("{address} is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && daemon_answers => Finding::ok(
-            NAME,
-            format!("{address} is in use, as it should be while a daemon runs"),
-        ),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && daemon_answers => {
+            Finding::ok(NAME, format!("{address} is in use, as it should be while a daemon runs"))
+        }
         Err(error) => {
             let mend = "end what listens there, or choose another address: `minimcp serve --listen ADDR`";
             Finding::fail(NAME, format!("{address}: {error}"), mend)
@@ -131,12 +127,7 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_their_first_number() {
-        for (text, expected) in [
-            ("v20.20.2", Some(20)),
-            ("v8", Some(8)),
-            ("20.1", None),
-            ("", None),
-        ] {
+        for (text, expected) in [("v20.20.2", Some(20)), ("v8", Some(8)), ("20.1", None), ("", None)] {
             assert_eq!(major(text), expected);
         }
     }
@@ -145,11 +136,7 @@ mod tests {
     async fn what_is_no_node_is_told() {
         assert_eq!(node(Path::new("/does/not/exist/node")).await.level, Level::Fail);
         let echo = node(Path::new("/bin/echo")).await;
-        assert!(
-            echo.level == Level::Fail && echo.detail.contains("no Node"),
-            "{}",
-            echo.detail
-        );
+        assert!(echo.level == Level::Fail && echo.detail.contains("no Node"), "{}", echo.detail);
     }
 
     #[test]

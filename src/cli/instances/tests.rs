@@ -52,7 +52,7 @@ fn a_piped_list_is_plain_and_whole() {
     let list = listing(&Output::piped(), &[instance(Status::Running)], now());
     assert_eq!(
         list.trim_fmt(),
-        "ID                                    NAME  TYPE    STATUS    CPU   MEMORY  RESTARTS  LEASE\n\
+        "ID                                    NAME  TYPE    STATUS     CPU   MEMORY  RESTARTS  LEASE\n\
          0192f3a4-5b6c-7000-8000-000000000001  work  github  running  12.3%  150 MiB         2    30m"
     );
 }
@@ -73,9 +73,6 @@ fn an_instance_is_described_with_its_last_exit() {
         "last exit   high_memory, signal 9, 2030-01-01 00:10:00 UTC (20m ago)",
         "            two",
     ] {
-        assert!(
-            text.lines().any(|found| found == line),
-            "{line} is not in\n{text}"
-        );
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
 }

@@ -16,14 +16,7 @@ fn base64_and_hexadecimal_of_32_bytes_are_the_same_key_and_nothing_else_is_one()
         assert_eq!(MasterKey::parse(text).unwrap().id(), key.id(), "{text}");
     }
     let (short, long) = (&HEX[2..], format!("{HEX}20"));
-    for text in [
-        "",
-        "correct horse battery staple",
-        "AAEC",
-        short,
-        &long,
-        &HEX.replace('0', "g"),
-    ] {
+    for text in ["", "correct horse battery staple", "AAEC", short, &long, &HEX.replace('0', "g")] {
         assert!(MasterKey::parse(text).is_err(), "{text}");
     }
 }
@@ -34,10 +27,7 @@ fn a_key_shows_its_id_only_and_its_text_reads_back() {
     assert_eq!(format!("{key:?}"), format!("MasterKey({})", key.id()));
     assert_eq!(key.id().to_string().len(), 16);
     assert_eq!(MasterKey::parse(&key.text()).unwrap().id(), key.id());
-    assert_ne!(
-        MasterKey::random().unwrap().id(),
-        MasterKey::random().unwrap().id()
-    );
+    assert_ne!(MasterKey::random().unwrap().id(), MasterKey::random().unwrap().id());
 }
 
 #[test]
@@ -56,8 +46,5 @@ fn a_malformed_key_is_named_by_its_variable_and_never_repeated() {
     let source = KeySource::Variable("CANARY-passphrase".to_owned().into());
     let error = source.load().unwrap_err();
     let words = format!("{error} {error:?} {source:?}");
-    assert!(
-        words.contains("MINIMCP_MASTER_KEY") && !words.contains("CANARY"),
-        "{words}"
-    );
+    assert!(words.contains("MINIMCP_MASTER_KEY") && !words.contains("CANARY"), "{words}");
 }

@@ -29,23 +29,13 @@ async fn down_and_up(place: &Place) {
     assert!(first.iter().any(|name| name == "mcp_instances"), "{first:?}");
 
     let joe = joe_and_github(&store).await;
-    store
-        .create_instance(&new_instance(joe.id), Quota::default(), None)
-        .await
-        .unwrap();
+    store.create_instance(&new_instance(joe.id), Quota::default(), None).await.unwrap();
     store.migrate().await.unwrap();
-    assert_eq!(
-        store.count_users().await.unwrap(),
-        1,
-        "a second time changes nothing"
-    );
+    assert_eq!(store.count_users().await.unwrap(), 1, "a second time changes nothing");
 
     store.unmigrate().await.unwrap();
     let left = names(place).await;
-    assert!(
-        left.iter().all(|name| name.starts_with("seaql_migrations")),
-        "{left:?}"
-    );
+    assert!(left.iter().all(|name| name.starts_with("seaql_migrations")), "{left:?}");
     store.migrate().await.unwrap();
     assert_eq!(names(place).await, first);
     assert_eq!(store.count_users().await.unwrap(), 0);

@@ -161,14 +161,7 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         created_at: time(),
     };
     round_trip(database, answer).await;
-    round_trip(
-        database,
-        setting::Model {
-            key: name.into(),
-            value: vec![0, 255],
-        },
-    )
-    .await;
+    round_trip(database, setting::Model { key: name.into(), value: vec![0, 255] }).await;
 }
 
 async fn round_trip<M>(database: &DatabaseConnection, row: M)

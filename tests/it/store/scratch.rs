@@ -29,11 +29,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self {
-            location: Location::Sqlite(directory.path().join("minimcp.db")),
-            directory,
-            server: None,
-        }
+        Self { location: Location::Sqlite(directory.path().join("minimcp.db")), directory, server: None }
     }
 
     pub(crate) async fn postgres() -> Self {
@@ -45,10 +41,7 @@ impl Place {
         };
         let name = format!("test_{}", Uuid::now_v7().simple());
         let admin = Database::connect(&server).await.unwrap();
-        admin
-            .execute_unprepared(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
+        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
         admin.close().await.unwrap();
         let mut url = url::Url::parse(&server).unwrap();
         url.set_path(&name);
@@ -62,10 +55,7 @@ impl Place {
     pub(crate) async fn remove(self) {
         if let Some((server, name)) = self.server {
             let admin = Database::connect(&server).await.unwrap();
-            admin
-                .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
-                .await
-                .unwrap();
+            admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
             admin.close().await.unwrap();
         }
     }

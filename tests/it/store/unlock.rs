@@ -54,10 +54,7 @@ async fn a_wrong_key_leaves_every_byte_as_it_was() {
     user(&store, "joe").await;
     // Once with a log that holds commits, as after a crash, and once without.
     let open = contents(place.directory.path());
-    assert!(
-        open.iter()
-            .any(|(name, bytes)| name.ends_with("-wal") && !bytes.is_empty())
-    );
+    assert!(open.iter().any(|(name, bytes)| name.ends_with("-wal") && !bytes.is_empty()));
     assert!(unlock(&place.location, &variable(WRONG)).await.is_err());
     assert_eq!(contents(place.directory.path()), open);
 
@@ -85,19 +82,13 @@ async fn a_key_is_made_beside_an_empty_database_only() {
     let error = unlock(&place.location, &source).await.unwrap_err();
     let words = error.to_string();
     assert!(matches!(error, UnlockError::NoKey { .. }), "{words}");
-    assert!(
-        words.contains(&vault.key_id().to_string()) && words.contains("master.key"),
-        "{words}"
-    );
+    assert!(words.contains(&vault.key_id().to_string()) && words.contains("master.key"), "{words}");
     assert!(!file.exists(), "no new key");
 
     fs::write(&file, text).unwrap();
     fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let (store, again) = unlock(&place.location, &source).await.unwrap();
-    assert_eq!(
-        (again.key_id(), again.deployment()),
-        (vault.key_id(), vault.deployment())
-    );
+    assert_eq!((again.key_id(), again.deployment()), (vault.key_id(), vault.deployment()));
     store.close().await.unwrap();
 }
 
@@ -120,10 +111,7 @@ async fn data_without_a_key_check_is_not_taken_for_an_empty_database() {
     user(&store, "joe").await;
     store.close().await.unwrap();
     let source = KeySource::File(place.directory.path().join("master.key"));
-    assert!(matches!(
-        unlock(&place.location, &source).await,
-        Err(UnlockError::Damaged)
-    ));
+    assert!(matches!(unlock(&place.location, &source).await, Err(UnlockError::Damaged)));
     assert!(!place.directory.path().join("master.key").exists());
 }
 
@@ -141,18 +129,11 @@ fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
         .unwrap()
         .map(|file| file.unwrap().path())
         .filter(|path| !path.ends_with("minimcp.db-shm"))
-        .map(|path| {
-            (
-                path.file_name().unwrap().to_str().unwrap().to_owned(),
-                fs::read(&path).unwrap(),
-            )
-        })
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap()))
         .collect()
 }
 
 fn modified(place: &Place) -> std::time::SystemTime {
-    let Location::Sqlite(path) = &place.location else {
-        panic!("only on SQLite")
-    };
+    let Location::Sqlite(path) = &place.location else { panic!("only on SQLite") };
     fs::metadata(path).unwrap().modified().unwrap()
 }

@@ -13,10 +13,7 @@ async fn a_deleted_credential_set_leaves_no_byte_behind() {
     let joe = joe_and_github(store).await;
     let canary: Vec<u8> = (0..64).map(|n| n ^ 0xA5).collect();
     for name in ["one", "two"] {
-        let new = NewCredential {
-            fields: sealed(&canary),
-            ..new_credential(joe.id, "github", name)
-        };
+        let new = NewCredential { fields: sealed(&canary), ..new_credential(joe.id, "github", name) };
         let credential = store.create_credential(new, Quota::default()).await.unwrap();
         assert!(holds(&scratch, &canary), "it is there to be found");
         match name {

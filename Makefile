@@ -1,0 +1,71 @@
+# What there is to do. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help run test demo check fmt lint doc deny audit bench mutants servers clean
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+CARGO ?= cargo
+# Where the throw-away PostgreSQL of the tests lies. Its own user has to reach it.
+POSTGRES_DIR ?= $(shell mktemp -u /tmp/minimcp-postgres.XXXXXX)
+TOOLS := target/tools
+CARGO_DENY := $(TOOLS)/bin/cargo-deny
+CARGO_DENY_VERSION := 0.20.2
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+run: servers ## Build everything and serve on 127.0.0.1:7878
+	$(CARGO) build --release --bin minimcp
+	target/release/minimcp serve
+
+test: servers ## Run every test, with real processes, Node servers, SQLite and PostgreSQL
+	cd mcp-servers && npm run --silent check && npm test --silent && npm run --silent build
+	$(CARGO) test --workspace --features minimcp-actors/fake --no-run
+	url=$$(scripts/postgres start $(POSTGRES_DIR)); \
+	trap 'scripts/postgres stop $(POSTGRES_DIR)' EXIT; \
+	MINIMCP_TEST_POSTGRES_URL=$$url $(CARGO) test --workspace --features minimcp-actors/fake
+
+demo: servers ## Tell the whole story by itself, and fail if a step does
+	$(CARGO) build --bin minimcp
+	MINIMCP=target/debug/minimcp scripts/demo
+
+check: fmt lint doc deny ## Formatting, lints, documentation, licences
+
+fmt: ## Formatting, of Rust
+	$(CARGO) fmt --all --check
+
+lint: ## Clippy, with every warning an error
+	$(CARGO) clippy --workspace --all-targets --features minimcp-actors/fake -- -D warnings
+
+doc: ## Rustdoc, private items too, with every warning an error
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps --document-private-items
+
+deny: $(CARGO_DENY) ## Licences, banned crates and sources
+	$(CARGO_DENY) check licenses bans sources
+
+audit: $(CARGO_DENY) ## Known vulnerabilities; asks the advisory databases, so it needs the internet
+	$(CARGO_DENY) check advisories
+	cd mcp-servers && npm audit --omit=dev
+
+$(CARGO_DENY):
+	$(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny --version $(CARGO_DENY_VERSION)
+
+bench: servers ## The figures of BENCHMARKS.md
+	$(CARGO) build --release --bin minimcp
+	$(CARGO) bench
+
+mutants: ## Break the lifecycle core on purpose and see that the tests notice
+	scripts/mutants
+
+servers: mcp-servers/node_modules/.package-lock.json mcp-servers/dist/github.cjs ## The Node servers
+
+mcp-servers/node_modules/.package-lock.json: mcp-servers/package-lock.json
+	cd mcp-servers && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+mcp-servers/dist/github.cjs: mcp-servers/build.mjs $(wildcard mcp-servers/runtime/src/*.ts mcp-servers/github/src/*.ts) mcp-servers/node_modules/.package-lock.json
+	cd mcp-servers && npm run --silent build
+
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -rf mcp-servers/dist mcp-servers/node_modules
