@@ -108,7 +108,7 @@ pub async fn serve(
         path: url_file.clone(),
         source,
     })?;
-    let serving = tokio::spawn(crate::http::run(listener, Bounds::default(), context));
+    let serving = tokio::spawn(crate::http::run(listener, Bounds::of(&settings.http), context));
     info!(log, "listening"; "url" => &settings.public_url, "data_dir" => %settings.data_dir.display());
     ready(&settings, token_file.as_deref());
 
@@ -174,11 +174,13 @@ impl Daemon {
         let journal = on_actor_thread(&actors, journal).await?;
 
         let access = Arc::new(AccessTable::new(settings.gateway.max_rate));
+        let (tell_restored, restored) = watch::channel(false);
         let gateway = Arc::new(Gateway::new(
             settings.gateway,
             vault.clone(),
             Arc::clone(&access),
             supervision.clone(),
+            restored.clone(),
             stop.clone(),
         ));
         let search_path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());
@@ -192,7 +194,6 @@ impl Daemon {
             access,
             log.clone(),
         );
-        let (tell_restored, restored) = watch::channel(false);
         let restorer = Restorer {
             store: store.clone(),
             supervision: supervision.clone(),

@@ -1,4 +1,5 @@
 //! MCP traffic through the gateway, to real servers.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it has to be")]
 
 use std::time::Duration;
 
@@ -340,4 +341,20 @@ async fn listeners_are_let_go_when_the_daemon_ends() {
     assert!(stream.chunk().await.unwrap().is_some());
     assert!(scene.daemon.stop_serving(Duration::from_secs(5)).await);
     while stream.chunk().await.unwrap().is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_turned_away_while_instances_are_brought_back() {
+    let scene = Scene::with(&["ok"], &["gateway.wait=2s"]).await;
+    scene.daemon.restored.send_replace(false);
+    let order = scene.order("restart", &Value::Null).await;
+    assert_eq!((order.status, order.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    let ready = scene.daemon.get("/readyz", "").await;
+    assert_eq!((ready.status, &ready.json()["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    let early = scene.call(Method::POST, "", "").await;
+    assert_eq!((early.status, early.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    let (waited, _) = tokio::join!(scene.call(Method::POST, "", ""), async {
+        scene.daemon.restored.send_replace(true);
+    });
+    assert_eq!(waited.status, StatusCode::OK);
 }

@@ -1,4 +1,5 @@
 //! Instances over the API, from creation to deletion, on real processes.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it has to be")]
 
 use std::collections::HashSet;
 
@@ -309,6 +310,14 @@ async fn the_same_key_and_body_get_the_first_answer_again() {
     let delete = daemon.request(Method::DELETE, &format!("/v1/instances/{}", id(&made)), &user);
     assert_eq!(daemon.send(delete).await.status, StatusCode::NO_CONTENT);
     assert_eq!(create("k", body).await.code(), "idempotency_conflict", "what it made is gone");
+
+    // What could not be started was taken back, so the same key may try again.
+    let exits = daemon.faulty(&["exit", "3"]).await;
+    for _ in 0..2 {
+        let request =
+            daemon.request(Method::POST, "/v1/instances?wait=running", &user).header("idempotency-key", "l");
+        assert_eq!(daemon.send(request.json(&json!({"mcp_type": exits}))).await.code(), "start_failed");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
