@@ -251,6 +251,14 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
 }
 
 impl Settings {
+    /// Takes over the address that is listened on, where the kernel chose the port of it.
+    pub(crate) fn listens_on(&mut self, addr: SocketAddr) {
+        if self.public_url == format!("http://{}", self.listen) {
+            self.public_url = format!("http://{addr}");
+        }
+        self.listen = addr;
+    }
+
     /// Whether a `Host` header with this value may be answered: a loopback name with our port, the host of the
     /// public URL, or one of the allowed hosts. An allowed host without a port stands for that name with any.
     #[must_use]

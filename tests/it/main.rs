@@ -11,5 +11,6 @@ mod http_edge;
 mod instances_api;
 mod openapi;
 mod output;
+mod process;
 #[cfg(test)]
 mod store;
