@@ -1,7 +1,16 @@
 //! The daemon as a person runs it: the program itself as a process, with a data directory of its own, and the
 //! command line beside it as further processes.
 
+mod chatter;
+mod crashes;
+mod github;
+mod journal;
+mod keys;
+mod postgres;
+mod restoring;
+mod shutdown;
 mod story;
+mod transcript;
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -183,34 +192,41 @@ impl Daemon {
         }
     }
 
+    /// Who can send requests while the daemon is killed.
+    pub(crate) fn caller(&self) -> Caller {
+        let token = std::fs::read_to_string(self.data().join("admin.token")).unwrap();
+        Caller { base: format!("http://{}", self.listen), token: token.trim().to_owned() }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, None).await
     }
 
     /// A request with the administrator's token.
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        self.try_send(method, path, body).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        let answer = self.caller().send(method, path, body).await;
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}; {}", self.log()))
     }
 
-    /// The same, where the daemon may be killed before it answers.
-    pub(crate) async fn try_send(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<Value>,
-    ) -> Result<Answer, Box<dyn std::error::Error>> {
-        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        let token = std::fs::read_to_string(self.data().join("admin.token"))?;
-        let request = http::Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.listen))
-            .header("authorization", format!("Bearer {}", token.trim()))
-            .header("content-type", "application/json")
-            .body(Full::new(body.map_or_else(Bytes::new, |body| body.to_string().into())))?;
-        let response = tokio::time::timeout(PATIENCE, client.request(request)).await??;
-        let status = response.status().as_u16();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, text: String::from_utf8(bytes.to_vec())? })
+    /// Registers a type, as an administrator does.
+    pub(crate) async fn add_type(&self, toml: &str) {
+        let file = self.dir.path().join("type.toml");
+        std::fs::write(&file, toml).unwrap();
+        self.cli(&["types", "add", file.to_str().unwrap()]).await.done();
+    }
+
+    /// Registers a type of servers that misbehave in this way.
+    pub(crate) async fn faulty(&self, name: &str, mode: &[&str]) {
+        self.add_type(&format!(
+            "name = {name:?}\ndisplay_name = \"Faulty\"\nserver_script = \"faulty/index.mjs\"\nargs = {mode:?}\n\
+             [health_check]\nkind = \"http\"\nendpoint = \"/health\"\ninterval_seconds = 1\n"
+        ))
+        .await;
+    }
+
+    /// A running instance of the type, with this name.
+    pub(crate) async fn running(&self, mcp_type: &str, name: &str) -> Value {
+        self.cli(&["create", mcp_type, "--name", name, "--wait", "--json"]).await.json()
     }
 
     /// The instance as the API shows it, once it is as asked.
@@ -279,6 +295,35 @@ impl Drop for Daemon {
             use std::io::Write;
             let _ = writeln!(std::io::stderr(), "the daemon logged:\n{}", self.log());
         }
+    }
+}
+
+/// A client of the API with the administrator's token.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    base: String,
+    token: String,
+}
+
+impl Caller {
+    /// Sends a request; the daemon may be gone before it answers.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, Box<dyn std::error::Error>> {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(Full::new(body.map_or_else(Bytes::new, |body| body.to_string().into())))?;
+        let response = tokio::time::timeout(PATIENCE, client.request(request)).await??;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await?.to_bytes();
+        Ok(Answer { status, text: String::from_utf8(bytes.to_vec())? })
     }
 }
 
