@@ -37,10 +37,8 @@ async fn a_flood_of_output_neither_blocks_the_child_nor_loses_a_line_unnoticed()
     eventually("two parts are rotated away", || logs::parts(&ground.path("logs/stdout.log")).len() >= 3)
         .await;
     // For a moment a part is in its new file and not cut from the live one yet.
-    eventually("each line stands once", || {
-        numbers(&ground.path("logs").join("stdout.log")).0.len() == lines
-    })
-    .await;
+    eventually("each line stands once", || numbers(&ground.path("logs").join("stdout.log")).0.len() == lines)
+        .await;
     let (kept, dropped) = numbers(&ground.path("logs").join("stdout.log"));
     assert_eq!(dropped, 0);
     assert!(kept.iter().copied().eq(1..=lines as u64), "every line, in order");
@@ -52,14 +50,8 @@ async fn a_flood_of_output_neither_blocks_the_child_nor_loses_a_line_unnoticed()
 async fn a_server_finds_its_own_log_going_on_after_a_restart() {
     let ground = Ground::new().await;
     let child = ground.running(ground.faulty(&["noisy", "10"])).await;
-    ground
-        .actors
-        .order(child.id, minimcp_actors::state::Command::Restart)
-        .await
-        .unwrap();
-    ground
-        .until(child.id, |now| now.run.0 == 2 && now.status == Status::Running)
-        .await;
+    ground.actors.order(child.id, minimcp_actors::state::Command::Restart).await.unwrap();
+    ground.until(child.id, |now| now.run.0 == 2 && now.status == Status::Running).await;
     let (kept, _) = numbers(&ground.path("logs").join("stderr.log"));
     assert_eq!(kept, (1..=10).chain(1..=10).collect::<Vec<_>>());
     ground.leave(false).await;

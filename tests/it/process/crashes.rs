@@ -37,7 +37,9 @@ impl Ledger {
     /// Sends an order: from now on both are possible, and with the answer only what was ordered.
     async fn order(&self, caller: Caller, id: String, method: &'static str, what: &'static str, then: Found) {
         self.known.borrow_mut().get_mut(&id).unwrap().insert(then);
-        let Ok(answer) = caller.send(method, &format!("/v1/instances/{id}{what}"), None).await else { return };
+        let Ok(answer) = caller.send(method, &format!("/v1/instances/{id}{what}"), None).await else {
+            return;
+        };
         assert!((200..300).contains(&answer.status), "{method} {what}: {answer:?}");
         self.known.borrow_mut().insert(id, BTreeSet::from([then]));
     }
@@ -75,7 +77,8 @@ impl Ledger {
                 return Some(format!("{id} is {now:?}, not {may:?}"));
             }
         }
-        let listed: BTreeSet<u64> = list.iter().filter_map(|instance| instance["process_id"].as_u64()).collect();
+        let listed: BTreeSet<u64> =
+            list.iter().filter_map(|instance| instance["process_id"].as_u64()).collect();
         if listed != *processes {
             return Some(format!("{listed:?} are listed, {processes:?} are there"));
         }
@@ -135,7 +138,13 @@ async fn whatever_was_acknowledged_survives_kills_of_the_daemon_at_any_moment() 
             load.push(Box::pin(ledger.order(caller.clone(), id(instance), "POST", "/stop", Found::Stopped)));
         }
         for instance in take(2) {
-            load.push(Box::pin(ledger.order(caller.clone(), id(instance), "POST", "/restart", Found::Running)));
+            load.push(Box::pin(ledger.order(
+                caller.clone(),
+                id(instance),
+                "POST",
+                "/restart",
+                Found::Running,
+            )));
         }
         load.extend((0..2).map(|_| -> LocalBoxFuture<'_, ()> { Box::pin(ledger.create(caller.clone())) }));
         for instance in take(1) {

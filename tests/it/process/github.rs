@@ -32,7 +32,8 @@ impl Vendor {
             .map(move |method: warp::http::Method, path: warp::path::FullPath, authorization: String| {
                 let known = authorization.split_once(' ').is_some_and(|(_, token)| token == TOKEN);
                 let request = format!("{method} {}", path.as_str());
-                let (status, body) = if known { answer(&request) } else { (401, json!({"message": "Bad credentials"})) };
+                let (status, body) =
+                    if known { answer(&request) } else { (401, json!({"message": "Bad credentials"})) };
                 log.lock().unwrap().push(request);
                 let status = warp::http::StatusCode::from_u16(status).unwrap();
                 warp::reply::with_status(warp::reply::json(&body), status)
@@ -74,7 +75,9 @@ fn answer(request: &str) -> (u16, Value) {
             201,
             json!({"number": 11, "title": "A bug", "state": "open", "html_url": "https://github.com/octo/one/issues/11"}),
         ),
-        "PUT /repos/octo/one/pulls/7/merge" => (200, json!({"merged": true, "sha": "e".repeat(40), "message": "Merged"})),
+        "PUT /repos/octo/one/pulls/7/merge" => {
+            (200, json!({"merged": true, "sha": "e".repeat(40), "message": "Merged"}))
+        }
         _ => (404, json!({"message": "Not Found"})),
     }
 }
@@ -103,12 +106,26 @@ async fn every_tool_of_github_works_from_encrypted_credentials_and_the_token_is_
         .await;
     let add = ["credentials", "add", "hub", "--from-env", "THE_TOKEN=personal_access_token", "--json"];
     let credential = daemon.cli_with(&[("THE_TOKEN", TOKEN)], &add).await.json();
-    assert_eq!((&credential["hint"], &credential["field_names"]), (&json!("qrst"), &json!(["personal_access_token"])));
+    assert_eq!(
+        (&credential["hint"], &credential["field_names"]),
+        (&json!("qrst"), &json!(["personal_access_token"]))
+    );
 
-    let made = daemon.cli(&["create", "hub", "--name", "work", "--credential", "default", "--debug", "--wait", "--json"]);
+    let made = daemon.cli(&[
+        "create",
+        "hub",
+        "--name",
+        "work",
+        "--credential",
+        "default",
+        "--debug",
+        "--wait",
+        "--json",
+    ]);
     let made = made.await.json();
     let tools = daemon.cli(&["tools", "work", "--json"]).await.json();
-    let names: Vec<&str> = tools["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect();
+    let names: Vec<&str> =
+        tools["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect();
     assert_eq!(names, ["list_repos", "read_files", "create_issue", "manage_pr"]);
     for (tool, arguments, pointer, expected) in [
         ("list_repos", json!({}), "/repositories/0/full_name", json!("octo/one")),
@@ -126,7 +143,8 @@ async fn every_tool_of_github_works_from_encrypted_credentials_and_the_token_is_
             json!(true),
         ),
     ] {
-        let result = daemon.cli(&["call", "work", tool, "--args-json", &arguments.to_string(), "--json"]).await.json();
+        let result =
+            daemon.cli(&["call", "work", tool, "--args-json", &arguments.to_string(), "--json"]).await.json();
         assert_eq!(result["structuredContent"].pointer(pointer), Some(&expected), "{tool}: {result}");
     }
     // A path that is not there comes back as the tool's own error.

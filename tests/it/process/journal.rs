@@ -34,7 +34,10 @@ async fn while_the_database_is_locked_a_crashed_server_comes_back_and_afterwards
     let readiness = tokio::time::timeout(PATIENCE, told).await.expect("the journal is told to wait");
     let parts = readiness["parts"].as_array().unwrap();
     let journal = parts.iter().find(|part| part["name"] == "journal").unwrap();
-    assert!(journal["detail"].as_str().is_some_and(|detail| detail.contains("wait for the store")), "{readiness}");
+    assert!(
+        journal["detail"].as_str().is_some_and(|detail| detail.contains("wait for the store")),
+        "{readiness}"
+    );
     // What cannot be written down is not promised either.
     let refused = daemon.send("POST", &format!("/v1/instances/{}/stop", id(&made)), None).await;
     assert_eq!((refused.status, &refused.json()["code"]), (503, &"store_unavailable".into()));

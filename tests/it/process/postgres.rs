@@ -11,7 +11,9 @@ use super::{Daemon, id, pid};
 #[tokio::test]
 async fn on_postgresql_a_server_survives_the_daemon_and_lost_connections_lose_nothing() {
     let place = Place::postgres().await;
-    let Location::Postgres(url) = place.location.clone() else { panic!("{:?} is no PostgreSQL", place.location) };
+    let Location::Postgres(url) = place.location.clone() else {
+        panic!("{:?} is no PostgreSQL", place.location)
+    };
     let mut daemon = Daemon::with(&[], &[("MINIMCP_DATABASE_URL", &url)]).await;
     daemon.faulty("plain", &["ok"]).await;
     let made = daemon.running("plain", "one").await;

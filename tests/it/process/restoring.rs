@@ -21,7 +21,10 @@ async fn what_died_while_the_daemon_was_down_is_told_to_be_disconnected_and_then
     let said = daemon.cli(&["events", "--json"]).await.done();
     let of = |instance: &serde_json::Value| -> Vec<String> {
         let events = said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        events.filter(|event| event["instance_id"] == instance["id"]).map(|event| event["to"].to_string()).collect()
+        events
+            .filter(|event| event["instance_id"] == instance["id"])
+            .map(|event| event["to"].to_string())
+            .collect()
     };
     assert!(of(&lost).contains(&"\"disconnected\"".to_owned()), "{said}");
     assert!(!of(&kept).contains(&"\"disconnected\"".to_owned()), "{said}");
@@ -37,7 +40,10 @@ async fn a_server_that_keeps_crashing_is_given_up_and_comes_back_by_hand_once_it
     let daemon = Daemon::start().await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/mcp-servers/faulty/index.mjs");
     let broken = daemon.dir.path().join("broken");
-    let line = format!("test ! -e {} || {{ echo out of order >&2; exit 3; }}; exec node {script} ok", broken.display());
+    let line = format!(
+        "test ! -e {} || {{ echo out of order >&2; exit 3; }}; exec node {script} ok",
+        broken.display()
+    );
     daemon
         .add_type(&format!(
             "name = \"mendable\"\ndisplay_name = \"Mendable\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", {line:?}]\n\

@@ -13,7 +13,8 @@ async fn a_daemon_that_is_asked_to_end_takes_its_servers_along_and_brings_them_b
     let mut daemon = Daemon::with(&["grace=500ms"], &[]).await;
     daemon.faulty("plain", &["ok"]).await;
     daemon.faulty("stubborn", &["stubborn"]).await;
-    let (plain, stubborn) = (daemon.running("plain", "plain").await, daemon.running("stubborn", "stubborn").await);
+    let (plain, stubborn) =
+        (daemon.running("plain", "plain").await, daemon.running("stubborn", "stubborn").await);
     let stopped = daemon.running("plain", "stopped").await;
     daemon.cli(&["stop", "stopped", "--wait"]).await.done();
 
