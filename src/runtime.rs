@@ -87,7 +87,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     // Whatever the daemon writes is for its own user alone, the database included.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let settings = Arc::new(loaded.settings);
+    let mut settings = loaded.settings;
     let (log, _writing) = logging::start(settings.log);
     let _lock = take_data_dir(&settings.data_dir)?;
     let key = KeySource::from_environment(settings.data_dir.join("master.key"))?;
@@ -99,6 +99,10 @@ pub async fn serve(
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| ServeError::Listen { addr: settings.listen, source })?;
+    settings.listens_on(listener.local_addr().map_err(ServeError::System)?);
+    let settings = Arc::new(settings);
+    // From here on there may be processes, so a signal has to end them in order.
+    let mut signals = Signals::new().map_err(ServeError::System)?;
 
     let stop = CancellationToken::new();
     let (daemon, context) = Daemon::start(&settings, store, vault, gate, stop.clone(), log.clone()).await?;
@@ -112,7 +116,6 @@ pub async fn serve(
     info!(log, "listening"; "url" => &settings.public_url, "data_dir" => %settings.data_dir.display());
     ready(&settings, token_file.as_deref());
 
-    let mut signals = Signals::new().map_err(ServeError::System)?;
     let name = signals.next().await;
     info!(log, "ending"; "signal" => name);
     stop.cancel();

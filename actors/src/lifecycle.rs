@@ -296,8 +296,7 @@ impl Turn<'_> {
                 self.become_(State::Running { run }, cause);
             }
             (Fact::Answered(run), State::Unhealthy { run: ill, .. }) if run == ill => {
-                let cause = self.life.cause;
-                self.become_(State::Running { run }, cause);
+                self.become_(State::Running { run }, Cause::Recovered);
             }
             (Fact::Missed(run), State::Running { run: live }) if run == live => self.missed(run, 1),
             (Fact::Missed(run), State::Unhealthy { run: live, strikes }) if run == live => {

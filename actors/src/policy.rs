@@ -201,6 +201,10 @@ impl Policy {
         if timing.grace > Duration::from_secs(600) {
             return refuse("timing.grace", "at most 600 s", format!("{:?}", timing.grace));
         }
+        // Without it, each ready run would forgive the crash before it, and a crash loop would never end.
+        if timing.stable_after < Duration::from_millis(1) {
+            return refuse("timing.stable_after", "at least 1 ms", format!("{:?}", timing.stable_after));
+        }
         if self.strikes == 0 {
             return refuse("strikes", "at least 1", self.strikes);
         }

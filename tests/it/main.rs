@@ -13,5 +13,6 @@ mod http_edge;
 mod instances_api;
 mod openapi;
 mod output;
+mod process;
 #[cfg(test)]
 mod store;
