@@ -3,9 +3,11 @@
 
 mod daemon;
 mod ground;
+mod shell;
 
 mod adoption;
 mod children;
+mod cli;
 mod faults;
 mod gateway;
 mod http_edge;
