@@ -15,10 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn supervise(gate: gate::Gate) -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let program = args
-        .next()
-        .ok_or("usage: supervise PROGRAM [ARGUMENT...]")?
-        .into();
+    let program = args.next().ok_or("usage: supervise PROGRAM [ARGUMENT...]")?.into();
     let dir = std::env::temp_dir().join(format!("supervise-{}", std::process::id()));
     let log = Config::default().log;
     let logs = LogKeeper::start(Rotation::default(), log.clone())?;
@@ -26,13 +23,7 @@ async fn supervise(gate: gate::Gate) -> Result<(), Box<dyn std::error::Error>> {
     let (supervision, actors) = ActorThread::spawn(Config::default(), Arc::new(launcher)).await?;
 
     let mut transitions = supervision.registry().subscribe();
-    let planner = Plan {
-        program,
-        args: args.collect(),
-        env: Vec::new(),
-        cwd: dir.clone(),
-        log_dir: dir,
-    };
+    let planner = Plan { program, args: args.collect(), env: Vec::new(), cwd: dir.clone(), log_dir: dir };
     let policy = Policy::default();
     let spec = Spec::new("example", policy, Probe::Process, Arc::new(planner));
     supervision.create(spec).await?;

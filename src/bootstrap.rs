@@ -39,7 +39,11 @@ pub enum BootstrapError {
 ///
 /// # Errors
 /// [`BootstrapError`]; the next start tries again.
-pub async fn administrator(store: &Store, vault: &Vault, data_dir: &Path) -> Result<Option<PathBuf>, BootstrapError> {
+pub async fn administrator(
+    store: &Store,
+    vault: &Vault,
+    data_dir: &Path,
+) -> Result<Option<PathBuf>, BootstrapError> {
     if store.count_users().await? > 0 {
         return Ok(None);
     }

@@ -4,24 +4,28 @@
 //! say where it came from and all mistakes are told at once. Past [`Settings`] no value can be out of range.
 //! The master key is not among them: it belongs to the vault, which reads it by itself.
 
+mod hosts;
 mod layers;
 mod report;
+mod surroundings;
 mod units;
+mod values;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-pub use layers::{ConfigError, Fault, Flags, Origin, Surroundings};
+pub use layers::{ConfigError, Fault, Flags, Origin};
 pub use report::Report;
+pub use surroundings::Surroundings;
 
 use crate::store::Quota;
-use layers::{Layers, Values};
+use layers::Layers;
+use values::Values;
 
 /// Everything the daemon is told, checked.
 #[derive(Debug, Clone)]
@@ -173,13 +177,11 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         max_running: values.bound("quota.max-running"),
         max_credentials: values.bound("quota.max-credentials"),
     };
-    let on_shutdown =
-        values.word("on-shutdown", &[("stop", OnShutdown::Stop), ("keep", OnShutdown::Keep)]);
+    let on_shutdown = values.word("on-shutdown", &[("stop", OnShutdown::Stop), ("keep", OnShutdown::Keep)]);
     let on_restart =
         values.word("on-restart", &[("adopt", OnRestart::Adopt), ("replace", OnRestart::Replace)]);
     let log = Log {
-        format: values
-            .word("log.format", &[("terminal", LogFormat::Terminal), ("json", LogFormat::Json)]),
+        format: values.word("log.format", &[("terminal", LogFormat::Terminal), ("json", LogFormat::Json)]),
         level: values.word(
             "log.level",
             &[
@@ -220,8 +222,8 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
              https://minimcp.example.org (put a TLS proxy in front), or listen on 127.0.0.1",
         );
     }
-    let database_url = database_url
-        .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("minimcp.db").display()));
+    let database_url =
+        database_url.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("minimcp.db").display()));
     let report = values.finish(&database_url)?;
 
     Ok(Loaded {
@@ -248,69 +250,6 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         },
         report,
     })
-}
-
-impl Settings {
-    /// Whether a `Host` header with this value may be answered: a loopback name with our port, the host of the
-    /// public URL, or one of the allowed hosts. An allowed host without a port stands for that name with any.
-    #[must_use]
-    pub fn host_is_ours(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        let port = self.listen.port();
-        let (name, given) = split_port(&host);
-        let loopback = name == "localhost" || loopback_ip(name);
-        if loopback && given.unwrap_or(80) == port {
-            return true;
-        }
-        let public = Url::parse(&self.public_url).ok();
-        let public = public.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default())));
-        if let Some((public, public_port)) = public
-            && name == public
-            && (given == public_port || given.is_none() && matches!(public_port, Some(80 | 443)))
-        {
-            return true;
-        }
-        self.allowed_hosts.iter().any(|allowed| *allowed == host || *allowed == name)
-    }
-
-    /// Whether an `Origin` header with this value is one of ours: `http` or `https` on a host of ours.
-    #[must_use]
-    pub fn origin_is_ours(&self, origin: &str) -> bool {
-        let origin = origin.to_ascii_lowercase();
-        let Some((scheme, host)) = origin.split_once("://") else { return false };
-        let bare = !host.is_empty() && !host.contains(['/', '@', '?', '#']);
-        matches!(scheme, "http" | "https") && bare && self.host_is_ours(host)
-    }
-
-    /// Where clients reach the MCP endpoint of an instance.
-    #[must_use]
-    pub fn access_url(&self, instance: uuid::Uuid) -> String {
-        format!("{}/i/{instance}/mcp", self.public_url)
-    }
-}
-
-/// The name and the port of a host, the name of an IPv6 address with its brackets.
-fn split_port(host: &str) -> (&str, Option<u16>) {
-    match host.rsplit_once(':') {
-        Some((name, port)) if !name.is_empty() && (!name.contains(':') || name.ends_with(']')) => {
-            match port.parse() {
-                Ok(port) if !port_has_sign(host) => (name, Some(port)),
-                // Not a port, so not a host of ours either: no name holds a colon.
-                _ => (host, None),
-            }
-        }
-        _ => (host, None),
-    }
-}
-
-/// `u16::from_str` takes a leading plus; a `Host` header has none.
-fn port_has_sign(host: &str) -> bool {
-    host.contains('+')
-}
-
-fn loopback_ip(name: &str) -> bool {
-    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

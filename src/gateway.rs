@@ -24,8 +24,9 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use minimcp_actors::routes::{InFlight, Route};
 use minimcp_actors::Supervision;
+use minimcp_actors::routes::{InFlight, Route};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -54,6 +55,7 @@ pub struct Gateway {
     sessions: SessionTable,
     counts: Counts,
     client: Client<HttpConnector, Outbound>,
+    restored: watch::Receiver<bool>,
     stop: CancellationToken,
 }
 
@@ -64,13 +66,16 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// A gateway to the servers of this supervision. `stop` ends listening streams when the daemon ends.
+    /// A gateway to the servers of this supervision. Until `restored` says that the instances of the last
+    /// daemon are there again, requests wait: nobody is turned away who will be let in a moment later. `stop`
+    /// ends listening streams when the daemon ends.
     #[must_use]
     pub fn new(
         limits: GatewayLimits,
         vault: Vault,
         access: Arc<AccessTable>,
         supervision: Supervision,
+        restored: watch::Receiver<bool>,
         stop: CancellationToken,
     ) -> Self {
         let mut connector = HttpConnector::new();
@@ -84,7 +89,7 @@ impl Gateway {
             .http1_max_buf_size(BUFFER)
             .build(connector);
         let (sessions, counts) = (SessionTable::new(), Counts::new());
-        Self { limits, vault, access, supervision, sessions, counts, client, stop }
+        Self { limits, vault, access, supervision, sessions, counts, client, restored, stop }
     }
 
     /// Registers what the gateway counts.
@@ -106,6 +111,7 @@ impl Gateway {
         let target = path::target(head.uri.path())
             .ok_or_else(|| Problem::new(Code::RouteNotFound, "MCP endpoints are at /i/{instance_id}/mcp"))?;
         let id = target.id;
+        self.wait_for_restore().await?;
         let now = Utc::now();
         let admitted = self.admit(id, &head.headers, now)?;
         let session = self.session(id, &head.headers, &admitted)?;
@@ -131,6 +137,20 @@ impl Gateway {
         })
     }
 
+    async fn wait_for_restore(&self) -> Result<(), Problem> {
+        let mut restored = self.restored.clone();
+        if *restored.borrow_and_update() {
+            return Ok(());
+        }
+        match tokio::time::timeout(self.limits.wait, restored.wait_for(|restored| *restored)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => {
+                let detail = "the daemon is still bringing its instances back; try again";
+                Err(Problem::new(Code::Unavailable, detail).retry_after(5))
+            }
+        }
+    }
+
     fn admit(&self, id: Uuid, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Admitted, Problem> {
         let shown = bearer(headers).and_then(|shown| Token::parse(shown).ok()).ok_or_else(unauthorized)?;
         self.access.admit(id, &self.vault.hash(&shown), now).ok_or_else(unauthorized)
@@ -138,8 +158,9 @@ impl Gateway {
 
     /// The session that the request belongs to, if its token may use it.
     fn session(&self, id: Uuid, headers: &HeaderMap, admitted: &Admitted) -> Result<Option<String>, Problem> {
-        let session = sole(headers, SESSION)
-            .ok_or_else(|| Problem::new(Code::InvalidHeader, "send one Mcp-Session-Id of printable characters"))?;
+        let session = sole(headers, SESSION).ok_or_else(|| {
+            Problem::new(Code::InvalidHeader, "send one Mcp-Session-Id of printable characters")
+        })?;
         match session {
             Some(session) if !self.sessions.claim(id, session, &admitted.token) => {
                 Err(Problem::new(Code::SessionNotFound, "there is no such session; initialize a new one"))
@@ -148,7 +169,12 @@ impl Gateway {
         }
     }
 
-    fn enter(&self, route: &Arc<Route>, admitted: &Admitted, now: DateTime<Utc>) -> Result<InFlight, Problem> {
+    fn enter(
+        &self,
+        route: &Arc<Route>,
+        admitted: &Admitted,
+        now: DateTime<Utc>,
+    ) -> Result<InFlight, Problem> {
         admitted.rate.take().map_err(|wait| {
             Problem::new(Code::TooManyRequests, "this token sends more requests than it may; slow down")
                 .retry_after(wait.as_secs() + 1)
@@ -248,7 +274,10 @@ fn is_event_stream(value: &HeaderValue) -> bool {
 }
 
 fn unauthorized() -> Problem {
-    Problem::new(Code::Unauthorized, "send the instance's access token as `Authorization: Bearer mmcp_inst_...`")
+    Problem::new(
+        Code::Unauthorized,
+        "send the instance's access token as `Authorization: Bearer mmcp_inst_...`",
+    )
 }
 
 fn not_here() -> Problem {

@@ -25,6 +25,7 @@ mod openapi;
 mod outgoing;
 mod query;
 mod routes;
+mod schema;
 mod stall;
 mod stream;
 mod throttle;

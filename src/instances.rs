@@ -1,10 +1,12 @@
 //! What callers do with instances. What is wanted is written down before it is done and before it is
 //! answered, so a crash at any moment leaves either nothing or something the next daemon carries out.
 
+mod creation;
 pub(crate) mod diagnosis;
 mod lease;
 pub(crate) mod logs;
-pub(crate) mod requirements;
+mod renewal;
+mod requirements;
 pub(crate) mod view;
 
 use std::path::PathBuf;
@@ -14,28 +16,22 @@ use std::time::Duration;
 use chrono::Utc;
 use minimcp_actors::Supervision;
 use minimcp_actors::message::Refused;
-use minimcp_actors::snapshot::Snapshot;
-use minimcp_actors::state::{Cause, Command, Status};
-use minimcp_entities::{mcp_credential, mcp_instance, mcp_type};
+use minimcp_actors::state::{Command, Status};
+use minimcp_entities::mcp_instance;
 use slog::{Logger, error, warn};
 use uuid::Uuid;
 
 use crate::api::Page;
 use crate::api::diagnosis::Diagnosis;
-use crate::api::instance::{AccessToken, CreateInstance, CreatedInstance, ExtendLease, Instance, LastExit};
+use crate::api::instance::{AccessToken, ExtendLease, Instance};
 use crate::catalog::TypeDefinition;
 use crate::config::Settings;
 use crate::gateway::{AccessTable, Grant};
 use crate::problem::{Code, Problem};
 use crate::provision::{self, Provisioner};
-use crate::store::{
-    Cursor, Desired, InstanceFilter, NewInstance, PageRequest, Remembered, Store, StoreError,
-};
+use crate::store::{Cursor, Desired, InstanceFilter, PageRequest, Store, StoreError};
 use crate::vault::{TokenHash, TokenKind, Vault};
 use lease::Wish;
-
-/// How long a caller waits for a server to run before the answer says how far it got.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Everything that is done with instances. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,9 +44,6 @@ pub struct Instances {
     access: Arc<AccessTable>,
     log: Logger,
 }
-
-/// Remembers the answer to a request that creates, as the store keeps it.
-pub(crate) type Remember<'a> = &'a (dyn Fn(&CreatedInstance) -> Result<Option<Remembered>, Problem> + Sync);
 
 impl Instances {
     /// The service over these parts.
@@ -77,88 +70,6 @@ impl Instances {
         let previous = row.previous_token_hash.as_deref().and_then(|hash| TokenHash::try_from(hash).ok());
         let previous = previous.zip(row.previous_token_until);
         self.access.grant(row.id, Grant { token, previous, mcp_path: mcp_path.into() });
-    }
-
-    /// Makes an instance and starts it. With `wait`, answers once it runs; if its first start fails, the
-    /// instance is gone again and the problem says why.
-    pub(crate) async fn create(
-        &self,
-        user_id: Uuid,
-        request: CreateInstance,
-        wait: bool,
-        remember: Remember<'_>,
-    ) -> Result<CreatedInstance, Problem> {
-        let now = Utc::now();
-        let wish = Wish { minutes: request.expiration_minutes, at: request.expires_at };
-        let expires_at =
-            lease::end(wish, Some(self.settings.default_lease), self.settings.max_lease, now)?;
-        let recipe = requirements::of(&self.store, &self.provisioner, user_id, &request).await?;
-        let minted = self.vault.mint(TokenKind::Instance)?;
-        let new = NewInstance {
-            id: Uuid::now_v7(),
-            user_id,
-            mcp_type: request.mcp_type,
-            credential_id: request.credential_id,
-            name: request.name,
-            config: request.config.unwrap_or_default().into(),
-            debug: request.debug.unwrap_or(false),
-            restart: request.restart.map(|rules| serde_json::json!(rules)),
-            limits: request.limits.map(|limits| serde_json::json!(limits)),
-            idle_timeout_seconds: request.idle_timeout_seconds,
-            token_hash: minted.hash,
-            created_at: now,
-            expires_at,
-        };
-        let row = new.row();
-        let spec = self.provisioner.spec(&row, &recipe.mcp_type, recipe.credential.as_ref())?;
-        let access_token = minted.token.expose().to_owned();
-        let promised = CreatedInstance {
-            instance: view::instance(&self.settings, &row, None, None),
-            access_token: access_token.clone(),
-        };
-
-        let row = self.store.create_instance(&new, self.settings.quota, remember(&promised)?).await?;
-        self.admit(&row, &recipe.mcp_type.mcp_path);
-        if let Err(refused) = self.supervision.create(spec).await {
-            self.undo(&row).await;
-            return Err(refused.into());
-        }
-        if wait {
-            self.first_start(&row).await?;
-        }
-        Ok(CreatedInstance { instance: self.shown(&row), access_token })
-    }
-
-    /// Waits for the first run to be ready. If it fails instead, the instance is taken back.
-    async fn first_start(&self, row: &mcp_instance::Model) -> Result<(), Problem> {
-        let settled = |snapshot: &Snapshot| {
-            snapshot.status == Status::Running || snapshot.status.is_ended() || snapshot.last_exit.is_some()
-        };
-        let Some((snapshot, _)) = self.supervision.wait_until(row.id, PATIENCE, settled).await else {
-            return Err(Problem::no_instance());
-        };
-        let failed = snapshot.status != Status::Running
-            && (snapshot.last_exit.is_some() || matches!(snapshot.status, Status::Failed | Status::Disconnected));
-        if !failed {
-            return Ok(());
-        }
-        self.access.revoke(row.id);
-        match self.supervision.remove(row.id).await {
-            Ok(()) | Err(Refused::Unknown(_)) => {}
-            Err(refused) => return Err(refused.into()),
-        }
-        self.undo(row).await;
-        Err(start_failed(&snapshot))
-    }
-
-    /// Forgets an instance that never came to be.
-    async fn undo(&self, row: &mcp_instance::Model) {
-        self.access.revoke(row.id);
-        if let Err(error) = self.store.delete_instance(row.id).await {
-            // It is wanted running, so the next daemon would start it; the log says that somebody should look.
-            error!(self.log, "an instance that was refused could not be taken back"; "instance" => %row.id, "error" => %error);
-        }
-        self.clear_files(row).await;
     }
 
     /// One instance of the owner, or of anybody with `None`.
@@ -218,9 +129,8 @@ impl Instances {
         timeout: Duration,
     ) -> Result<Instance, Problem> {
         let row = self.store.instance(id, owner).await?;
-        let waited =
-            self.supervision.wait_until(id, timeout, |snapshot| snapshot.status == status).await;
-        let (snapshot, reached) = waited.ok_or_else(Problem::no_instance)?;
+        let waited = self.supervision.wait_until(id, timeout, |snapshot| snapshot.status == status).await;
+        let (snapshot, reached) = waited.ok_or_else(|| refusal(Refused::Unknown(id)))?;
         if reached {
             return Ok(self.shown(&row));
         }
@@ -270,7 +180,12 @@ impl Instances {
     }
 
     /// Moves the end of the lease.
-    pub(crate) async fn extend(&self, id: Uuid, owner: Option<Uuid>, request: ExtendLease) -> Result<Instance, Problem> {
+    pub(crate) async fn extend(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+        request: ExtendLease,
+    ) -> Result<Instance, Problem> {
         let before = self.store.instance(id, owner).await?;
         let wish = Wish { minutes: request.expiration_minutes, at: request.expires_at };
         let at = lease::end(wish, None, self.settings.max_lease, Utc::now())?;
@@ -285,7 +200,12 @@ impl Instances {
     }
 
     /// Replaces the access token.
-    pub(crate) async fn rotate_token(&self, id: Uuid, owner: Uuid, overlap: u32) -> Result<AccessToken, Problem> {
+    pub(crate) async fn rotate_token(
+        &self,
+        id: Uuid,
+        owner: Uuid,
+        overlap: u32,
+    ) -> Result<AccessToken, Problem> {
         let row = self.store.instance(id, Some(owner)).await?;
         let mcp_type = self.store.type_named(&row.mcp_type).await?;
         let minted = self.vault.mint(TokenKind::Instance)?;
@@ -300,7 +220,12 @@ impl Instances {
 
     /// Ends it, waits for its end and forgets it, with its credential set if that is wanted and nothing else
     /// uses it.
-    pub(crate) async fn delete(&self, id: Uuid, owner: Option<Uuid>, with_credential: bool) -> Result<(), Problem> {
+    pub(crate) async fn delete(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+        with_credential: bool,
+    ) -> Result<(), Problem> {
         let row = self.store.instance(id, owner).await?;
         self.store.set_desired(id, Desired::Deleted, self.settings.quota).await?;
         self.finish_deletion(&row).await?;
@@ -341,37 +266,6 @@ impl Instances {
         }
     }
 
-    /// The type has a new recipe: the next run of each of its instances is by it.
-    pub(crate) async fn renew_type(&self, mcp_type: &mcp_type::Model) -> Result<(), Problem> {
-        for id in requirements::of_type(&self.store, &mcp_type.name).await? {
-            let row = self.store.instance(id, None).await?;
-            let credential = match row.credential_id {
-                Some(id) => Some(self.store.credential(id, None).await?),
-                None => None,
-            };
-            self.admit(&row, &mcp_type.mcp_path);
-            match self.supervision.amend(self.provisioner.spec(&row, mcp_type, credential.as_ref())?).await {
-                Ok(()) | Err(Refused::Unknown(_)) => {}
-                Err(refused) => return Err(refused.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// The instance has new credentials: its next run uses them, and one that runs is replaced now.
-    pub(crate) async fn renew_credential(&self, credential: &mcp_credential::Model) -> Result<(), Problem> {
-        for id in requirements::with_credential(&self.store, credential.id).await? {
-            let row = self.store.instance(id, None).await?;
-            let mcp_type = self.store.type_named(&row.mcp_type).await?;
-            self.supervision.amend(self.provisioner.spec(&row, &mcp_type, Some(credential))?).await?;
-            let lives = self.supervision.registry().get(id).is_some_and(|snapshot| snapshot.pid.is_some());
-            if lives && let Err(refused) = self.supervision.order(id, Command::Restart).await {
-                warn!(self.log, "an instance keeps its old credentials until its next run"; "instance" => %id, "reason" => %refused);
-            }
-        }
-        Ok(())
-    }
-
     /// Where the logs of an instance of the owner lie.
     pub(crate) async fn log_dir(&self, id: Uuid, owner: Option<Uuid>) -> Result<PathBuf, Problem> {
         let row = self.store.instance(id, owner).await?;
@@ -397,26 +291,4 @@ fn refusal(refused: Refused) -> Problem {
         }
         refused => refused.into(),
     }
-}
-
-/// Why the first run of an instance did not become ready.
-fn start_failed(snapshot: &Snapshot) -> Problem {
-    let last = snapshot.last_exit.as_ref().map(LastExit::from);
-    let code = match snapshot.last_exit.as_ref().map(|last| last.cause) {
-        Some(Cause::StartTimeout) => Code::NeverReady,
-        _ => Code::StartFailed,
-    };
-    let detail = snapshot.last_exit.as_ref().map(|last| last.detail.as_str()).filter(|detail| !detail.is_empty());
-    let ended = match last.as_ref().map(|last| (last.code, last.signal)) {
-        Some((Some(code), _)) => format!("it ended with exit code {code}"),
-        Some((None, Some(signal))) => format!("it was ended by signal {signal}"),
-        _ => "it never ran".into(),
-    };
-    let reason = match code {
-        Code::NeverReady => "the server was not ready in time",
-        _ => detail.unwrap_or("the server ended before it was ready"),
-    };
-    let tail = last.map(|last| last.stderr_tail).filter(|tail| !tail.trim().is_empty());
-    let wrote = tail.map_or_else(String::new, |tail| format!("; it last wrote to stderr: {}", tail.trim()));
-    Problem::new(code, format!("{reason}; {ended}; the instance was removed{wrote}"))
 }

@@ -4,193 +4,17 @@
 //! Nothing here shows a path, a statement or a version: what a caller cannot mend is logged where it is
 //! found and comes out as `internal`.
 
+mod code;
+mod mapping;
+
 use std::error::Error;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use minimcp_actors::message::Refused;
-use minimcp_actors::state::Denied;
 
 use crate::api::problem::{FieldError, ProblemDocument};
-use crate::catalog::program::Missing;
-use crate::catalog::{self, Unreadable};
-use crate::provision::ProvisionError;
-use crate::store::{Conflict, Noun, StoreError};
-use crate::vault::SealError;
 
-macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $status:ident, $word:literal;)*) => {
-        /// The kind of a problem: a stable word, a status and a title.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $($(#[doc = $doc])+ $name),* }
-
-        impl Code {
-            /// Every code.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// The word in the `code` field.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word),* }
-            }
-
-            /// The HTTP status.
-            #[must_use]
-            pub fn status(self) -> StatusCode {
-                match self { $(Self::$name => StatusCode::$status),* }
-            }
-
-            /// The kind in words.
-            #[must_use]
-            pub fn title(self) -> &'static str {
-                match self { $(Self::$name => concat!($($doc),+).trim_ascii()),* }
-            }
-        }
-    };
-}
-
-codes! {
-    /// The body is not JSON
-    MalformedJson = BAD_REQUEST, "malformed_json";
-    /// The id is not a UUID
-    InvalidId = BAD_REQUEST, "invalid_id";
-    /// The query does not hold
-    InvalidQuery = BAD_REQUEST, "invalid_query";
-    /// A header does not hold
-    InvalidHeader = BAD_REQUEST, "invalid_header";
-    /// Exactly one Host header is needed
-    InvalidHost = BAD_REQUEST, "invalid_host";
-    /// The request was not received as it should be
-    IncompleteRequest = BAD_REQUEST, "incomplete_request";
-    /// No valid token
-    Unauthorized = UNAUTHORIZED, "unauthorized";
-    /// Not allowed
-    Forbidden = FORBIDDEN, "forbidden";
-    /// The host is not one of ours
-    ForbiddenHost = FORBIDDEN, "forbidden_host";
-    /// The origin is not one of ours
-    ForbiddenOrigin = FORBIDDEN, "forbidden_origin";
-    /// No such route
-    RouteNotFound = NOT_FOUND, "route_not_found";
-    /// No such instance
-    InstanceNotFound = NOT_FOUND, "instance_not_found";
-    /// No such user
-    UserNotFound = NOT_FOUND, "user_not_found";
-    /// No such token
-    TokenNotFound = NOT_FOUND, "token_not_found";
-    /// No such type
-    TypeNotFound = NOT_FOUND, "type_not_found";
-    /// No such credential set
-    CredentialNotFound = NOT_FOUND, "credential_not_found";
-    /// No such actor
-    ActorNotFound = NOT_FOUND, "actor_not_found";
-    /// No such session
-    SessionNotFound = NOT_FOUND, "session_not_found";
-    /// The route does not take this method
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed";
-    /// Not in time
-    RequestTimeout = REQUEST_TIMEOUT, "request_timeout";
-    /// The status was not reached in time
-    WaitTimeout = REQUEST_TIMEOUT, "wait_timeout";
-    /// It exists already
-    Exists = CONFLICT, "exists";
-    /// The idempotency key was used with another request
-    IdempotencyConflict = CONFLICT, "idempotency_conflict";
-    /// A request with this idempotency key is under way
-    IdempotencyInProgress = CONFLICT, "idempotency_in_progress";
-    /// The credential set is in use
-    CredentialInUse = CONFLICT, "credential_in_use";
-    /// The user still has instances
-    UserInUse = CONFLICT, "user_in_use";
-    /// It was changed in the meantime
-    Changed = CONFLICT, "changed";
-    /// The instance is being deleted
-    BeingDeleted = CONFLICT, "being_deleted";
-    /// The type is in use
-    TypeInUse = CONFLICT, "type_in_use";
-    /// Only a disconnected instance can be restored
-    NotDisconnected = CONFLICT, "not_disconnected";
-    /// Only a hibernated instance can be woken
-    NotHibernated = CONFLICT, "not_hibernated";
-    /// Only a running instance can be hibernated
-    NotRunning = CONFLICT, "not_running";
-    /// The instance is stopping
-    Stopping = CONFLICT, "stopping";
-    /// The lease is over
-    LeaseEnded = CONFLICT, "lease_ended";
-    /// The instance cannot be reached
-    InstanceNotServing = GONE, "instance_not_serving";
-    /// The body is too large
-    BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large";
-    /// The body has to be JSON
-    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type";
-    /// The body holds fields that are not known
-    UnknownField = UNPROCESSABLE_ENTITY, "unknown_field";
-    /// The body does not hold
-    InvalidBody = UNPROCESSABLE_ENTITY, "invalid_body";
-    /// The type is not known
-    UnknownType = UNPROCESSABLE_ENTITY, "unknown_type";
-    /// The program or script of the type is not there
-    ScriptNotFound = UNPROCESSABLE_ENTITY, "script_not_found";
-    /// The type's servers cannot be reached yet
-    LaneNotSupported = UNPROCESSABLE_ENTITY, "lane_not_supported";
-    /// The type does not hold
-    InvalidType = UNPROCESSABLE_ENTITY, "invalid_type";
-    /// The configuration does not hold
-    InvalidConfig = UNPROCESSABLE_ENTITY, "invalid_config";
-    /// The limits do not hold
-    InvalidLimits = UNPROCESSABLE_ENTITY, "invalid_limits";
-    /// The type needs a credential set
-    CredentialRequired = UNPROCESSABLE_ENTITY, "credential_required";
-    /// The credential set is not known
-    UnknownCredential = UNPROCESSABLE_ENTITY, "unknown_credential";
-    /// The credential set is for another type
-    CredentialTypeMismatch = UNPROCESSABLE_ENTITY, "credential_type_mismatch";
-    /// A credential field is missing
-    CredentialFieldMissing = UNPROCESSABLE_ENTITY, "credential_field_missing";
-    /// A credential field is not known
-    CredentialFieldUnknown = UNPROCESSABLE_ENTITY, "credential_field_unknown";
-    /// A credential field has the wrong type
-    CredentialFieldInvalid = UNPROCESSABLE_ENTITY, "credential_field_invalid";
-    /// The lease would be over at once
-    LeaseInPast = UNPROCESSABLE_ENTITY, "lease_in_past";
-    /// The lease would be too long
-    LeaseTooLong = UNPROCESSABLE_ENTITY, "lease_too_long";
-    /// The lease is given twice
-    LeaseAmbiguous = UNPROCESSABLE_ENTITY, "lease_ambiguous";
-    /// The lease is missing
-    LeaseMissing = UNPROCESSABLE_ENTITY, "lease_missing";
-    /// Too many requests
-    TooManyRequests = TOO_MANY_REQUESTS, "too_many_requests";
-    /// A limit of the user is reached
-    QuotaExceeded = TOO_MANY_REQUESTS, "quota_exceeded";
-    /// The head of the request is too large
-    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large";
-    /// Something of ours is broken
-    Internal = INTERNAL_SERVER_ERROR, "internal";
-    /// The server ended before it was ready
-    StartFailed = BAD_GATEWAY, "start_failed";
-    /// The server was not ready in time
-    NeverReady = BAD_GATEWAY, "never_ready";
-    /// The server did not answer as it should
-    BadUpstream = BAD_GATEWAY, "bad_upstream";
-    /// The server took too long
-    UpstreamTimeout = GATEWAY_TIMEOUT, "upstream_timeout";
-    /// No port is free
-    PortsExhausted = SERVICE_UNAVAILABLE, "ports_exhausted";
-    /// The instance is not ready yet
-    InstanceNotReady = SERVICE_UNAVAILABLE, "instance_not_ready";
-    /// The instance is busy
-    InstanceBusy = SERVICE_UNAVAILABLE, "instance_busy";
-    /// The daemon is shutting down
-    ShuttingDown = SERVICE_UNAVAILABLE, "shutting_down";
-    /// The daemon is busy or starting
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable";
-    /// The store cannot be reached
-    StoreUnavailable = SERVICE_UNAVAILABLE, "store_unavailable";
-    /// The audit trail cannot be written
-    AuditUnavailable = SERVICE_UNAVAILABLE, "audit_unavailable";
-}
+pub use code::Code;
 
 /// An error on its way to a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,7 +66,10 @@ impl Problem {
     /// There is no such instance, or it is none of the caller's business.
     #[must_use]
     pub fn no_instance() -> Self {
-        Self::new(Code::InstanceNotFound, "you have no instance with this id; `GET /v1/instances` lists yours")
+        Self::new(
+            Code::InstanceNotFound,
+            "you have no instance with this id; `GET /v1/instances` lists yours",
+        )
     }
 
     /// Something of ours is broken. The cause is for the log, not for the caller.
@@ -320,127 +147,12 @@ impl warp::Reply for Problem {
     }
 }
 
-impl From<Denied> for Problem {
-    fn from(denied: Denied) -> Self {
-        let code = match denied {
-            Denied::NotDisconnected(_) => Code::NotDisconnected,
-            Denied::NotHibernated(_) => Code::NotHibernated,
-            Denied::NotRunning(_) => Code::NotRunning,
-            Denied::Stopping => Code::Stopping,
-            Denied::LeaseEnded => Code::LeaseEnded,
-        };
-        Self::new(code, denied.to_string())
-    }
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Unknown(_) => Self::no_instance(),
-            Refused::Exists(_) => Self::new(Code::Exists, "there is an instance with this id already"),
-            Refused::Denied(denied) => denied.into(),
-            Refused::PortsExhausted(_) => {
-                Self::new(Code::PortsExhausted, format!("{refused}; end an instance or have the range widened"))
-                    .retry_after(30)
-            }
-            Refused::LeaseInThePast(_) => Self::new(Code::LeaseInPast, refused.to_string()),
-            Refused::ShuttingDown => Self::new(Code::ShuttingDown, "try again once it is back").retry_after(5),
-            Refused::Unavailable => Self::new(Code::Unavailable, refused.to_string()),
-        }
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NotFound(noun) => match noun {
-                Noun::Instance => Self::no_instance(),
-                Noun::User => Self::new(Code::UserNotFound, "there is no such user"),
-                Noun::Token => Self::new(Code::TokenNotFound, "you have no token with this id"),
-                Noun::Type => Self::new(Code::TypeNotFound, "there is no type of this name; `GET /v1/types` lists them"),
-                Noun::Credential => Self::new(
-                    Code::CredentialNotFound,
-                    "you have no credential set with this id; `GET /v1/credentials` lists yours",
-                ),
-            },
-            StoreError::Conflict { what } => what.into(),
-            StoreError::LimitReached { .. } => {
-                Self::new(Code::QuotaExceeded, format!("{error}; delete or stop what you need no more")).retry_after(60)
-            }
-            StoreError::InvalidCursor => {
-                Self::new(Code::InvalidQuery, "`cursor` has to be the `next_cursor` of the page before")
-            }
-            StoreError::Unavailable(_) => {
-                Self::new(Code::StoreUnavailable, "servers go on running; try again shortly").retry_after(5).because(&error)
-            }
-            StoreError::UnknownDatabase
-            | StoreError::Unsafe { .. }
-            | StoreError::Corrupt { .. }
-            | StoreError::Rejected(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<Conflict> for Problem {
-    fn from(conflict: Conflict) -> Self {
-        let code = match conflict {
-            Conflict::UserName | Conflict::TypeName | Conflict::CredentialName => Code::Exists,
-            Conflict::IdempotencyKey => Code::IdempotencyConflict,
-            Conflict::UserInUse { .. } => Code::UserInUse,
-            Conflict::TypeInUse { .. } => Code::TypeInUse,
-            Conflict::CredentialInUse { .. } => Code::CredentialInUse,
-            Conflict::CredentialOfOtherType => Code::CredentialTypeMismatch,
-            Conflict::Version { .. } => Code::Changed,
-            Conflict::BeingDeleted => Code::BeingDeleted,
-            Conflict::Deployment => return Self::internal(&conflict),
-        };
-        Self::new(code, conflict.to_string())
-    }
-}
-
-impl From<SealError> for Problem {
-    fn from(error: SealError) -> Self {
-        Self::internal(&error)
-    }
-}
-
-impl From<Unreadable> for Problem {
-    fn from(error: Unreadable) -> Self {
-        Self::internal(&error)
-    }
-}
-
-impl From<Missing> for Problem {
-    fn from(missing: Missing) -> Self {
-        let detail = format!("{missing}; an administrator has to install it or change the type");
-        Self::at(Code::ScriptNotFound, "/mcp_type", detail)
-    }
-}
-
-impl From<ProvisionError> for Problem {
-    fn from(error: ProvisionError) -> Self {
-        match error {
-            ProvisionError::NoBridge => Self::at(Code::LaneNotSupported, "/mcp_type", error.to_string()),
-            ProvisionError::Rules(invalid) => Self::new(Code::InvalidLimits, invalid.to_string()),
-            ProvisionError::Type(unreadable) => unreadable.into(),
-            ProvisionError::Instance(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl Problem {
-    /// A document that does not hold, with every place of it.
-    #[must_use]
-    pub fn invalid(code: Code, invalid: catalog::Invalid) -> Self {
-        let detail = invalid.to_string();
-        let place = |fault: catalog::Fault| FieldError { pointer: fault.pointer, detail: fault.detail };
-        Self::new(code, detail).with_errors(invalid.faults.into_iter().map(place).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+
+    use minimcp_actors::message::Refused;
+    use minimcp_actors::state::Denied;
 
     use super::*;
 

@@ -4,23 +4,24 @@
 //! The planner keeps the credentials sealed and opens them at each launch on the launching thread, so a
 //! restart needs no store and no secret lies open in memory between two launches.
 
+mod recipe;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use minimcp_actors::launch::{self, Launch, Plan, Planner, Probe, Spec};
+use minimcp_actors::launch::{Probe, Spec};
 use minimcp_actors::policy::{self, Budget, Policy, Timing};
 use minimcp_entities::{mcp_credential, mcp_instance, mcp_type};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::api::instance::{DeclaredLimits, RestartPolicy, RestartRules};
-use crate::catalog::credentials::Credentials;
-use crate::catalog::plan::{Host, Subject, plan};
 use crate::catalog::program::{Missing, Places, Program, locate};
 use crate::catalog::{HealthCheck, HealthKind, Lane, ResourceLimits, TypeDefinition, Unreadable};
 use crate::config::Settings;
-use crate::vault::{Scope, Vault};
+use crate::vault::Vault;
+use recipe::{Recipe, Sealed};
 
 /// Why rows cannot be made into something to run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -201,78 +202,6 @@ fn tighter(of_type: ResourceLimits, own: DeclaredLimits) -> policy::Limits {
     policy::Limits {
         memory_bytes: least(of_type.max_memory_mb, own.max_memory_mb).map(|mib| u64::from(mib) << 20),
         cpu_percent: least(of_type.max_cpu_percent, own.max_cpu_percent),
-    }
-}
-
-/// What to execute for one instance, built anew at each launch.
-#[derive(Debug)]
-struct Recipe {
-    ground: Arc<Ground>,
-    user_id: Uuid,
-    definition: TypeDefinition,
-    config: Map<String, Value>,
-    credential: Option<Sealed>,
-    debug: bool,
-}
-
-/// A credential set as the store keeps it.
-struct Sealed {
-    id: Uuid,
-    user_id: Uuid,
-    mcp_type: String,
-    version: i64,
-    bytes: Vec<u8>,
-}
-
-impl std::fmt::Debug for Sealed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Sealed").field(&self.id).field(&self.version).finish()
-    }
-}
-
-impl Sealed {
-    fn of(row: &mcp_credential::Model) -> Self {
-        Self {
-            id: row.id,
-            user_id: row.user_id,
-            mcp_type: row.mcp_type.clone(),
-            version: row.version,
-            bytes: row.sealed.clone(),
-        }
-    }
-
-    fn open(&self, vault: &Vault) -> Result<Credentials, launch::NoPlan> {
-        let scope = Scope::credential(self.user_id, &self.id, &self.mcp_type, self.version);
-        let opened = vault.open(&scope, &self.bytes);
-        let json = opened.map_err(|error| launch::NoPlan(format!("the credentials cannot be opened: {error}")))?;
-        Credentials::from_json(&json).map_err(|error| launch::NoPlan(error.to_string()))
-    }
-}
-
-impl Planner for Recipe {
-    fn plan(&self, launch: &Launch) -> Result<Plan, launch::NoPlan> {
-        let ground = &self.ground;
-        let program = locate(&self.definition, &ground.places);
-        let program = program.map_err(|missing| launch::NoPlan(missing.to_string()))?;
-        let credentials = match &self.credential {
-            Some(sealed) => Some(sealed.open(&ground.vault)?),
-            None => None,
-        };
-        let subject = Subject {
-            user_id: self.user_id,
-            definition: &self.definition,
-            config: &self.config,
-            credentials: credentials.as_ref(),
-            debug: self.debug,
-        };
-        let host = Host {
-            program,
-            servers_dir: ground.places.servers_dir.clone(),
-            search_path: ground.places.search_path.clone(),
-            home: home_dir(&ground.data_dir, launch.id),
-            log_dir: log_dir(&ground.data_dir, self.user_id, launch.id, &self.definition.name),
-        };
-        plan(&subject, &host, launch).map_err(|error| launch::NoPlan(error.to_string()))
     }
 }
 

@@ -87,7 +87,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     // Whatever the daemon writes is for its own user alone, the database included.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let settings = Arc::new(loaded.settings);
+    let mut settings = loaded.settings;
     let (log, _writing) = logging::start(settings.log);
     let _lock = take_data_dir(&settings.data_dir)?;
     let key = KeySource::from_environment(settings.data_dir.join("master.key"))?;
@@ -99,17 +99,23 @@ pub async fn serve(
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| ServeError::Listen { addr: settings.listen, source })?;
+    settings.listens_on(listener.local_addr().map_err(ServeError::System)?);
+    let settings = Arc::new(settings);
+    // From here on there may be processes, so a signal has to end them in order.
+    let mut signals = Signals::new().map_err(ServeError::System)?;
 
     let stop = CancellationToken::new();
     let (daemon, context) = Daemon::start(&settings, store, vault, gate, stop.clone(), log.clone()).await?;
     let url_file = settings.data_dir.join(DAEMON_URL);
-    bootstrap::write_private(&url_file, &settings.public_url)
-        .map_err(|source| ServeError::File { what: "writing", path: url_file.clone(), source })?;
-    let serving = tokio::spawn(crate::http::run(listener, Bounds::default(), context));
+    bootstrap::write_private(&url_file, &settings.public_url).map_err(|source| ServeError::File {
+        what: "writing",
+        path: url_file.clone(),
+        source,
+    })?;
+    let serving = tokio::spawn(crate::http::run(listener, Bounds::of(&settings.http), context));
     info!(log, "listening"; "url" => &settings.public_url, "data_dir" => %settings.data_dir.display());
     ready(&settings, token_file.as_deref());
 
-    let mut signals = Signals::new().map_err(ServeError::System)?;
     let name = signals.next().await;
     info!(log, "ending"; "signal" => name);
     stop.cancel();
@@ -141,8 +147,11 @@ impl Daemon {
         log: Logger,
     ) -> Result<(Self, Arc<Context>), ServeError> {
         let run_dir = settings.data_dir.join("run");
-        let runs = RunDir::open(&run_dir)
-            .map_err(|source| ServeError::File { what: "opening", path: run_dir, source })?;
+        let runs = RunDir::open(&run_dir).map_err(|source| ServeError::File {
+            what: "opening",
+            path: run_dir,
+            source,
+        })?;
         let logs = LogKeeper::start(Rotation::default(), log.clone()).map_err(ServeError::System)?;
         let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone());
         let config = Config {
@@ -168,11 +177,13 @@ impl Daemon {
         let journal = on_actor_thread(&actors, journal).await?;
 
         let access = Arc::new(AccessTable::new(settings.gateway.max_rate));
+        let (tell_restored, restored) = watch::channel(false);
         let gateway = Arc::new(Gateway::new(
             settings.gateway,
             vault.clone(),
             Arc::clone(&access),
             supervision.clone(),
+            restored.clone(),
             stop.clone(),
         ));
         let search_path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());
@@ -186,7 +197,6 @@ impl Daemon {
             access,
             log.clone(),
         );
-        let (tell_restored, restored) = watch::channel(false);
         let restorer = Restorer {
             store: store.clone(),
             supervision: supervision.clone(),

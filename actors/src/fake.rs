@@ -70,10 +70,7 @@ impl std::fmt::Debug for FakeLauncher {
 impl FakeLauncher {
     /// Asks `play` what each run does.
     pub fn new(play: impl Fn(&Launch) -> Script + Send + Sync + 'static) -> Self {
-        Self {
-            play: Arc::new(Box::new(play)),
-            stage: Arc::default(),
-        }
+        Self { play: Arc::new(Box::new(play)), stage: Arc::default() }
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
@@ -119,11 +116,7 @@ impl FakeLauncher {
         let record = Record {
             id: launch.id,
             run: launch.run,
-            identity: Identity {
-                pid: stage.next_pid,
-                start_ticks: 0,
-                boot_id: "fake".into(),
-            },
+            identity: Identity { pid: stage.next_pid, start_ticks: 0, boot_id: "fake".into() },
             port: launch.port,
             nonce: launch.nonce,
             started_at: Utc::now(),
@@ -134,11 +127,7 @@ impl FakeLauncher {
             key: (launch.id, launch.run),
             record,
             script: script.clone(),
-            state: watch::Sender::new(FakeState {
-                exit: None,
-                up: false,
-                well: true,
-            }),
+            state: watch::Sender::new(FakeState { exit: None, up: false, well: true }),
             stage: Arc::clone(&self.stage),
         });
         stage.live.insert(process.key, Arc::clone(&process));
@@ -172,10 +161,9 @@ impl Launcher for FakeLauncher {
             let script = (fake.play)(&launch);
             match script.launch_fails.clone() {
                 Some((words, true)) => Err(LaunchError::Unstartable(words)),
-                Some((words, false)) => Err(LaunchError::System {
-                    what: "starting",
-                    source: std::io::Error::other(words),
-                }),
+                Some((words, false)) => {
+                    Err(LaunchError::System { what: "starting", source: std::io::Error::other(words) })
+                }
                 None => Ok(fake.enter(launch, script)),
             }
         }
@@ -185,17 +173,10 @@ impl Launcher for FakeLauncher {
     fn adopt(&self, _: &Spec, record: Record) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>> {
         let fake = self.clone();
         async move {
-            let launch = Launch {
-                id: record.id,
-                run: record.run,
-                port: record.port,
-                nonce: record.nonce,
-            };
+            let launch = Launch { id: record.id, run: record.run, port: record.port, nonce: record.nonce };
             let script = (fake.play)(&launch);
             if script.launch_fails.is_some() {
-                return Err(LaunchError::Gone {
-                    pid: record.identity.pid,
-                });
+                return Err(LaunchError::Gone { pid: record.identity.pid });
             }
             Ok(fake.enter(launch, script))
         }
@@ -220,11 +201,7 @@ struct FakeProcess {
 
 impl FakeProcess {
     fn end(&self, exit: Exit) {
-        self.stage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .live
-            .remove(&self.key);
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner).live.remove(&self.key);
         self.state.send_if_modified(|state| {
             let first = state.exit.is_none();
             state.exit.get_or_insert(exit);
@@ -255,11 +232,7 @@ impl Process for FakeProcess {
             panic!("planted by the script");
         }
         let state = *self.state.borrow();
-        let answer = if state.up && state.well {
-            Ok(())
-        } else {
-            Err(Missed("scripted".into()))
-        };
+        let answer = if state.up && state.well { Ok(()) } else { Err(Missed("scripted".into())) };
         async move { answer }.boxed()
     }
 
@@ -268,11 +241,7 @@ impl Process for FakeProcess {
             let (state, stage, key) = (self.state.clone(), Arc::clone(&self.stage), self.key);
             tokio::spawn(async move {
                 tokio::time::sleep(within).await;
-                stage
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .live
-                    .remove(&key);
+                stage.lock().unwrap_or_else(PoisonError::into_inner).live.remove(&key);
                 state.send_modify(|state| {
                     state.exit.get_or_insert(Exit::Code(0));
                 });

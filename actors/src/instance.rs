@@ -43,11 +43,7 @@ pub(crate) struct Reporter {
 impl Reporter {
     /// Waits for room in the supervisor's mailbox, so that no report is lost.
     async fn report(self, what: Observed) {
-        let message = Report {
-            id: self.id,
-            run: self.run,
-            what,
-        };
+        let message = Report { id: self.id, run: self.run, what };
         if self.meter.track(self.supervisor.send(message)).await.is_err() {
             slog::error!(self.log, "the supervisor is gone; a report was lost"; "instance" => %self.id, "run" => %self.run);
         }
@@ -128,11 +124,7 @@ impl Instance {
             let answer = answer.await;
             (answer, begin.elapsed())
         };
-        ctx.spawn(
-            asked
-                .into_actor(self)
-                .map(|(answer, took), actor, ctx| actor.judge(answer, took, ctx)),
-        );
+        ctx.spawn(asked.into_actor(self).map(|(answer, took), actor, ctx| actor.judge(answer, took, ctx)));
     }
 
     /// A call is under way and one was answered well since the last probe: that says more than a probe.
@@ -194,11 +186,7 @@ async fn custody(
                 LaunchError::System { .. } => Exit::Unspawned,
                 LaunchError::Gone { .. } => Exit::Unknown,
             };
-            let gone = Observed::Exited {
-                exit,
-                detail: error.to_string(),
-                stderr_tail: String::new(),
-            };
+            let gone = Observed::Exited { exit, detail: error.to_string(), stderr_tail: String::new() };
             reporter.report(gone).await;
             retire(&actor).await;
             return;
@@ -225,13 +213,7 @@ async fn custody(
     let stderr_tail = process.stderr_tail().await;
     // The actor lets go of the process first, so that nothing of this run is left when the next begins.
     retire(&actor).await;
-    reporter
-        .report(Observed::Exited {
-            exit,
-            detail,
-            stderr_tail,
-        })
-        .await;
+    reporter.report(Observed::Exited { exit, detail, stderr_tail }).await;
 }
 
 async fn retire(actor: &Addr<Instance>) {

@@ -57,20 +57,13 @@ impl Window {
     }
 
     fn prune(&mut self, budget: Budget, now: Duration) {
-        while self
-            .0
-            .front()
-            .is_some_and(|at| now.saturating_sub(*at) >= budget.period())
-        {
+        while self.0.front().is_some_and(|at| now.saturating_sub(*at) >= budget.period()) {
             self.0.pop_front();
         }
     }
 
     fn within(&self, budget: Budget, now: Duration) -> usize {
-        self.0
-            .iter()
-            .filter(|at| now.saturating_sub(**at) < budget.period())
-            .count()
+        self.0.iter().filter(|at| now.saturating_sub(**at) < budget.period()).count()
     }
 }
 
@@ -88,27 +81,13 @@ impl Life {
     #[must_use]
     pub fn create(lease: Option<Duration>, now: Duration) -> Step {
         let run = Run::default().next();
-        Self::begin(
-            State::Pending { run },
-            Cause::Commanded,
-            run,
-            lease,
-            now,
-            vec![Effect::Queue(run)],
-        )
+        Self::begin(State::Pending { run }, Cause::Commanded, run, lease, now, vec![Effect::Queue(run)])
     }
 
     /// An instance of an earlier daemon whose last run was `run` and whose process may still live.
     #[must_use]
     pub fn adopt(run: Run, lease: Option<Duration>, now: Duration) -> Step {
-        Self::begin(
-            State::Adopting { run },
-            Cause::Adopted,
-            run,
-            lease,
-            now,
-            vec![Effect::Adopt(run)],
-        )
+        Self::begin(State::Adopting { run }, Cause::Adopted, run, lease, now, vec![Effect::Adopt(run)])
     }
 
     /// An instance of an earlier daemon that had ended, after `last_run` runs.
@@ -200,23 +179,15 @@ impl Lease {
 pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Denied> {
     use Admit::{Act, Already};
     let status = life.state.status();
-    let needs_lease = matches!(
-        command,
-        Command::Restart | Command::Restore | Command::Wake | Command::Extend(_)
-    );
+    let needs_lease =
+        matches!(command, Command::Restart | Command::Restore | Command::Wake | Command::Extend(_));
     if needs_lease && (life.lease_is_over(now) || status == Status::Expired) {
         return Err(Denied::LeaseEnded);
     }
     match (command, life.state) {
         (Command::Extend(_), _) => Ok(Act),
 
-        (
-            Command::Stop,
-            State::Stopping {
-                then: Outcome::Stopped | Outcome::Expired,
-                ..
-            },
-        ) => Ok(Already),
+        (Command::Stop, State::Stopping { then: Outcome::Stopped | Outcome::Expired, .. }) => Ok(Already),
         (
             Command::Stop | Command::Kill,
             State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed),
@@ -226,13 +197,7 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
         (Command::Shutdown, State::Ended(_) | State::Stopping { .. }) => Ok(Already),
         (Command::Shutdown, _) => Ok(Act),
 
-        (
-            Command::Restart,
-            State::Stopping {
-                then: Outcome::Hibernated,
-                ..
-            },
-        ) => Ok(Act),
+        (Command::Restart, State::Stopping { then: Outcome::Hibernated, .. }) => Ok(Act),
         (Command::Restart, State::Stopping { .. }) => Err(Denied::Stopping),
         (Command::Restart, State::Restarting(Restarting::Draining { delay, .. })) if !delay.is_zero() => {
             Ok(Act)
@@ -249,24 +214,14 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
         (Command::Restore, _) => Err(Denied::NotDisconnected(status)),
 
         (Command::Wake, State::Ended(Outcome::Hibernated))
-        | (
-            Command::Wake,
-            State::Stopping {
-                then: Outcome::Hibernated,
-                ..
-            },
-        ) => Ok(Act),
+        | (Command::Wake, State::Stopping { then: Outcome::Hibernated, .. }) => Ok(Act),
         (Command::Wake, State::Ended(_) | State::Stopping { .. }) => Err(Denied::NotHibernated(status)),
         (Command::Wake, _) => Ok(Already),
 
         (Command::Hibernate, State::Running { .. } | State::Unhealthy { .. }) => Ok(Act),
         (
             Command::Hibernate,
-            State::Ended(Outcome::Hibernated)
-            | State::Stopping {
-                then: Outcome::Hibernated,
-                ..
-            },
+            State::Ended(Outcome::Hibernated) | State::Stopping { then: Outcome::Hibernated, .. },
         ) => Ok(Already),
         (Command::Hibernate, _) => Err(Denied::NotRunning(status)),
     }
@@ -276,12 +231,7 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
 /// the present state, a stale run's above all, changes nothing.
 #[must_use]
 pub fn next(policy: &Policy, life: Life, event: Event, now: Duration) -> Step {
-    let mut turn = Turn {
-        policy,
-        life,
-        now,
-        effects: Vec::new(),
-    };
+    let mut turn = Turn { policy, life, now, effects: Vec::new() };
     match event {
         Event::Command(command) => {
             if admit(&turn.life, command, now) == Ok(Admit::Act) {
@@ -290,10 +240,7 @@ pub fn next(policy: &Policy, life: Life, event: Event, now: Duration) -> Step {
         }
         Event::Fact(fact) => turn.fact(fact),
     }
-    Step {
-        life: turn.life,
-        effects: turn.effects,
-    }
+    Step { life: turn.life, effects: turn.effects }
 }
 
 /// One call of [`next`] in progress.
@@ -312,13 +259,7 @@ impl Turn<'_> {
             Command::Shutdown => self.end(Outcome::Disconnected, Cause::DaemonShutdown),
             Command::Kill => {
                 // What the lease is ending only ends sooner.
-                if !matches!(
-                    self.life.state,
-                    State::Stopping {
-                        then: Outcome::Expired,
-                        ..
-                    }
-                ) {
+                if !matches!(self.life.state, State::Stopping { then: Outcome::Expired, .. }) {
                     self.end(Outcome::Stopped, Cause::Commanded);
                 }
                 if let State::Stopping { run, .. } = self.life.state {
@@ -355,8 +296,7 @@ impl Turn<'_> {
                 self.become_(State::Running { run }, cause);
             }
             (Fact::Answered(run), State::Unhealthy { run: ill, .. }) if run == ill => {
-                let cause = self.life.cause;
-                self.become_(State::Running { run }, cause);
+                self.become_(State::Running { run }, Cause::Recovered);
             }
             (Fact::Missed(run), State::Running { run: live }) if run == live => self.missed(run, 1),
             (Fact::Missed(run), State::Unhealthy { run: live, strikes }) if run == live => {
@@ -387,16 +327,8 @@ impl Turn<'_> {
         let count = |over: bool, so_far: u32| if over { so_far.saturating_add(1) } else { 0 };
         let (memory, cpu) = self.life.over;
         self.life.over = (
-            count(
-                limits.memory_bytes.is_some_and(|max| usage.memory_bytes > max),
-                memory,
-            ),
-            count(
-                limits
-                    .cpu_percent
-                    .is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max)),
-                cpu,
-            ),
+            count(limits.memory_bytes.is_some_and(|max| usage.memory_bytes > max), memory),
+            count(limits.cpu_percent.is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max)), cpu),
         );
         if self.life.over.0 > self.policy.samples_over {
             self.fault(Some(run), Cause::HighMemory);
@@ -485,11 +417,7 @@ impl Turn<'_> {
                 }
             }
             None => {
-                let outcome = if self.life.ever_ready {
-                    Outcome::Disconnected
-                } else {
-                    Outcome::Failed
-                };
+                let outcome = if self.life.ever_ready { Outcome::Disconnected } else { Outcome::Failed };
                 match alive {
                     Some(run) => self.stop(run, outcome, cause),
                     None => self.become_(State::Ended(outcome), cause),
@@ -533,13 +461,7 @@ impl Turn<'_> {
             }
             // SIGTERM and its grace are under way already.
             State::Stopping { run, .. } | State::Restarting(Restarting::Draining { run, .. }) => {
-                self.become_(
-                    State::Restarting(Restarting::Draining {
-                        run,
-                        delay: Duration::ZERO,
-                    }),
-                    cause,
-                );
+                self.become_(State::Restarting(Restarting::Draining { run, delay: Duration::ZERO }), cause);
             }
             State::Restarting(Restarting::BackingOff { next }) => {
                 self.life.cause = cause;

@@ -136,11 +136,7 @@ pub(crate) enum Observed {
     /// A probe was missed.
     Missed { latency_us: u64, problem: String },
     /// The process and its tree are gone, or never came to be.
-    Exited {
-        exit: Exit,
-        detail: String,
-        stderr_tail: String,
-    },
+    Exited { exit: Exit, detail: String, stderr_tail: String },
 }
 
 /// From the sampler to the supervisor: one pass over all process trees.

@@ -37,8 +37,7 @@ impl Meter {
     /// Counts a message that is handled now.
     pub fn handled(&self) {
         self.handled.fetch_add(1, Ordering::Relaxed);
-        self.last_message_ms
-            .store(Utc::now().timestamp_millis(), Ordering::Relaxed);
+        self.last_message_ms.store(Utc::now().timestamp_millis(), Ordering::Relaxed);
     }
 }
 

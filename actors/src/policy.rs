@@ -20,11 +20,7 @@ pub struct Invalid {
 }
 
 fn refuse<T>(field: &'static str, rule: &'static str, got: impl std::fmt::Display) -> Result<T, Invalid> {
-    Err(Invalid {
-        field,
-        rule,
-        got: got.to_string(),
-    })
+    Err(Invalid { field, rule, got: got.to_string() })
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -177,10 +173,7 @@ impl Default for Policy {
             restart: RestartPolicy::default(),
             crashes: Budget { intensity: 5, period },
             failed_starts: Budget { intensity: 3, period },
-            backoff: Backoff {
-                initial: Duration::from_millis(200),
-                max: Duration::from_secs(60),
-            },
+            backoff: Backoff { initial: Duration::from_millis(200), max: Duration::from_secs(60) },
             timing: Timing::default(),
             strikes: 3,
             limits: Limits::default(),
@@ -208,6 +201,10 @@ impl Policy {
         if timing.grace > Duration::from_secs(600) {
             return refuse("timing.grace", "at most 600 s", format!("{:?}", timing.grace));
         }
+        // Without it, each ready run would forgive the crash before it, and a crash loop would never end.
+        if timing.stable_after < Duration::from_millis(1) {
+            return refuse("timing.stable_after", "at least 1 ms", format!("{:?}", timing.stable_after));
+        }
         if self.strikes == 0 {
             return refuse("strikes", "at least 1", self.strikes);
         }
@@ -229,12 +226,7 @@ mod tests {
     fn the_first_restart_is_at_once_and_later_ones_double_up_to_the_maximum() {
         let backoff = Policy::default().backoff;
         let delays: Vec<u128> = (1..=12).map(|n| backoff.delay(n).as_millis()).collect();
-        assert_eq!(
-            delays,
-            [
-                0, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000
-            ]
-        );
+        assert_eq!(delays, [0, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000]);
         assert_eq!(backoff.delay(u32::MAX), Duration::from_secs(60), "no overflow");
     }
 
@@ -243,22 +235,13 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(Budget::new(1_001, second).unwrap_err().field, "budget.intensity");
         assert_eq!(Budget::new(1, Duration::ZERO).unwrap_err().field, "budget.period");
-        assert_eq!(
-            Backoff::new(Duration::ZERO, second).unwrap_err().field,
-            "backoff.initial"
-        );
+        assert_eq!(Backoff::new(Duration::ZERO, second).unwrap_err().field, "backoff.initial");
         assert_eq!(Backoff::new(second, second / 2).unwrap_err().field, "backoff.max");
-        let mut policy = Policy {
-            strikes: 0,
-            ..Policy::default()
-        };
+        let mut policy = Policy { strikes: 0, ..Policy::default() };
         assert_eq!(policy.checked().unwrap_err().field, "strikes");
         policy = Policy::default();
         policy.limits.cpu_percent = Some(0);
-        assert_eq!(
-            policy.checked().unwrap_err().to_string(),
-            "limits.cpu_percent must be at least 1, got 0"
-        );
+        assert_eq!(policy.checked().unwrap_err().to_string(), "limits.cpu_percent must be at least 1, got 0");
         assert_eq!(Policy::default().checked(), Ok(Policy::default()));
     }
 }

@@ -17,11 +17,7 @@ pub(crate) struct Ports {
 impl Ports {
     pub(crate) fn new(range: RangeInclusive<u16>) -> Self {
         let next = *range.start();
-        Self {
-            range,
-            leased: HashMap::new(),
-            next,
-        }
+        Self { range, leased: HashMap::new(), next }
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -33,11 +29,7 @@ impl Ports {
     pub(crate) fn lease(&mut self, id: Uuid, free: impl Fn(u16) -> bool) -> Option<u16> {
         for _ in 0..self.range.len() {
             let port = self.next;
-            self.next = if port == *self.range.end() {
-                *self.range.start()
-            } else {
-                port + 1
-            };
+            self.next = if port == *self.range.end() { *self.range.start() } else { port + 1 };
             if !self.leased.contains_key(&port) && free(port) {
                 self.leased.insert(port, id);
                 return Some(port);
@@ -83,11 +75,7 @@ mod tests {
         assert_eq!(ports.lease(b, |_| true), Some(20_001));
         assert_eq!(ports.lease(b, |_| true), None);
         ports.release(b, 20_000);
-        assert_eq!(
-            ports.lease(b, |_| true),
-            None,
-            "only its holder gives a port back"
-        );
+        assert_eq!(ports.lease(b, |_| true), None, "only its holder gives a port back");
         ports.release(a, 20_000);
         assert_eq!(ports.lease(b, |_| true), Some(20_000));
     }

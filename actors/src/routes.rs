@@ -151,23 +151,14 @@ mod tests {
         let route = table.set(id, Lane::Coming(Status::Starting));
         let mut watch = route.watch();
         assert!(!watch.has_changed().unwrap());
-        let lane = Lane::Http {
-            run: Run(1),
-            addr: "127.0.0.1:4000".parse().unwrap(),
-        };
+        let lane = Lane::Http { run: Run(1), addr: "127.0.0.1:4000".parse().unwrap() };
         table.set(id, lane);
         assert!(watch.has_changed().unwrap());
         assert_eq!(*watch.borrow_and_update(), lane);
 
         let request = route.enter(7);
-        assert_eq!(
-            (route.in_flight(), route.requests(), route.last_access_ms()),
-            (1, 1, Some(7))
-        );
+        assert_eq!((route.in_flight(), route.requests(), route.last_access_ms()), (1, 1, Some(7)));
         drop(request);
-        assert_eq!(
-            (route.in_flight(), route.requests(), route.last_success_ms()),
-            (0, 1, None)
-        );
+        assert_eq!((route.in_flight(), route.requests(), route.last_success_ms()), (0, 1, None));
     }
 }

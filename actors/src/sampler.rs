@@ -37,15 +37,7 @@ impl Sampler {
         log: slog::Logger,
     ) -> Self {
         let meter = meters.register("/supervisor/sampler".into(), "sampler", 1);
-        Self {
-            interval,
-            registry,
-            supervisor,
-            supervisor_meter,
-            meter,
-            system: None,
-            log,
-        }
+        Self { interval, registry, supervisor, supervisor_meter, meter, system: None, log }
     }
 
     fn pass(&mut self, ctx: &mut Context<Self>) {
@@ -70,14 +62,8 @@ impl Sampler {
         let told = async move {
             let measured = measured.await.map_err(|panic| panic.to_string())?;
             let (system, trees) = measured.map_err(|error| error.to_string())?;
-            let message = Sampled {
-                at: Utc::now(),
-                trees,
-            };
-            meter
-                .track(supervisor.send(message))
-                .await
-                .map_err(|gone| gone.to_string())?;
+            let message = Sampled { at: Utc::now(), trees };
+            meter.track(supervisor.send(message)).await.map_err(|gone| gone.to_string())?;
             Ok::<_, String>(system)
         };
         ctx.spawn(told.into_actor(self).map(|system, actor, ctx| {
@@ -103,10 +89,7 @@ impl Actor for Sampler {
 
 /// Adds up each tree: what is in the session of its root, or descends from it.
 fn measure(system: &mut System, roots: &HashMap<Pid, (Uuid, Run)>) -> Vec<(Uuid, Run, Usage)> {
-    let what = ProcessRefreshKind::nothing()
-        .with_memory()
-        .with_cpu()
-        .without_tasks();
+    let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
     let mut trees: HashMap<Pid, Usage> = HashMap::new();
     for (pid, process) in system.processes() {

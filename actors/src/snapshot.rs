@@ -133,10 +133,7 @@ impl Registry {
     #[must_use]
     pub fn new(capacity: usize) -> Arc<Self> {
         let (transitions, _) = broadcast::channel(capacity);
-        Arc::new(Self {
-            entries: DashMap::new(),
-            transitions,
-        })
+        Arc::new(Self { entries: DashMap::new(), transitions })
     }
 
     /// The instance as it stands.
@@ -148,10 +145,7 @@ impl Registry {
     /// Every instance, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Snapshot>> {
-        self.entries
-            .iter()
-            .map(|entry| Arc::clone(&entry.snapshot))
-            .collect()
+        self.entries.iter().map(|entry| Arc::clone(&entry.snapshot)).collect()
     }
 
     /// Measurements taken since `since`, oldest first.
@@ -177,10 +171,7 @@ impl Registry {
         self.entries
             .entry(snapshot.id)
             .and_modify(|entry| entry.snapshot = Arc::clone(&snapshot))
-            .or_insert_with(|| Entry {
-                snapshot,
-                trend: VecDeque::new(),
-            });
+            .or_insert_with(|| Entry { snapshot, trend: VecDeque::new() });
     }
 
     pub(crate) fn record(&self, id: Uuid, sample: Sample) {

@@ -190,10 +190,7 @@ impl Status {
     /// Whether nothing more happens without a command.
     #[must_use]
     pub fn is_ended(self) -> bool {
-        matches!(
-            self,
-            Self::Hibernated | Self::Disconnected | Self::Stopped | Self::Expired | Self::Failed
-        )
+        matches!(self, Self::Hibernated | Self::Disconnected | Self::Stopped | Self::Expired | Self::Failed)
     }
 }
 
@@ -375,8 +372,10 @@ pub enum Cause {
     LaunchFailed,
     /// It was not ready in time.
     StartTimeout,
-    /// It missed too many probes.
+    /// It missed its last probes.
     ProbesFailed,
+    /// It answers its probes again.
+    Recovered,
     /// It used more memory than it may.
     HighMemory,
     /// It used more CPU than it may.
@@ -397,12 +396,13 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Commanded,
         Self::Exited,
         Self::LaunchFailed,
         Self::StartTimeout,
         Self::ProbesFailed,
+        Self::Recovered,
         Self::HighMemory,
         Self::HighCpu,
         Self::LeaseEnded,
@@ -422,6 +422,7 @@ impl Cause {
             Self::LaunchFailed => "launch_failed",
             Self::StartTimeout => "start_timeout",
             Self::ProbesFailed => "probes_failed",
+            Self::Recovered => "recovered",
             Self::HighMemory => "high_memory",
             Self::HighCpu => "high_cpu",
             Self::LeaseEnded => "lease_ended",
@@ -448,6 +449,7 @@ impl Cause {
             Self::LaunchFailed => "The process could not be launched",
             Self::StartTimeout => "The server was not ready in time",
             Self::ProbesFailed => "The server stopped answering its health checks",
+            Self::Recovered => "The server answers its health checks again",
             Self::HighMemory => "High memory usage",
             Self::HighCpu => "High CPU usage",
             Self::LeaseEnded => "The lease is over",

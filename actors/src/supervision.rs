@@ -33,13 +33,7 @@ impl Supervision {
         registry: Arc<Registry>,
         routes: Arc<RouteTable>,
     ) -> Self {
-        Self {
-            addr,
-            meter,
-            meters,
-            registry,
-            routes,
-        }
+        Self { addr, meter, meters, registry, routes }
     }
 
     /// Takes a new instance on and starts it.
@@ -47,10 +41,7 @@ impl Supervision {
     /// # Errors
     /// [`Refused`] says why not; nothing was started then.
     pub async fn create(&self, spec: Spec) -> Result<Arc<Snapshot>, Refused> {
-        self.meter
-            .track(self.addr.send(Create(spec)))
-            .await
-            .unwrap_or(Err(Refused::Unavailable))
+        self.meter.track(self.addr.send(Create(spec))).await.unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Takes on an instance of an earlier daemon.
@@ -59,10 +50,7 @@ impl Supervision {
     /// [`Refused`] says why not.
     pub async fn recover(&self, spec: Spec, past: Past, fate: Fate) -> Result<Arc<Snapshot>, Refused> {
         let message = Recover { spec, past, fate };
-        self.meter
-            .track(self.addr.send(message))
-            .await
-            .unwrap_or(Err(Refused::Unavailable))
+        self.meter.track(self.addr.send(message)).await.unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Does this to an instance. Answers once the supervisor has decided, not once it is done.
@@ -83,10 +71,7 @@ impl Supervision {
 
     async fn request(&self, id: Uuid, command: Request) -> Result<Arc<Snapshot>, Refused> {
         let message = Order { id, command };
-        self.meter
-            .track(self.addr.send(message))
-            .await
-            .unwrap_or(Err(Refused::Unavailable))
+        self.meter.track(self.addr.send(message)).await.unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Uses this specification for the instance from its next run on.
@@ -94,10 +79,7 @@ impl Supervision {
     /// # Errors
     /// [`Refused::Unknown`] if there is no such instance.
     pub async fn amend(&self, spec: Spec) -> Result<(), Refused> {
-        self.meter
-            .track(self.addr.send(Amend(spec)))
-            .await
-            .unwrap_or(Err(Refused::Unavailable))
+        self.meter.track(self.addr.send(Amend(spec))).await.unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Ends the instance, waits for the end of its whole process tree and forgets it.
@@ -105,10 +87,7 @@ impl Supervision {
     /// # Errors
     /// [`Refused::Unknown`] if there is no such instance.
     pub async fn remove(&self, id: Uuid) -> Result<(), Refused> {
-        self.meter
-            .track(self.addr.send(Remove(id)))
-            .await
-            .unwrap_or(Err(Refused::Unavailable))
+        self.meter.track(self.addr.send(Remove(id))).await.unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Ends every process, or with `keep` lets go of them, and waits until that is done. Nothing starts

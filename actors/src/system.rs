@@ -65,17 +65,9 @@ impl ActorThread {
             });
             runner.run()
         })?;
-        let (supervision, system) = told
-            .await
-            .map_err(|_| io::Error::other("the actor thread ended early"))?;
-        Ok((
-            supervision,
-            Self {
-                arbiter: system.arbiter().clone(),
-                system,
-                thread,
-            },
-        ))
+        let (supervision, system) =
+            told.await.map_err(|_| io::Error::other("the actor thread ended early"))?;
+        Ok((supervision, Self { arbiter: system.arbiter().clone(), system, thread }))
     }
 
     /// Where further actors of the embedding program can be started.
@@ -91,9 +83,7 @@ impl ActorThread {
     /// If the thread panicked or its event loop failed.
     pub async fn stop(self) -> io::Result<()> {
         self.system.stop();
-        let joined = tokio::task::spawn_blocking(|| self.thread.join())
-            .await
-            .map_err(io::Error::other)?;
+        let joined = tokio::task::spawn_blocking(|| self.thread.join()).await.map_err(io::Error::other)?;
         joined.map_err(|_| io::Error::other("the actor thread panicked"))?
     }
 }

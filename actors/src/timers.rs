@@ -50,11 +50,7 @@ impl PartialOrd for Due {
 impl Timers {
     pub(crate) fn arm(&mut self, at: Instant, alarm: Alarm) {
         self.armed += 1;
-        self.heap.push(Reverse(Due {
-            at,
-            order: self.armed,
-            alarm,
-        }));
+        self.heap.push(Reverse(Due { at, order: self.armed, alarm }));
     }
 
     /// When the next timer is due.

@@ -44,9 +44,7 @@ fn a_back_off_lasts_from_a_millisecond_to_a_day_and_its_maximum_no_less_than_its
 #[test]
 fn a_back_off_doubles_from_the_second_restart_and_stays_at_its_maximum() {
     let backoff = Backoff::new(millis(3), millis(20)).unwrap();
-    let delays: Vec<_> = [0, 1, 2, 3, 4, 5, 6, 33, 34, 35, u32::MAX]
-        .map(|nth| backoff.delay(nth))
-        .into();
+    let delays: Vec<_> = [0, 1, 2, 3, 4, 5, 6, 33, 34, 35, u32::MAX].map(|nth| backoff.delay(nth)).into();
     assert_eq!(delays, [0, 0, 3, 6, 12, 20, 20, 20, 20, 20, 20].map(millis));
 }
 
@@ -55,9 +53,7 @@ fn every_time_out_and_interval_lasts_from_ten_milliseconds_to_a_day() {
     type Field = fn(&mut Policy) -> &mut Duration;
     let fields: [(&str, Field); 3] = [
         ("timing.start_timeout", |policy| &mut policy.timing.start_timeout),
-        ("timing.probe_interval", |policy| {
-            &mut policy.timing.probe_interval
-        }),
+        ("timing.probe_interval", |policy| &mut policy.timing.probe_interval),
         ("timing.probe_timeout", |policy| &mut policy.timing.probe_timeout),
     ];
     for (name, field) in fields {
@@ -73,20 +69,11 @@ fn every_time_out_and_interval_lasts_from_ten_milliseconds_to_a_day() {
 fn grace_strikes_and_limits_are_checked_at_their_ends() {
     assert_eq!(refused(|policy| policy.timing.grace = Duration::ZERO), None);
     assert_eq!(refused(|policy| policy.timing.grace = millis(600_000)), None);
-    assert_eq!(
-        refused(|policy| policy.timing.grace = millis(600_000) + NANO),
-        Some("timing.grace")
-    );
+    assert_eq!(refused(|policy| policy.timing.grace = millis(600_000) + NANO), Some("timing.grace"));
     assert_eq!(refused(|policy| policy.strikes = 1), None);
     assert_eq!(refused(|policy| policy.strikes = 0), Some("strikes"));
     assert_eq!(refused(|policy| policy.limits.memory_bytes = Some(1)), None);
-    assert_eq!(
-        refused(|policy| policy.limits.memory_bytes = Some(0)),
-        Some("limits.memory_bytes")
-    );
+    assert_eq!(refused(|policy| policy.limits.memory_bytes = Some(0)), Some("limits.memory_bytes"));
     assert_eq!(refused(|policy| policy.limits.cpu_percent = Some(1)), None);
-    assert_eq!(
-        refused(|policy| policy.limits.cpu_percent = Some(0)),
-        Some("limits.cpu_percent")
-    );
+    assert_eq!(refused(|policy| policy.limits.cpu_percent = Some(0)), Some("limits.cpu_percent"));
 }

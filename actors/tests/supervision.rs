@@ -30,10 +30,7 @@ fn spec() -> Spec {
 
 /// Nothing is measured: the scripted process ids belong to strangers.
 fn config() -> Config {
-    Config {
-        sample_interval: LONG,
-        ..Config::default()
-    }
+    Config { sample_interval: LONG, ..Config::default() }
 }
 
 fn actors(script: Script) -> (Supervision, FakeLauncher) {
@@ -42,10 +39,7 @@ fn actors(script: Script) -> (Supervision, FakeLauncher) {
 }
 
 async fn until(actors: &Supervision, id: Uuid, reached: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-    let (snapshot, in_time) = actors
-        .wait_until(id, LONG, reached)
-        .await
-        .expect("the instance is known");
+    let (snapshot, in_time) = actors.wait_until(id, LONG, reached).await.expect("the instance is known");
     assert!(in_time, "not reached; it is {snapshot:#?}");
     snapshot
 }
@@ -65,15 +59,9 @@ async fn a_crash_brings_a_new_run_at_once_and_a_stop_ends_it() {
     assert_eq!((first.run, first.restarts), (Run(1), 0));
 
     launcher.exit(id, Run(1), Exit::Signal(9));
-    let second = until(&actors, id, |now| {
-        now.run == Run(2) && now.status == Status::Running
-    })
-    .await;
+    let second = until(&actors, id, |now| now.run == Run(2) && now.status == Status::Running).await;
     assert_eq!(second.restarts, 1);
-    assert_eq!(
-        second.last_exit.as_ref().map(|last| (last.run, last.exit)),
-        Some((Run(1), Exit::Signal(9)))
-    );
+    assert_eq!(second.last_exit.as_ref().map(|last| (last.run, last.exit)), Some((Run(1), Exit::Signal(9))));
 
     actors.order(id, Command::Stop).await.unwrap();
     let stopped = status(&actors, id, Status::Stopped).await;
@@ -86,10 +74,7 @@ async fn a_crash_brings_a_new_run_at_once_and_a_stop_ends_it() {
 async fn a_crash_loop_ends_as_disconnected_and_a_restore_brings_it_back() {
     tokio::time::pause();
     let crash = Some((Duration::from_millis(50), Exit::Code(1)));
-    let (actors, launcher) = actors(Script {
-        exit_after: crash,
-        ..Script::default()
-    });
+    let (actors, launcher) = actors(Script { exit_after: crash, ..Script::default() });
     let spec = spec();
     let id = spec.id;
     actors.create(spec).await.unwrap();
@@ -108,36 +93,24 @@ async fn a_crash_loop_ends_as_disconnected_and_a_restore_brings_it_back() {
 async fn what_can_never_start_fails_and_is_not_tried_again() {
     tokio::time::pause();
     let fails = Some(("the script is missing".to_owned(), true));
-    let (actors, launcher) = actors(Script {
-        launch_fails: fails,
-        ..Script::default()
-    });
+    let (actors, launcher) = actors(Script { launch_fails: fails, ..Script::default() });
     let spec = spec();
     let id = spec.id;
     actors.create(spec).await.unwrap();
     let failed = status(&actors, id, Status::Failed).await;
-    assert_eq!(
-        failed.reason,
-        "The process could not be launched: the script is missing"
-    );
+    assert_eq!(failed.reason, "The process could not be launched: the script is missing");
     assert_eq!(launcher.launches().len(), 1);
 }
 
 #[actix::test]
 async fn one_that_never_gets_ready_is_tried_within_its_budget_and_fails() {
     tokio::time::pause();
-    let (actors, launcher) = actors(Script {
-        ready_after: None,
-        ..Script::default()
-    });
+    let (actors, launcher) = actors(Script { ready_after: None, ..Script::default() });
     let spec = spec();
     let id = spec.id;
     actors.create(spec).await.unwrap();
     let failed = status(&actors, id, Status::Failed).await;
-    assert_eq!(
-        (failed.cause, launcher.launches().len()),
-        (Cause::StartTimeout, 4)
-    );
+    assert_eq!((failed.cause, launcher.launches().len()), (Cause::StartTimeout, 4));
     assert_eq!(launcher.live(), []);
 }
 
@@ -163,11 +136,7 @@ async fn the_lease_ends_an_instance_to_the_second() {
 
 #[actix::test]
 async fn the_lease_ends_a_stubborn_instance_after_its_grace() {
-    let took = lease_ends_after(Script {
-        ends_within: None,
-        ..Script::default()
-    })
-    .await;
+    let took = lease_ends_after(Script { ends_within: None, ..Script::default() }).await;
     assert!((3_609..=3_610).contains(&took), "{took} s");
 }
 
@@ -184,14 +153,8 @@ async fn three_missed_probes_replace_a_process_and_an_answer_in_between_forgives
     launcher.answer(id, Run(1), true);
     status(&actors, id, Status::Running).await;
     launcher.answer(id, Run(1), false);
-    let replaced = until(&actors, id, |now| {
-        now.run == Run(2) && now.status == Status::Running
-    })
-    .await;
-    assert_eq!(
-        replaced.last_exit.as_ref().map(|last| last.cause),
-        Some(Cause::ProbesFailed)
-    );
+    let replaced = until(&actors, id, |now| now.run == Run(2) && now.status == Status::Running).await;
+    assert_eq!(replaced.last_exit.as_ref().map(|last| last.cause), Some(Cause::ProbesFailed));
     assert_eq!(launcher.most_at_once(), 1);
 }
 
@@ -209,25 +172,12 @@ async fn a_panic_in_an_instances_actor_kills_its_process_and_is_an_exit_like_ano
     actors.create(one).await.unwrap();
     actors.create(other).await.unwrap();
     for id in [ids.0, ids.1] {
-        let again = until(&actors, id, |now| {
-            now.run == Run(2) && now.status == Status::Running
-        })
-        .await;
-        assert_eq!(
-            again.last_exit.as_ref().map(|last| last.exit),
-            Some(Exit::ActorDied)
-        );
+        let again = until(&actors, id, |now| now.run == Run(2) && now.status == Status::Running).await;
+        assert_eq!(again.last_exit.as_ref().map(|last| last.exit), Some(Exit::ActorDied));
     }
     assert_eq!(launcher.most_at_once(), 1);
     assert_eq!(launcher.live().len(), 2);
-    assert_eq!(
-        actors
-            .actors()
-            .iter()
-            .filter(|actor| actor.kind == "instance")
-            .count(),
-        2
-    );
+    assert_eq!(actors.actors().iter().filter(|actor| actor.kind == "instance").count(), 2);
 }
 
 #[actix::test]
@@ -239,10 +189,7 @@ async fn starts_are_bounded_and_one_that_hangs_does_not_hold_up_the_others() {
         ready_after: (launch.id != hanging).then_some(Duration::from_millis(500)),
         ..Script::default()
     });
-    let config = Config {
-        concurrent_starts: 1,
-        ..config()
-    };
+    let config = Config { concurrent_starts: 1, ..config() };
     let actors = start(config, Arc::new(launcher.clone()));
     let begin = tokio::time::Instant::now();
     actors.create(hangs).await.unwrap();
@@ -254,10 +201,7 @@ async fn starts_are_bounded_and_one_that_hangs_does_not_hold_up_the_others() {
     assert_eq!(launcher.launches().len(), 1, "one slot, one start");
     status(&actors, last, Status::Running).await;
     let took = begin.elapsed();
-    assert!(
-        took >= Duration::from_millis(4_500),
-        "3 s for the one that hangs, then one by one: {took:?}"
-    );
+    assert!(took >= Duration::from_millis(4_500), "3 s for the one that hangs, then one by one: {took:?}");
     assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
@@ -293,10 +237,7 @@ async fn an_instance_without_calls_falls_asleep_and_one_with_a_call_under_way_do
     actors.create(idle).await.unwrap();
     status(&actors, ids.0, Status::Running).await;
     let call = actors.routes().get(ids.0).unwrap().enter(1);
-    assert_eq!(
-        status(&actors, ids.1, Status::Hibernated).await.cause,
-        Cause::Idle
-    );
+    assert_eq!(status(&actors, ids.1, Status::Hibernated).await.cause, Cause::Idle);
     assert_eq!(begin.elapsed().as_secs(), 600);
     assert_eq!(actors.routes().get(ids.1).unwrap().lane(), Lane::Asleep);
     tokio::time::sleep(Duration::from_secs(3_600)).await;
@@ -318,22 +259,13 @@ async fn a_shutdown_ends_everything_and_nothing_starts_afterwards() {
     assert_eq!(launcher.live(), []);
     for id in ids {
         let snapshot = actors.registry().get(id).unwrap();
-        assert_eq!(
-            (snapshot.status, snapshot.cause),
-            (Status::Disconnected, Cause::DaemonShutdown)
-        );
+        assert_eq!((snapshot.status, snapshot.cause), (Status::Disconnected, Cause::DaemonShutdown));
     }
     assert_eq!(actors.create(spec()).await, Err(Refused::ShuttingDown));
 }
 
 #[test]
 fn a_limit_that_nothing_can_keep_is_refused() {
-    let policy = Policy {
-        limits: Limits {
-            memory_bytes: Some(0),
-            cpu_percent: None,
-        },
-        ..Policy::default()
-    };
+    let policy = Policy { limits: Limits { memory_bytes: Some(0), cpu_percent: None }, ..Policy::default() };
     assert!(policy.checked().is_err());
 }

@@ -81,8 +81,6 @@ impl fmt::Debug for CreateCredential {
 impl fmt::Debug for ReplaceCredential {
     /// Shows the names of the fields and no value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplaceCredential")
-            .field("fields", &self.fields.keys())
-            .finish_non_exhaustive()
+        f.debug_struct("ReplaceCredential").field("fields", &self.fields.keys()).finish_non_exhaustive()
     }
 }

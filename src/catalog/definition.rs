@@ -24,7 +24,7 @@ pub struct TypeDefinition {
     pub lane: Lane,
     /// A Node script below the servers directory. Either this or `command`.
     #[serde(default)]
-    #[schema(example = "dist/github.mjs")]
+    #[schema(example = "dist/github.cjs")]
     pub server_script: Option<String>,
     /// A program: a name to look for, or an absolute path. Either this or `server_script`.
     #[serde(default)]

@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn github_is_as_the_integration_guide_has_it() {
         let github = seeds().into_iter().find(|seed| seed.name == "github").unwrap();
-        assert_eq!(github.server_script.as_deref(), Some("dist/github.mjs"));
+        assert_eq!(github.server_script.as_deref(), Some("dist/github.cjs"));
         assert_eq!(github.lane, Lane::Http);
         assert_eq!(github.required_auth, "personal_access_token");
         assert_eq!(github.required_scopes, ["repo", "read:org", "write:discussion"]);

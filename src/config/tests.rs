@@ -3,10 +3,7 @@ use super::*;
 fn resolved(file: &str, env: &[(&str, &str)], flags: &Flags) -> Result<Loaded, ConfigError> {
     let surroundings = Surroundings {
         working_dir: "/srv/minimcp".into(),
-        environment: env
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect(),
+        environment: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         ..Surroundings::default()
     };
     let mut layers = Layers::read(&Flags::default(), &Surroundings::default()).unwrap();
@@ -41,16 +38,10 @@ fn the_defaults_need_nothing() {
 
 #[test]
 fn flags_beat_the_environment_which_beats_the_file_and_each_value_says_where_it_came_from() {
-    let flags = Flags {
-        listen: Some("127.0.0.1:3".into()),
-        ..Flags::default()
-    };
+    let flags = Flags { listen: Some("127.0.0.1:3".into()), ..Flags::default() };
     let file = "listen = '127.0.0.1:1'\ngrace = '1s'\nmax-concurrent-starts = 4\n[gateway]\nwait = '5s'";
-    let env = [
-        ("MINIMCP_LISTEN", "127.0.0.1:2"),
-        ("MINIMCP_GATEWAY_WAIT", "6s"),
-        ("MINIMCP_PORT", "tcp://x"),
-    ];
+    let env =
+        [("MINIMCP_LISTEN", "127.0.0.1:2"), ("MINIMCP_GATEWAY_WAIT", "6s"), ("MINIMCP_PORT", "tcp://x")];
     let loaded = resolved(file, &env, &flags).unwrap();
     assert_eq!(loaded.settings.listen.port(), 3);
     assert_eq!(loaded.settings.gateway.wait, Duration::from_secs(6));
@@ -62,19 +53,12 @@ fn flags_beat_the_environment_which_beats_the_file_and_each_value_says_where_it_
         ("grace", "# minimcp.toml"),
         ("ports", "# default"),
     ] {
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(&format!("{key} = ")))
-            .unwrap();
+        let line = text.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
         assert!(line.ends_with(origin), "{line}");
     }
     // What is printed can be used as a file again and leads to the same.
     assert_eq!(
-        resolved(&text, &[], &Flags::default())
-            .unwrap()
-            .settings
-            .gateway
-            .wait,
+        resolved(&text, &[], &Flags::default()).unwrap().settings.gateway.wait,
         Duration::from_secs(6)
     );
 }
@@ -83,9 +67,7 @@ fn flags_beat_the_environment_which_beats_the_file_and_each_value_says_where_it_
 fn every_mistake_is_told_at_once_with_its_key() {
     let file = "listen = 'nowhere'\nports = '9-1'\nlogs = 1\ngrace = true\non-shutdown = 'explode'\n\
                 default-lease = '31d'\n[gateway]\nwait = 'soon'\nmax-body = '1'";
-    let faults = resolved(file, &[("MINIMCP_LOG_LEVEL", "loud")], &Flags::default())
-        .unwrap_err()
-        .0;
+    let faults = resolved(file, &[("MINIMCP_LOG_LEVEL", "loud")], &Flags::default()).unwrap_err().0;
     let mut keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
     keys.sort_unstable();
     assert_eq!(
@@ -103,12 +85,7 @@ fn every_mistake_is_told_at_once_with_its_key() {
         ]
     );
     assert!(faults.iter().all(|fault| !fault.detail.is_empty()));
-    assert!(
-        resolved("not toml", &[], &Flags::default())
-            .unwrap_err()
-            .to_string()
-            .contains("config")
-    );
+    assert!(resolved("not toml", &[], &Flags::default()).unwrap_err().to_string().contains("config"));
 }
 
 #[test]
@@ -123,12 +100,9 @@ fn what_other_machines_reach_needs_a_public_url() {
 
 #[test]
 fn the_password_of_the_database_is_masked() {
-    let loaded = resolved(
-        "database-url = 'postgres://me:hunter2@db/x?password=hunter2'",
-        &[],
-        &Flags::default(),
-    )
-    .unwrap();
+    let loaded =
+        resolved("database-url = 'postgres://me:hunter2@db/x?password=hunter2'", &[], &Flags::default())
+            .unwrap();
     assert!(!format!("{loaded:?} {}", loaded.report).contains("hunter2"));
     let error = resolved("database-url = 'mysql://me:hunter2@db'", &[], &Flags::default()).unwrap_err();
     assert!(!error.to_string().contains("hunter2"));
@@ -137,13 +111,7 @@ fn the_password_of_the_database_is_masked() {
 #[test]
 fn only_our_own_hosts_and_origins_pass() {
     let settings = settings("allowed-hosts = ['box.lan', 'one.lan:8080']");
-    for host in [
-        "127.0.0.1:7878",
-        "localhost:7878",
-        "LocalHost:7878",
-        "[::1]:7878",
-        "127.1.2.3:7878",
-    ] {
+    for host in ["127.0.0.1:7878", "localhost:7878", "LocalHost:7878", "[::1]:7878", "127.1.2.3:7878"] {
         assert!(settings.host_is_ours(host), "{host}");
         assert!(settings.origin_is_ours(&format!("http://{host}")), "{host}");
     }
@@ -167,14 +135,9 @@ fn only_our_own_hosts_and_origins_pass() {
     ] {
         assert!(!settings.host_is_ours(host), "{host}");
     }
-    for origin in [
-        "null",
-        "",
-        "file://",
-        "ftp://localhost:7878",
-        "http://a@localhost:7878",
-        "http://localhost:7878/x",
-    ] {
+    for origin in
+        ["null", "", "file://", "ftp://localhost:7878", "http://a@localhost:7878", "http://localhost:7878/x"]
+    {
         assert!(!settings.origin_is_ours(origin), "{origin}");
     }
 }

@@ -8,10 +8,8 @@ use url::Url;
 pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     let wanted = "two ports from 1024 to 65535, the smaller first, such as 20000-29999";
     let (first, last) = text.split_once('-').ok_or(wanted)?;
-    let (first, last): (u16, u16) = (
-        first.trim().parse().map_err(|_| wanted)?,
-        last.trim().parse().map_err(|_| wanted)?,
-    );
+    let (first, last): (u16, u16) =
+        (first.trim().parse().map_err(|_| wanted)?, last.trim().parse().map_err(|_| wanted)?);
     if first < 1_024 || first > last {
         return Err(wanted.into());
     }
@@ -24,9 +22,7 @@ pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
         .map(str::trim)
         .filter(|host| !host.is_empty())
         .map(|host| {
-            let plain = host
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c));
+            let plain = host.chars().all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c));
             plain.then(|| host.to_ascii_lowercase()).ok_or_else(|| {
                 format!("`{host}` is no host name; write names such as minimcp.example.org or [::1]:8080")
             })

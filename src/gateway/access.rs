@@ -48,10 +48,7 @@ impl AccessTable {
     /// An empty table that allows this many requests per second and instance; 0 is no bound.
     #[must_use]
     pub fn new(per_second: u32) -> Self {
-        Self {
-            entries: DashMap::new(),
-            per_second,
-        }
+        Self { entries: DashMap::new(), per_second }
     }
 
     /// Lets the holders of these tokens in, and nobody else from now on.
@@ -72,10 +69,7 @@ impl AccessTable {
         let nobody = [0; 32];
         let (current, previous) = match entry.as_deref() {
             Some(Entry { grant, .. }) => {
-                let previous = grant
-                    .previous
-                    .filter(|(_, until)| now < *until)
-                    .map(|(hash, _)| hash);
+                let previous = grant.previous.filter(|(_, until)| now < *until).map(|(hash, _)| hash);
                 (grant.token, previous.unwrap_or(nobody))
             }
             None => (nobody, nobody),
@@ -108,28 +102,11 @@ mod tests {
         assert!(!admits(1, now), "unknown instance");
 
         let mcp_path: Arc<str> = "/mcp".into();
-        table.grant(
-            id,
-            Grant {
-                token: [1; 32],
-                previous: None,
-                mcp_path: Arc::clone(&mcp_path),
-            },
-        );
+        table.grant(id, Grant { token: [1; 32], previous: None, mcp_path: Arc::clone(&mcp_path) });
         assert!(admits(1, now) && !admits(2, now) && !admits(0, now));
-        assert!(
-            table.admit(Uuid::now_v7(), &[1; 32], now).is_none(),
-            "another instance"
-        );
+        assert!(table.admit(Uuid::now_v7(), &[1; 32], now).is_none(), "another instance");
 
-        table.grant(
-            id,
-            Grant {
-                token: [2; 32],
-                previous: Some(([1; 32], until)),
-                mcp_path,
-            },
-        );
+        table.grant(id, Grant { token: [2; 32], previous: Some(([1; 32], until)), mcp_path });
         assert!(admits(2, now) && admits(1, now));
         assert!(!admits(1, until) && admits(2, until), "the overlap is over");
 

@@ -70,10 +70,7 @@ impl Counts {
     pub(super) fn new() -> Self {
         // From 100 us to 52 s.
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.000_1, 3.0, 13));
-        Self {
-            requests: Family::default(),
-            seconds: Family::new_with_constructor(buckets),
-        }
+        Self { requests: Family::default(), seconds: Family::new_with_constructor(buckets) }
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
@@ -92,9 +89,7 @@ impl Counts {
     pub(super) fn add(&self, method: &'static str, status: StatusCode, elapsed: Duration) {
         let (method, class) = (Known(method), Class(class(status)));
         self.requests.get_or_create(&Labels { method, class }).inc();
-        self.seconds
-            .get_or_create(&MethodLabel { method })
-            .observe(elapsed.as_secs_f64());
+        self.seconds.get_or_create(&MethodLabel { method }).observe(elapsed.as_secs_f64());
     }
 }
 
@@ -110,10 +105,7 @@ fn class(status: StatusCode) -> &'static str {
 /// What a request asks for, as far as its headers say. Older clients send no such header.
 pub(super) fn method_of(http: &Method, headers: &HeaderMap) -> &'static str {
     match headers.get("mcp-method").map(|value| value.as_bytes()) {
-        Some(method) => KNOWN
-            .into_iter()
-            .find(|known| known.as_bytes() == method)
-            .unwrap_or("other"),
+        Some(method) => KNOWN.into_iter().find(|known| known.as_bytes() == method).unwrap_or("other"),
         None => match *http {
             Method::GET => "get",
             Method::DELETE => "delete",

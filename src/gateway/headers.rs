@@ -18,13 +18,8 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// What a client sends for us alone. The token is not the server's business (MCP, security best practices:
 /// no token passthrough), the origin was checked here, and we answer `Expect` ourselves.
-const FOR_US: [HeaderName; 5] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::ORIGIN,
-    header::EXPECT,
-    header::HOST,
-];
+const FOR_US: [HeaderName; 5] =
+    [header::AUTHORIZATION, header::COOKIE, header::ORIGIN, header::EXPECT, header::HOST];
 
 /// What a server may not say in our name: it would speak for the whole origin.
 const NOT_IN_OUR_NAME: [HeaderName; 10] = [
@@ -79,20 +74,13 @@ mod tests {
     fn headers(lines: &[(&str, &str)]) -> HeaderMap {
         lines
             .iter()
-            .map(|(name, value)| {
-                (
-                    name.parse::<HeaderName>().unwrap(),
-                    value.parse::<HeaderValue>().unwrap(),
-                )
-            })
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
             .collect()
     }
 
     fn lines(headers: &HeaderMap) -> Vec<(&str, &str)> {
-        let mut lines: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
-            .collect();
+        let mut lines: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         lines.sort_unstable();
         lines
     }
@@ -150,10 +138,7 @@ mod tests {
             ("x-other", "2"),
             ("connection", "close"),
             ("transfer-encoding", "chunked"),
-            (
-                "www-authenticate",
-                "Bearer resource_metadata=\"http://127.0.0.1:1/\"",
-            ),
+            ("www-authenticate", "Bearer resource_metadata=\"http://127.0.0.1:1/\""),
             ("set-cookie", "a=b"),
             ("access-control-allow-origin", "*"),
             ("clear-site-data", "\"*\""),

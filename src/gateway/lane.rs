@@ -92,10 +92,7 @@ fn gone(status: Status) -> Problem {
         | Status::Restarting
         | Status::Hibernated => "the instance cannot be reached at present; see `diagnose`",
     };
-    Problem::new(
-        Code::InstanceNotServing,
-        format!("the instance is {status}: {detail}"),
-    )
+    Problem::new(Code::InstanceNotServing, format!("the instance is {status}: {detail}"))
 }
 
 #[cfg(test)]
@@ -108,22 +105,11 @@ mod tests {
         let serving = Lane::Http { run: Run(2), addr };
         assert_eq!(step(serving, None, false), Step::Go(Run(2), addr));
         assert_eq!(step(serving, Some(Run(1)), false), Step::Go(Run(2), addr));
-        assert_eq!(
-            step(serving, Some(Run(2)), false),
-            Step::Wait,
-            "found dead, the next one is waited for"
-        );
+        assert_eq!(step(serving, Some(Run(2)), false), Step::Wait, "found dead, the next one is waited for");
         assert_eq!(step(Lane::Coming(Status::Restarting), None, false), Step::Wait);
         assert_eq!(step(Lane::Asleep, None, false), Step::Wake);
-        assert_eq!(
-            step(Lane::Asleep, None, true),
-            Step::Wait,
-            "woken once per request"
-        );
-        assert_eq!(
-            step(Lane::Gone(Status::Expired), None, false),
-            Step::GiveUp(Status::Expired)
-        );
+        assert_eq!(step(Lane::Asleep, None, true), Step::Wait, "woken once per request");
+        assert_eq!(step(Lane::Gone(Status::Expired), None, false), Step::GiveUp(Status::Expired));
         for status in Status::ALL {
             assert_eq!(gone(status).code(), Code::InstanceNotServing);
             assert!(gone(status).detail().contains(status.as_str()));

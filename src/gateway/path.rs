@@ -21,10 +21,7 @@ pub(crate) fn target(path: &str) -> Option<Target<'_>> {
     let inside =
         (rest.is_empty() || rest.starts_with('/')) && !rest.split('/').any(leaves) && !rest.contains('\\');
     let reserved = rest.trim_end_matches('/') == "/server-card";
-    (inside && !reserved).then_some(Target {
-        id: plain_uuid(id)?,
-        rest,
-    })
+    (inside && !reserved).then_some(Target { id: plain_uuid(id)?, rest })
 }
 
 /// `.` and `..` in every spelling that a URL parser knows.
@@ -47,18 +44,10 @@ mod tests {
     #[test]
     fn only_the_endpoint_and_what_is_below_it_is_reached() {
         let id = Uuid::now_v7();
-        for (suffix, rest) in [
-            ("mcp", ""),
-            ("mcp/", "/"),
-            ("mcp/a/b", "/a/b"),
-            ("mcp/...", "/..."),
-            ("mcp/a..b", "/a..b"),
-        ] {
-            assert_eq!(
-                target(&format!("/i/{id}/{suffix}")),
-                Some(Target { id, rest }),
-                "{suffix}"
-            );
+        for (suffix, rest) in
+            [("mcp", ""), ("mcp/", "/"), ("mcp/a/b", "/a/b"), ("mcp/...", "/..."), ("mcp/a..b", "/a..b")]
+        {
+            assert_eq!(target(&format!("/i/{id}/{suffix}")), Some(Target { id, rest }), "{suffix}");
         }
         for suffix in [
             "",

@@ -21,11 +21,7 @@ pub(super) struct Rate {
 impl Rate {
     pub(super) fn new(per_second: u32) -> Self {
         let interval = 1_000_000_000u64.checked_div(per_second.into()).unwrap_or(0);
-        Self {
-            interval,
-            begin: Instant::now(),
-            due: AtomicU64::new(0),
-        }
+        Self { interval, begin: Instant::now(), due: AtomicU64::new(0) }
     }
 
     /// Takes one request, or says how long to wait.
@@ -34,18 +30,12 @@ impl Rate {
             return Ok(());
         }
         let now = u64::try_from(self.begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let slack = self
-            .interval
-            .saturating_mul(BURST.saturating_mul(1_000_000_000 / self.interval));
-        let taken = self
-            .due
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
-                let next = due.max(now).saturating_add(self.interval);
-                (next <= now.saturating_add(slack)).then_some(next)
-            });
-        taken
-            .map(drop)
-            .map_err(|due| Duration::from_nanos(due.saturating_add(self.interval) - now - slack))
+        let slack = self.interval.saturating_mul(BURST.saturating_mul(1_000_000_000 / self.interval));
+        let taken = self.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
+            let next = due.max(now).saturating_add(self.interval);
+            (next <= now.saturating_add(slack)).then_some(next)
+        });
+        taken.map(drop).map_err(|due| Duration::from_nanos(due.saturating_add(self.interval) - now - slack))
     }
 }
 

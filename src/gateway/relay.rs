@@ -29,11 +29,7 @@ impl Parcel {
     /// A body of at most `max` bytes.
     pub(super) fn new(body: Incoming, max: usize) -> Self {
         let slot = Arc::new(Mutex::new(Some(body)));
-        Self {
-            slot,
-            oversize: Arc::default(),
-            max: max as u64,
-        }
+        Self { slot, oversize: Arc::default(), max: max as u64 }
     }
 
     /// The body for one attempt, or `None` if an earlier one has read of it.
@@ -101,9 +97,7 @@ impl Body for Outbound {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.begun
-            .as_ref()
-            .map_or_else(|| self.size, Body::size_hint)
+        self.begun.as_ref().map_or_else(|| self.size, Body::size_hint)
     }
 }
 
@@ -133,16 +127,9 @@ impl Relayed {
         patience: Option<Duration>,
         stop: Option<WaitForCancellationFutureOwned>,
     ) -> Self {
-        let silence = patience.map(|patience| Silence {
-            patience,
-            over: Box::pin(tokio::time::sleep(patience)),
-        });
-        Self {
-            body,
-            silence,
-            stop: stop.map(Box::pin),
-            _in_flight: in_flight,
-        }
+        let silence =
+            patience.map(|patience| Silence { patience, over: Box::pin(tokio::time::sleep(patience)) });
+        Self { body, silence, stop: stop.map(Box::pin), _in_flight: in_flight }
     }
 }
 
@@ -161,18 +148,10 @@ impl Body for Relayed {
             }
             return poll;
         }
-        if self
-            .stop
-            .as_mut()
-            .is_some_and(|stop| stop.as_mut().poll(cx).is_ready())
-        {
+        if self.stop.as_mut().is_some_and(|stop| stop.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(None);
         }
-        if self
-            .silence
-            .as_mut()
-            .is_some_and(|silence| silence.over.as_mut().poll(cx).is_ready())
-        {
+        if self.silence.as_mut().is_some_and(|silence| silence.over.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Some(Err("the server was silent for too long".into())));
         }
         Poll::Pending

@@ -30,10 +30,7 @@ impl SessionTable {
     }
 
     fn of(generation: usize) -> Self {
-        Self {
-            generation,
-            both: Mutex::default(),
-        }
+        Self { generation, both: Mutex::default() }
     }
 
     /// Whether the holder of this token may use the session; the first to show it is its owner.
@@ -43,10 +40,7 @@ impl SessionTable {
         }
         let key = (instance, Box::from(session));
         // A panic while it was held would be a bug of the map itself; the content is a cache either way.
-        let mut both = self
-            .both
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut both = self.both.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (young, old) = &mut *both;
         if let Some(owner) = young.get(&key) {
             return owner == token;
@@ -62,10 +56,7 @@ impl SessionTable {
     /// Forgets a session that its owner ended.
     pub(super) fn forget(&self, instance: Uuid, session: &str) {
         let key = (instance, Box::from(session));
-        let mut both = self
-            .both
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut both = self.both.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         both.0.remove(&key);
         both.1.remove(&key);
     }
@@ -85,10 +76,7 @@ mod tests {
         assert!(table.claim(other, "s", &[2; 32]), "ids are per instance");
         assert!(!table.claim(one, &"x".repeat(MAX_ID + 1), &[1; 32]));
 
-        assert!(
-            table.claim(one, "t", &[1; 32]),
-            "the young ones are full, `s` grows old"
-        );
+        assert!(table.claim(one, "t", &[1; 32]), "the young ones are full, `s` grows old");
         assert!(!table.claim(one, "s", &[2; 32]), "and is still bound");
         for n in 0..10 {
             assert!(table.claim(one, &n.to_string(), &[1; 32]));

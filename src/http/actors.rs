@@ -31,7 +31,10 @@ pub(super) async fn show(tail: Tail, call: Call) -> Answer {
     let items: Vec<Actor> =
         all(&call).into_iter().filter(|actor| actor.path == path || actor.path.starts_with(&below)).collect();
     if items.is_empty() {
-        return Err(Problem::new(Code::ActorNotFound, "there is no such actor; `GET /v1/actors` lists those there are"));
+        return Err(Problem::new(
+            Code::ActorNotFound,
+            "there is no such actor; `GET /v1/actors` lists those there are",
+        ));
     }
     ok(&Page { items, next_cursor: None })
 }
@@ -52,7 +55,9 @@ fn view(call: &Call, actor: ActorStatus) -> Actor {
         generation: actor.generation,
         mailbox_depth: actor.mailbox_depth,
         messages_handled: actor.messages_handled,
-        last_message_age_ms: actor.last_message_at.map(|at| (now - at).num_milliseconds().try_into().unwrap_or(0)),
+        last_message_age_ms: actor
+            .last_message_at
+            .map(|at| (now - at).num_milliseconds().try_into().unwrap_or(0)),
         started_at: actor.started_at,
         uptime_seconds: (now - actor.started_at).num_seconds().try_into().unwrap_or(0),
     }

@@ -83,7 +83,9 @@ pub(super) async fn caller(context: &Context, headers: &HeaderMap, from: IpAddr)
         }
     }
     match context.throttle.fail(from, tokio::time::Instant::now()) {
-        Ok(()) => Err(Problem::new(Code::Unauthorized, "send an API token as `Authorization: Bearer mmcp_api_...`")),
+        Ok(()) => {
+            Err(Problem::new(Code::Unauthorized, "send an API token as `Authorization: Bearer mmcp_api_...`"))
+        }
         Err(wait) => {
             let detail = "too many requests without a valid token came from your address";
             Err(Problem::new(Code::TooManyRequests, detail).retry_after(wait.as_secs() + 1))
@@ -103,7 +105,8 @@ mod tests {
     fn a_bearer_token_is_one_header_of_the_right_scheme() {
         assert_eq!(bearer(&headers(&["Bearer abc"])), Some("abc"));
         assert_eq!(bearer(&headers(&["bearer  abc "])), Some("abc"));
-        for wrong in [&["Basic abc"][..], &["Bearer "], &["Bearer"], &["abc"], &[], &["Bearer a", "Bearer b"]] {
+        for wrong in [&["Basic abc"][..], &["Bearer "], &["Bearer"], &["abc"], &[], &["Bearer a", "Bearer b"]]
+        {
             assert_eq!(bearer(&headers(wrong)), None, "{wrong:?}");
         }
     }

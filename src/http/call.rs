@@ -74,14 +74,16 @@ impl Call {
 
     /// The one value of a header, as text.
     pub(super) fn header(&self, name: &'static str) -> Result<Option<&str>, Problem> {
-        sole(&self.headers, name)
-            .ok_or_else(|| Problem::new(Code::InvalidHeader, format!("send `{name}` once, in printable characters")))
+        sole(&self.headers, name).ok_or_else(|| {
+            Problem::new(Code::InvalidHeader, format!("send `{name}` once, in printable characters"))
+        })
     }
 }
 
 /// The id in a path.
 pub(super) fn id(text: &str) -> Result<Uuid, Problem> {
-    let wrong = || Problem::new(Code::InvalidId, "an id is a UUID, such as 0190b2a0-7c3e-7000-8000-000000000000");
+    let wrong =
+        || Problem::new(Code::InvalidId, "an id is a UUID, such as 0190b2a0-7c3e-7000-8000-000000000000");
     plain_uuid(text).ok_or_else(wrong)
 }
 

@@ -9,8 +9,8 @@ use super::call::{Answer, Call, created, id, no_content, ok, page, shown};
 use super::idempotency::{self, Key};
 use crate::api::credential::{CreateCredential, Credential, ReplaceCredential};
 use crate::api::problem::ProblemDocument;
-use crate::catalog::{FaultKind, TypeDefinition};
 use crate::catalog::credentials::Credentials;
+use crate::catalog::{FaultKind, TypeDefinition};
 use crate::problem::{Code, Problem};
 use crate::store::{CredentialFilter, NewCredential, SealedFields, StoreError};
 use crate::vault::Scope;
@@ -42,9 +42,11 @@ pub(super) async fn create(call: Call) -> Answer {
     let request: CreateCredential = call.read()?;
     let store = &call.parts().store;
     let row = store.type_named(&request.mcp_type).await.map_err(|error| match error {
-        StoreError::NotFound(_) => {
-            Problem::at(Code::UnknownType, "/mcp_type", "there is no type of this name; `GET /v1/types` lists them")
-        }
+        StoreError::NotFound(_) => Problem::at(
+            Code::UnknownType,
+            "/mcp_type",
+            "there is no type of this name; `GET /v1/types` lists them",
+        ),
         error => error.into(),
     })?;
     let definition = TypeDefinition::from_row(&row)?;
@@ -88,9 +90,8 @@ pub(super) async fn replace(text: String, call: Call) -> Answer {
     let scope = Scope::credential(owner, &old.id, &old.mcp_type, old.version + 1);
     let fields = seal(&call, &scope, &fields, &definition)?;
     let name = request.name.unwrap_or(old.name);
-    let row = store
-        .replace_credential(old.id, old.version, name, fields, request.expires_at, Utc::now())
-        .await?;
+    let row =
+        store.replace_credential(old.id, old.version, name, fields, request.expires_at, Utc::now()).await?;
     call.parts().instances.renew_credential(&row).await?;
     ok(&view(&row))
 }

@@ -31,7 +31,8 @@ pub async fn run(listener: TcpListener, bounds: Bounds, context: Arc<Context>) {
     let beside = TaskTracker::new();
     beside.spawn(Arc::clone(&context).note_use());
     beside.spawn(super::metrics::observe(Arc::clone(&context)));
-    let edge = Arc::new(Edge { routes: routes::all(Arc::clone(&context)), calls: TaskTracker::new(), context });
+    let edge =
+        Arc::new(Edge { routes: routes::all(Arc::clone(&context)), calls: TaskTracker::new(), context });
     let answering = Arc::clone(&edge);
     listener::serve(listener, bounds, stop, move |request, peer| {
         let edge = Arc::clone(&answering);
@@ -73,7 +74,11 @@ impl Edge {
         finished(response, &uri)
     }
 
-    async fn manage(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Outgoing>, Problem> {
+    async fn manage(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Outgoing>, Problem> {
         let (mut head, body) = request.into_parts();
         if is_private(head.uri.path()) {
             let caller = auth::caller(&self.context, &head.headers, peer.ip()).await?;
@@ -89,7 +94,8 @@ impl Edge {
         let request = Request::from_parts(head, Full::new(body));
         let service = TowerToHyperService::new(warp::service(self.routes.clone()));
         // A task of its own: a client that leaves must not stop a change halfway.
-        let answered = self.calls.spawn(service.call(request)).await.map_err(|error| Problem::internal(&error))?;
+        let answered =
+            self.calls.spawn(service.call(request)).await.map_err(|error| Problem::internal(&error))?;
         Ok(answered.unwrap_or_else(|never| match never {}).map(Outgoing::boxed))
     }
 }

@@ -17,10 +17,7 @@ const MAX_HEADERS: usize = 64;
 /// The problem to answer with.
 pub(crate) fn check(settings: &Settings, head: &Parts) -> Result<(), Problem> {
     if head.headers.len() > MAX_HEADERS {
-        return Err(Problem::new(
-            Code::HeadTooLarge,
-            format!("send at most {MAX_HEADERS} header lines"),
-        ));
+        return Err(Problem::new(Code::HeadTooLarge, format!("send at most {MAX_HEADERS} header lines")));
     }
     let host = sole(&head.headers, header::HOST.as_str())
         .and_then(|host| host.filter(|host| !host.is_empty()))
@@ -79,26 +76,16 @@ mod tests {
             (vec![ours, ours], Some(Code::InvalidHost)),
             (vec![("host", "")], Some(Code::InvalidHost)),
             (vec![("host", "evil.example")], Some(Code::ForbiddenHost)),
-            (
-                vec![ours, ("origin", "http://evil.example")],
-                Some(Code::ForbiddenOrigin),
-            ),
+            (vec![ours, ("origin", "http://evil.example")], Some(Code::ForbiddenOrigin)),
             (vec![ours, ("origin", "null")], Some(Code::ForbiddenOrigin)),
             (
-                vec![
-                    ours,
-                    ("origin", "http://localhost:7878"),
-                    ("origin", "http://evil.example"),
-                ],
+                vec![ours, ("origin", "http://localhost:7878"), ("origin", "http://evil.example")],
                 Some(Code::ForbiddenOrigin),
             ),
         ] {
             assert_eq!(code_of("/healthz", &headers), expected, "{headers:?}");
         }
-        assert_eq!(
-            code_of("http://evil.example/", &[ours]),
-            Some(Code::ForbiddenHost)
-        );
+        assert_eq!(code_of("http://evil.example/", &[ours]), Some(Code::ForbiddenHost));
         assert_eq!(code_of("http://localhost:7878/", &[ours]), None);
         let many: Vec<_> = std::iter::once(ours).chain((0..64).map(|_| ("x", "1"))).collect();
         assert_eq!(code_of("/", &many), Some(Code::HeadTooLarge));

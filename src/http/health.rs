@@ -22,11 +22,17 @@ pub(super) async fn ready(call: Call) -> Answer {
     let store = parts.store.ping().await.err().map(|_| "the store does not answer".to_owned());
     let waiting = parts.journal.waiting();
     let journal = parts.journal.is_failing().then(|| format!("{waiting} entries wait for the store"));
-    let restore = (!*parts.restored.borrow()).then(|| "instances of the last daemon are being restored".to_owned());
+    let restore =
+        (!*parts.restored.borrow()).then(|| "instances of the last daemon are being restored".to_owned());
     let stopping = parts.stop.is_cancelled().then(|| "the daemon is ending".to_owned());
-    let part = |name: &str, detail: Option<String>| Part { name: name.into(), ready: detail.is_none(), detail };
-    let parts =
-        vec![part("store", store), part("journal", journal), part("restore", restore), part("daemon", stopping)];
+    let part =
+        |name: &str, detail: Option<String>| Part { name: name.into(), ready: detail.is_none(), detail };
+    let parts = vec![
+        part("store", store),
+        part("journal", journal),
+        part("restore", restore),
+        part("daemon", stopping),
+    ];
     let ready = parts.iter().all(|part| part.ready);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json_answer(status, &Readiness { ready, parts })

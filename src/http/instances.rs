@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::call::{Answer, Call, created, id, no_content, ok, page};
 use super::idempotency::{self, Key};
 use crate::api::diagnosis::Diagnosis;
-use crate::api::instance::{AccessToken, CreateInstance, CreatedInstance, ExtendLease, Instance, RotateToken};
+use crate::api::instance::{
+    AccessToken, CreateInstance, CreatedInstance, ExtendLease, Instance, RotateToken,
+};
 use crate::api::problem::ProblemDocument;
 use crate::api::stats::{InstanceStats, Sample};
 use crate::instances::view::milliseconds;

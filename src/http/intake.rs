@@ -36,34 +36,21 @@ where
         let detail = format!("send at most {} bytes", bounds.max);
         Problem::new(Code::BodyTooLarge, detail)
     };
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > bounds.max as u64) {
         linger(&mut body).await;
         return Err(too_large());
     }
-    let too_slow = |_| {
-        Problem::new(
-            Code::RequestTimeout,
-            "the body did not arrive in time; send it faster",
-        )
-    };
+    let too_slow = |_| Problem::new(Code::RequestTimeout, "the body did not arrive in time; send it faster");
     let deadline = tokio::time::Instant::now() + bounds.whole;
     let mut bytes = BytesMut::new();
     loop {
         let patience = deadline.min(tokio::time::Instant::now() + bounds.idle);
-        let Some(frame) = tokio::time::timeout_at(patience, body.frame())
-            .await
-            .map_err(too_slow)?
-        else {
+        let Some(frame) = tokio::time::timeout_at(patience, body.frame()).await.map_err(too_slow)? else {
             return Ok(bytes.freeze());
         };
         let frame = frame.map_err(|_| {
-            Problem::new(
-                Code::IncompleteRequest,
-                "the body broke off or its framing is wrong",
-            )
+            Problem::new(Code::IncompleteRequest, "the body broke off or its framing is wrong")
         })?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > bounds.max {

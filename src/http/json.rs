@@ -3,14 +3,12 @@
 //! A body is held against the schema of its type, the same that the OpenAPI document shows, so every fault
 //! has its place and none hides another.
 
-use chrono::DateTime;
 use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use utoipa::{PartialSchema, ToSchema};
-use uuid::Uuid;
+use utoipa::ToSchema;
 
-use crate::api::problem::FieldError;
+use super::schema::faults;
 use crate::problem::{Code, Problem};
 
 /// The value that a body holds. An empty body stands for `{}` where nothing in it is required.
@@ -22,11 +20,17 @@ pub(crate) fn parse<T: DeserializeOwned + ToSchema>(headers: &HeaderMap, body: &
         return checked(Value::Object(Map::new()));
     }
     if !is_json(headers) {
-        return Err(Problem::new(Code::UnsupportedMediaType, "send JSON with `Content-Type: application/json`"));
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "send JSON with `Content-Type: application/json`",
+        ));
     }
     // serde_json refuses more than 128 levels by itself, so no nesting can exhaust the stack.
     let value = serde_json::from_slice(body).map_err(|error| {
-        Problem::new(Code::MalformedJson, format!("at line {}, column {}: {error}", error.line(), error.column()))
+        Problem::new(
+            Code::MalformedJson,
+            format!("at line {}, column {}: {error}", error.line(), error.column()),
+        )
     })?;
     checked(value)
 }
@@ -38,222 +42,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn checked<T: DeserializeOwned + ToSchema>(value: Value) -> Result<T, Problem> {
-    let mut faults = Faults::default();
-    let schemas = Schemas::of::<T>();
-    schemas.check(&schemas.root, &value, "", &mut faults);
-    faults.or_problem()?;
+    faults::<T>(&value)?;
     serde_json::from_value(value).map_err(|error| Problem::at(Code::InvalidBody, "", error.to_string()))
-}
-
-#[derive(Debug, Default)]
-struct Faults {
-    unknown: Vec<FieldError>,
-    wrong: Vec<FieldError>,
-}
-
-impl Faults {
-    fn add(&mut self, pointer: &str, detail: impl Into<String>) {
-        self.wrong.push(FieldError { pointer: pointer.into(), detail: detail.into() });
-    }
-
-    fn or_problem(self) -> Result<(), Problem> {
-        let code = match (self.unknown.is_empty(), self.wrong.is_empty()) {
-            (true, true) => return Ok(()),
-            (false, true) => Code::UnknownField,
-            (_, false) => Code::InvalidBody,
-        };
-        let errors: Vec<FieldError> = self.wrong.into_iter().chain(self.unknown).collect();
-        let places: Vec<String> =
-            errors.iter().map(|error| format!("{}: {}", shown(&error.pointer), error.detail)).collect();
-        Err(Problem::new(code, places.join("; ")).with_errors(errors))
-    }
-}
-
-fn shown(pointer: &str) -> &str {
-    if pointer.is_empty() { "the body" } else { pointer }
-}
-
-/// The schema of a type with those it refers to, as JSON.
-struct Schemas {
-    root: Value,
-    named: Map<String, Value>,
-}
-
-impl Schemas {
-    fn of<T: ToSchema>() -> Self {
-        let mut named = Vec::new();
-        T::schemas(&mut named);
-        let json = |schema| serde_json::to_value(schema).expect("a schema is plain data");
-        let named = named.into_iter().map(|(name, schema)| (name, json(schema))).collect();
-        Self { root: json(<T as PartialSchema>::schema()), named }
-    }
-
-    fn check(&self, schema: &Value, value: &Value, pointer: &str, faults: &mut Faults) {
-        if let Some(reference) = schema["$ref"].as_str() {
-            let name = reference.rsplit('/').next().unwrap_or_default();
-            if let Some(target) = self.named.get(name) {
-                self.check(target, value, pointer, faults);
-            }
-            return;
-        }
-        if let Some(all) = schema["allOf"].as_array() {
-            for part in all {
-                self.check(part, value, pointer, faults);
-            }
-            return;
-        }
-        if let Some(choices) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
-            self.check_choices(choices, value, pointer, faults);
-            return;
-        }
-        if !fits_type(&schema["type"], value) {
-            let wanted = words(&schema["type"]);
-            faults.add(pointer, format!("it has to be {wanted}, not {}", kind_of(value)));
-            return;
-        }
-        match value {
-            Value::Object(fields) => self.check_object(schema, fields, pointer, faults),
-            Value::Array(items) => {
-                for (n, item) in items.iter().enumerate() {
-                    self.check(&schema["items"], item, &format!("{pointer}/{n}"), faults);
-                }
-            }
-            Value::String(text) => check_text(schema, text, pointer, faults),
-            Value::Number(number) => check_number(schema, number, pointer, faults),
-            Value::Null | Value::Bool(_) => {}
-        }
-    }
-
-    /// `null` or something: the faults of the something are the ones worth telling.
-    fn check_choices(&self, choices: &[Value], value: &Value, pointer: &str, faults: &mut Faults) {
-        let mut best: Option<Faults> = None;
-        for choice in choices {
-            let mut found = Faults::default();
-            self.check(choice, value, pointer, &mut found);
-            if found.wrong.is_empty() && found.unknown.is_empty() {
-                return;
-            }
-            if choice["type"] != "null" {
-                best.get_or_insert(found);
-            }
-        }
-        let best = best.unwrap_or_default();
-        faults.wrong.extend(best.wrong);
-        faults.unknown.extend(best.unknown);
-    }
-
-    fn check_object(&self, schema: &Value, fields: &Map<String, Value>, pointer: &str, faults: &mut Faults) {
-        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if !fields.contains_key(name) {
-                faults.add(&join(pointer, name), "it is missing");
-            }
-        }
-        let rest = &schema["additionalProperties"];
-        for (name, value) in fields {
-            let pointer = join(pointer, name);
-            match schema["properties"].get(name) {
-                Some(known) => self.check(known, value, &pointer, faults),
-                None if rest == &Value::Bool(false) => {
-                    let known: Vec<&str> =
-                        schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-                    let detail = format!("there is no such field; there are {}", known.join(", "));
-                    faults.unknown.push(FieldError { pointer, detail });
-                }
-                None if rest.is_object() => self.check(rest, value, &pointer, faults),
-                None => {}
-            }
-        }
-    }
-}
-
-fn check_text(schema: &Value, text: &str, pointer: &str, faults: &mut Faults) {
-    if let Some(words) = schema["enum"].as_array()
-        && !words.iter().any(|word| word == text)
-    {
-        let known: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-        faults.add(pointer, format!("it has to be one of {}", known.join(", ")));
-    }
-    let length = text.chars().count() as u64;
-    if schema["minLength"].as_u64().is_some_and(|min| length < min) {
-        faults.add(pointer, format!("it has to be {} characters or more", schema["minLength"]));
-    }
-    if schema["maxLength"].as_u64().is_some_and(|max| length > max) {
-        faults.add(pointer, format!("it has to be {} characters or less", schema["maxLength"]));
-    }
-    match schema["format"].as_str() {
-        Some("uuid") if Uuid::try_parse(text).is_err() => faults.add(pointer, "it has to be a UUID"),
-        Some("date-time") if DateTime::parse_from_rfc3339(text).is_err() => {
-            faults.add(pointer, "it has to be a time as RFC 3339 writes it, such as 2030-01-31T12:00:00Z");
-        }
-        _ => {}
-    }
-}
-
-fn check_number(schema: &Value, number: &serde_json::Number, pointer: &str, faults: &mut Faults) {
-    let Some(number) = number.as_f64() else { return };
-    if let Some(minimum) = schema["minimum"].as_f64().filter(|minimum| number < *minimum) {
-        faults.add(pointer, format!("it has to be {minimum} or more"));
-    }
-    if let Some(maximum) = schema["maximum"].as_f64().filter(|maximum| number > *maximum) {
-        faults.add(pointer, format!("it has to be {maximum} or less"));
-    }
-}
-
-fn fits_type(wanted: &Value, value: &Value) -> bool {
-    let fits = |wanted: &str| match wanted {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        _ => true,
-    };
-    match wanted {
-        Value::String(wanted) => fits(wanted),
-        Value::Array(wanted) => wanted.iter().filter_map(Value::as_str).any(fits),
-        _ => true,
-    }
-}
-
-fn words(wanted: &Value) -> String {
-    let word = |wanted: &str| match wanted {
-        "integer" => "a whole number",
-        "number" => "a number",
-        "string" => "a text",
-        "boolean" => "true or false",
-        "array" => "a list",
-        "object" => "an object",
-        _ => "null",
-    };
-    match wanted {
-        Value::Array(wanted) => {
-            let words: Vec<&str> = wanted.iter().filter_map(Value::as_str).map(word).collect();
-            words.join(" or ")
-        }
-        wanted => word(wanted.as_str().unwrap_or_default()).into(),
-    }
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-fn join(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use uuid::Uuid;
 
     use super::*;
     use crate::api::instance::CreateInstance;

@@ -113,10 +113,7 @@ where
 
     drop(listener);
     connections.close();
-    if tokio::time::timeout(bounds.drain, connections.wait())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(bounds.drain, connections.wait()).await.is_err() {
         cut.cancel();
         connections.wait().await;
     }
@@ -140,8 +137,5 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 fn is_of_the_client(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }

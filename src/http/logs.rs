@@ -86,19 +86,22 @@ fn following(
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let waiting: std::collections::VecDeque<_> = read.into();
-    futures::stream::try_unfold((waiting, followers, looks), |(mut waiting, mut followers, mut looks)| async move {
-        loop {
-            if let Some((stream, line)) = waiting.pop_front() {
-                let event = stream::event("line", None, &Line { stream: stream.as_str(), line: &line })?;
-                return Ok(Some((event, (waiting, followers, looks))));
+    futures::stream::try_unfold(
+        (waiting, followers, looks),
+        |(mut waiting, mut followers, mut looks)| async move {
+            loop {
+                if let Some((stream, line)) = waiting.pop_front() {
+                    let event = stream::event("line", None, &Line { stream: stream.as_str(), line: &line })?;
+                    return Ok(Some((event, (waiting, followers, looks))));
+                }
+                looks.tick().await;
+                for (stream, follower) in &mut followers {
+                    let more = follower.more().await.map_err(|error| Problem::internal(&error))?;
+                    waiting.extend(more.into_iter().map(|line| (*stream, line)));
+                }
             }
-            looks.tick().await;
-            for (stream, follower) in &mut followers {
-                let more = follower.more().await.map_err(|error| Problem::internal(&error))?;
-                waiting.extend(more.into_iter().map(|line| (*stream, line)));
-            }
-        }
-    })
+        },
+    )
 }
 
 #[cfg(test)]

@@ -93,18 +93,43 @@ impl Metrics {
             Unit::Seconds,
             metrics.start_seconds.clone(),
         );
-        registry.register("minimcp_http_answers", "Answers of the management API by class", metrics.answers.clone());
-        registry.register("minimcp_mailbox_depth", "Messages waiting, by kind of actor", metrics.mailboxes.clone());
-        registry.register("minimcp_gateway_in_flight", "Requests under way through the gateway", metrics.in_flight.clone());
-        registry.register("minimcp_journal_waiting", "Entries that wait for the store", metrics.journal_waiting.clone());
-        registry.register("minimcp_journal_written", "Entries written since the daemon began", metrics.journal_written.clone());
+        registry.register(
+            "minimcp_http_answers",
+            "Answers of the management API by class",
+            metrics.answers.clone(),
+        );
+        registry.register(
+            "minimcp_mailbox_depth",
+            "Messages waiting, by kind of actor",
+            metrics.mailboxes.clone(),
+        );
+        registry.register(
+            "minimcp_gateway_in_flight",
+            "Requests under way through the gateway",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "minimcp_journal_waiting",
+            "Entries that wait for the store",
+            metrics.journal_waiting.clone(),
+        );
+        registry.register(
+            "minimcp_journal_written",
+            "Entries written since the daemon began",
+            metrics.journal_written.clone(),
+        );
         registry.register_with_unit(
             "minimcp_store_write",
             "How long the last batch of the journal took",
             Unit::Seconds,
             metrics.store_seconds.clone(),
         );
-        registry.register_with_unit("minimcp_uptime", "Since the daemon began", Unit::Seconds, metrics.uptime.clone());
+        registry.register_with_unit(
+            "minimcp_uptime",
+            "Since the daemon began",
+            Unit::Seconds,
+            metrics.uptime.clone(),
+        );
         Self { registry, ..metrics }
     }
 
@@ -132,7 +157,8 @@ impl Metrics {
             let standing =
                 Standing { status: snapshot.status.to_string(), mcp_type: snapshot.kind.to_string() };
             self.instances.get_or_create(&standing).inc();
-            in_flight += parts.supervision.routes().get(snapshot.id).map_or(0, |route| i64::from(route.in_flight()));
+            in_flight +=
+                parts.supervision.routes().get(snapshot.id).map_or(0, |route| i64::from(route.in_flight()));
         }
         self.in_flight.set(in_flight);
         self.mailboxes.clear();

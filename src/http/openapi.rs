@@ -41,9 +41,8 @@ impl Modify for Token {
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "reading", security(()), responses((status = 200)))]
 pub(super) async fn show(call: Call) -> Answer {
-    static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
-        Bytes::from(Document::openapi().to_json().expect("the document is plain data"))
-    });
+    static TEXT: LazyLock<Bytes> =
+        LazyLock::new(|| Bytes::from(Document::openapi().to_json().expect("the document is plain data")));
     call.no_query()?;
     let mut response = with_body(StatusCode::OK, "application/json", TEXT.clone());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

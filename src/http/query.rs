@@ -30,7 +30,11 @@ impl Query {
     }
 
     /// A parameter of a kind that can be read; `wanted` says which.
-    pub(crate) fn parse<T: FromStr>(&mut self, name: &'static str, wanted: &str) -> Result<Option<T>, Problem> {
+    pub(crate) fn parse<T: FromStr>(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+    ) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| invalid(format!("`{name}` has to be {wanted}")))
     }

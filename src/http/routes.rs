@@ -37,16 +37,21 @@ fn instances_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let single = single.or(one().and(end()).and(delete()).and(call()).then(instances::delete)).unify();
     let reads = one().and(path("wait")).and(end()).and(get()).and(call()).then(instances::wait);
     let reads = reads.or(one().and(path("logs")).and(end()).and(get()).and(call()).then(logs::show)).unify();
-    let reads = reads.or(one().and(path("stats")).and(end()).and(get()).and(call()).then(instances::stats)).unify();
     let reads =
-        reads.or(one().and(path("diagnose")).and(end()).and(get()).and(call()).then(instances::diagnose)).unify();
+        reads.or(one().and(path("stats")).and(end()).and(get()).and(call()).then(instances::stats)).unify();
+    let reads = reads
+        .or(one().and(path("diagnose")).and(end()).and(get()).and(call()).then(instances::diagnose))
+        .unify();
     let orders = one().and(path("stop")).and(end()).and(post()).and(call()).then(instances::stop);
-    let orders =
-        orders.or(one().and(path("restart")).and(end()).and(post()).and(call()).then(instances::restart)).unify();
-    let orders =
-        orders.or(one().and(path("restore")).and(end()).and(post()).and(call()).then(instances::restore)).unify();
-    let orders =
-        orders.or(one().and(path("extend")).and(end()).and(post()).and(call()).then(instances::extend)).unify();
+    let orders = orders
+        .or(one().and(path("restart")).and(end()).and(post()).and(call()).then(instances::restart))
+        .unify();
+    let orders = orders
+        .or(one().and(path("restore")).and(end()).and(post()).and(call()).then(instances::restore))
+        .unify();
+    let orders = orders
+        .or(one().and(path("extend")).and(end()).and(post()).and(call()).then(instances::extend))
+        .unify();
     let orders =
         orders.or(one().and(path("token")).and(end()).and(post()).and(call()).then(instances::token)).unify();
     path("instances").and(whole.or(single).unify().or(reads).unify().or(orders).unify()).boxed()
@@ -88,9 +93,13 @@ fn public_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes = path("healthz").and(end()).and(get()).and(call()).then(health::lives);
     let routes = routes.or(path("readyz").and(end()).and(get()).and(call()).then(health::ready)).unify();
     let routes = routes.or(path("metrics").and(end()).and(get()).and(call()).then(metrics::show)).unify();
-    let routes = routes.or(path("openapi.json").and(end()).and(get()).and(call()).then(openapi::show)).unify();
+    let routes =
+        routes.or(path("openapi.json").and(end()).and(get()).and(call()).then(openapi::show)).unify();
     let routes = routes.or(path("docs").and(end()).and(get()).and(call()).then(docs::page)).unify();
-    routes.or(path("docs").and(param::<String>()).and(end()).and(get()).and(call()).then(docs::part)).unify().boxed()
+    routes
+        .or(path("docs").and(param::<String>()).and(end()).and(get()).and(call()).then(docs::part))
+        .unify()
+        .boxed()
 }
 
 /// What fits no route: 405 with the methods that would, where the path is known, else 404.
@@ -164,9 +173,23 @@ mod tests {
         assert_eq!(allowed(&Method::PATCH, "/v1/instances"), Some((405, post.clone())));
         assert_eq!(allowed(&Method::OPTIONS, "/v1/instances"), Some((204, post)));
         assert_eq!(allowed(&Method::GET, "/v1/instances/x/stop"), Some((405, "POST, OPTIONS".into())));
-        assert_eq!(allowed(&Method::POST, "/v1/actors/supervisor/x"), Some((405, "GET, HEAD, OPTIONS".into())));
-        for unknown in ["/", "/v1", "/v1/instance", "/v1/instances/", "/register", "/.well-known/oauth-authorization-server"] {
-            assert_eq!(answer_unmatched(&Method::GET, unknown).unwrap_err().code(), Code::RouteNotFound, "{unknown}");
+        assert_eq!(
+            allowed(&Method::POST, "/v1/actors/supervisor/x"),
+            Some((405, "GET, HEAD, OPTIONS".into()))
+        );
+        for unknown in [
+            "/",
+            "/v1",
+            "/v1/instance",
+            "/v1/instances/",
+            "/register",
+            "/.well-known/oauth-authorization-server",
+        ] {
+            assert_eq!(
+                answer_unmatched(&Method::GET, unknown).unwrap_err().code(),
+                Code::RouteNotFound,
+                "{unknown}"
+            );
         }
     }
 }

@@ -20,11 +20,7 @@ pub(super) struct Stall<S> {
 
 impl<S> Stall<S> {
     pub(super) fn new(inner: S, patience: Duration) -> Self {
-        Self {
-            inner,
-            patience,
-            deadline: None,
-        }
+        Self { inner, patience, deadline: None }
     }
 
     /// Passes progress on; without progress fails once the patience is over.

@@ -32,7 +32,8 @@ where
     S: Stream<Item = Result<Event, Problem>> + Send + 'static,
 {
     // What breaks a stream ends it; the client comes back with the last id it saw.
-    let events = events.map(|event| event.map_err(|problem| std::io::Error::other(problem.detail().to_owned())));
+    let events =
+        events.map(|event| event.map_err(|problem| std::io::Error::other(problem.detail().to_owned())));
     let events = Alone(Mutex::new(Box::pin(events.take_until(stop.clone().cancelled_owned()))));
     warp::sse::reply(warp::sse::keep_alive().interval(KEEP_ALIVE).stream(events)).into_response()
 }

@@ -55,8 +55,9 @@ async fn connect(addr: SocketAddr) -> Result<TcpStream, String> {
 async fn get(addr: SocketAddr, path: &str) -> Result<String, String> {
     let asked = async {
         let stream = TcpStream::connect(addr).await.map_err(|error| error.kind().to_string())?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())?;
         let request = Request::get(path).header("host", addr.to_string()).body(Empty::<bytes::Bytes>::new());
         let request = request.map_err(|error| error.to_string())?;
         let answered = async {
@@ -105,7 +106,9 @@ fn checks(instance: &Instance, findings: &Findings) -> Vec<Check> {
     };
     let (answers, health) = match &findings.health {
         Some(Ok(answer)) => (Some(true), format!("the health endpoint answered {answer}")),
-        Some(Err(problem)) => (Some(false), format!("the health endpoint did not answer as it should: {problem}")),
+        Some(Err(problem)) => {
+            (Some(false), format!("the health endpoint did not answer as it should: {problem}"))
+        }
         None => (None, "there is no health endpoint to ask at present".into()),
     };
     let recent = instance.stats.health.as_ref();
@@ -154,7 +157,9 @@ fn summary(instance: &Instance, healthy: bool) -> String {
     let reason = instance.status_reason.as_deref().unwrap_or("nothing is known yet");
     match instance.status {
         Status::Running if healthy => "The server is running and answers.".into(),
-        Status::Running => "The server counts as running, but not everything about it is as it should be.".into(),
+        Status::Running => {
+            "The server counts as running, but not everything about it is as it should be.".into()
+        }
         status => format!("The instance is {status}. {reason}."),
     }
 }
@@ -193,10 +198,16 @@ fn next_steps(id: Uuid, instance: &Instance, healthy: bool) -> Vec<String> {
     };
     let cause = instance.last_exit.as_ref().map(|last| last.cause.as_str());
     match cause {
-        Some("high_memory") => steps.push("give it less to do at once, or have the type's memory limit raised".into()),
-        Some("high_cpu") => steps.push("give it less to do at once, or have the type's CPU limit raised".into()),
+        Some("high_memory") => {
+            steps.push("give it less to do at once, or have the type's memory limit raised".into())
+        }
+        Some("high_cpu") => {
+            steps.push("give it less to do at once, or have the type's CPU limit raised".into())
+        }
         Some("start_timeout") => {
-            steps.push("see whether the server listens on the port in PORT and answers its health endpoint".into());
+            steps.push(
+                "see whether the server listens on the port in PORT and answers its health endpoint".into(),
+            );
         }
         _ => {}
     }
@@ -258,7 +269,10 @@ mod tests {
         let diagnosis = conclude(&instance, &Findings { process: Some(true), port: Some(true), health });
         assert!(!diagnosis.healthy);
         let check = |name: &str| diagnosis.checks.iter().find(|check| check.name == name).unwrap();
-        assert_eq!((check("process").ok, check("process").detail.as_str()), (Some(true), "process 12 is there"));
+        assert_eq!(
+            (check("process").ok, check("process").detail.as_str()),
+            (Some(true), "process 12 is there")
+        );
         assert_eq!(check("health").ok, Some(false));
         assert!(check("health").detail.contains("503"));
     }

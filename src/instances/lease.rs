@@ -30,9 +30,7 @@ pub(super) fn end(
             let detail = "give either expiration_minutes or expires_at, not both";
             return Err(Problem::at(Code::LeaseAmbiguous, "/expires_at", detail));
         }
-        (Some(minutes), None) => {
-            (now + Duration::from_secs(u64::from(minutes) * 60), "/expiration_minutes")
-        }
+        (Some(minutes), None) => (now + Duration::from_secs(u64::from(minutes) * 60), "/expiration_minutes"),
         (None, Some(at)) => (at, "/expires_at"),
         (None, None) => match default {
             Some(default) => (now + default, ""),

@@ -46,7 +46,11 @@ impl Stream {
 }
 
 /// The last lines of a log file and a follower that goes on behind them. A file that is not there has none.
-pub(crate) async fn tail(directory: &Path, stream: Stream, lines: usize) -> io::Result<(Vec<String>, Follower)> {
+pub(crate) async fn tail(
+    directory: &Path,
+    stream: Stream,
+    lines: usize,
+) -> io::Result<(Vec<String>, Follower)> {
     let mut follower = Follower { path: stream.file(directory), file: None, partial: Vec::new() };
     if !follower.open().await? {
         return Ok((Vec::new(), follower));

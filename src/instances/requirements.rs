@@ -35,7 +35,8 @@ pub(super) async fn of(
     let definition = TypeDefinition::from_row(&mcp_type)?;
     let credential = credential(store, user_id, request, &definition).await?;
     let wishes = request.config.clone().unwrap_or_default();
-    catalog::config::merge(&definition, &wishes).map_err(|invalid| Problem::invalid(Code::InvalidConfig, invalid))?;
+    catalog::config::merge(&definition, &wishes)
+        .map_err(|invalid| Problem::invalid(Code::InvalidConfig, invalid))?;
     within(definition.resource_limits, request.limits.unwrap_or_default())?;
     let provisioner = provisioner.clone();
     let located = tokio::task::spawn_blocking(move || provisioner.locate(&definition)).await;

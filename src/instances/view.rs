@@ -180,7 +180,10 @@ mod tests {
         assert_eq!(shown["status"], "pending");
         assert_eq!(shown["access_url"], format!("http://127.0.0.1:7878/i/{}/mcp", row.id));
         assert_eq!(shown["config"], json!({"a": 1}));
-        assert_eq!(shown["limits"], json!({"declared": {"max_memory_mb": null, "max_cpu_percent": null}, "enforced_by": []}));
+        assert_eq!(
+            shown["limits"],
+            json!({"declared": {"max_memory_mb": null, "max_cpu_percent": null}, "enforced_by": []})
+        );
         assert!(!shown.to_string().contains("hash"));
     }
 

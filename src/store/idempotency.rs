@@ -62,6 +62,15 @@ impl Store {
         answer.insert(&self.writer).await
     }
 
+    /// Forgets the answer to one request, whose effect was taken back: the next one with its key is a first one.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn forget_answer(&self, user_id: Uuid, key: &str) -> Result<(), StoreError> {
+        idempotency_key::Entity::delete_by_id((user_id, key.to_owned())).exec(&self.writer).await?;
+        Ok(())
+    }
+
     /// Forgets the answers from before a time and says how many they were.
     ///
     /// # Errors

@@ -23,28 +23,17 @@ async fn a_process_that_outlived_its_actors_is_adopted_in_place() {
 
     let second = Ground::in_dir(dir, |_| {}).await;
     let record = records(&second).pop().unwrap();
-    let fate = Fate::Adopt {
-        record: Box::new(record),
-        restore: true,
-    };
+    let fate = Fate::Adopt { record: Box::new(record), restore: true };
     second.actors.recover(spec.clone(), PAST, fate).await.unwrap();
     let after = second.status(spec.id, Status::Running).await;
-    assert_eq!(
-        (after.pid, after.run, after.port),
-        (before.pid, before.run, before.port)
-    );
+    assert_eq!((after.pid, after.run, after.port), (before.pid, before.run, before.port));
     assert_eq!(after.cause, Cause::Adopted);
     assert!(after.restored_at.is_some());
 
     // Its end is seen at once, though it is no child of ours, and it is replaced.
     signal(after.pid.unwrap(), "KILL");
-    let replaced = second
-        .until(spec.id, |now| now.run == Run(2) && now.status == Status::Running)
-        .await;
-    assert_eq!(
-        replaced.last_exit.as_ref().map(|last| last.exit),
-        Some(Exit::Unknown)
-    );
+    let replaced = second.until(spec.id, |now| now.run == Run(2) && now.status == Status::Running).await;
+    assert_eq!(replaced.last_exit.as_ref().map(|last| last.exit), Some(Exit::Unknown));
     second.leave(false).await;
 }
 
@@ -59,10 +48,7 @@ async fn what_died_meanwhile_is_disconnected_and_restored() {
 
     let second = Ground::in_dir(dir, |_| {}).await;
     let mut transitions = second.actors.registry().subscribe();
-    let fate = Fate::Adopt {
-        record: Box::new(records(&second).pop().unwrap()),
-        restore: true,
-    };
+    let fate = Fate::Adopt { record: Box::new(records(&second).pop().unwrap()), restore: true };
     second.actors.recover(spec.clone(), PAST, fate).await.unwrap();
     let after = second.status(spec.id, Status::Running).await;
     assert_eq!(after.run, Run(2));
@@ -77,9 +63,8 @@ async fn what_died_meanwhile_is_disconnected_and_restored() {
 #[tokio::test]
 async fn a_recycled_process_id_is_never_signalled() {
     let ground = Ground::new().await;
-    let bystander = ground
-        .running(ground.spec("/bin/sleep".into(), vec!["1000".into()], Probe::Process))
-        .await;
+    let bystander =
+        ground.running(ground.spec("/bin/sleep".into(), vec!["1000".into()], Probe::Process)).await;
     let mut record = records(&ground).pop().unwrap();
     // The same process id, as a process of another time and of another boot.
     for forge in [
@@ -90,15 +75,9 @@ async fn a_recycled_process_id_is_never_signalled() {
         record.id = spec.id;
         let mut forged = record.clone();
         forge(&mut forged);
-        let fate = Fate::Adopt {
-            record: Box::new(forged),
-            restore: false,
-        };
+        let fate = Fate::Adopt { record: Box::new(forged), restore: false };
         ground.actors.recover(spec.clone(), PAST, fate).await.unwrap();
-        assert_eq!(
-            ground.status(spec.id, Status::Disconnected).await.cause,
-            Cause::Lost
-        );
+        assert_eq!(ground.status(spec.id, Status::Disconnected).await.cause, Cause::Lost);
         ground.actors.order(spec.id, Command::Stop).await.unwrap();
         ground.status(spec.id, Status::Stopped).await;
         ground.actors.remove(spec.id).await.unwrap();
@@ -114,10 +93,7 @@ async fn an_adopted_process_can_be_stopped_with_its_tree() {
     let before = first.running(spec.clone()).await;
     let dir = first.leave(true).await;
     let second = Ground::in_dir(dir, |_| {}).await;
-    let fate = Fate::Adopt {
-        record: Box::new(records(&second).pop().unwrap()),
-        restore: true,
-    };
+    let fate = Fate::Adopt { record: Box::new(records(&second).pop().unwrap()), restore: true };
     second.actors.recover(spec.clone(), PAST, fate).await.unwrap();
     second.status(spec.id, Status::Running).await;
     second.actors.order(spec.id, Command::Stop).await.unwrap();

@@ -1,5 +1,6 @@
 //! A whole daemon in this process: store, vault, actors on real processes, journal and HTTP on a port of its
 //! own, in a directory that goes with the test.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it has to be")]
 
 use std::path::Path;
 use std::sync::{Arc, Once};
@@ -40,6 +41,8 @@ pub(crate) struct Daemon {
     pub(crate) admin: String,
     vault: Vault,
     client: reqwest::Client,
+    /// Whether the daemon counts as restored.
+    pub(crate) restored: watch::Sender<bool>,
     stop: CancellationToken,
     serving: Option<tokio::task::JoinHandle<()>>,
     actors: Option<ActorThread>,
@@ -115,8 +118,15 @@ impl Daemon {
 
         let stop = CancellationToken::new();
         let access = Arc::new(AccessTable::new(settings.gateway.max_rate));
-        let gateway =
-            Gateway::new(settings.gateway, vault.clone(), Arc::clone(&access), supervision.clone(), stop.clone());
+        let (tell_restored, restored) = watch::channel(true);
+        let gateway = Gateway::new(
+            settings.gateway,
+            vault.clone(),
+            Arc::clone(&access),
+            supervision.clone(),
+            restored.clone(),
+            stop.clone(),
+        );
         let search_path = std::env::var("PATH").unwrap();
         let provisioner = Provisioner::new(&settings, vault.clone(), search_path);
         let instances = Instances::new(
@@ -138,7 +148,7 @@ impl Daemon {
             instances,
             gateway: Arc::new(gateway),
             journal,
-            restored: watch::channel(true).1,
+            restored,
             stop: stop.clone(),
             log,
         });
@@ -151,6 +161,7 @@ impl Daemon {
             admin: String::new(),
             vault,
             client,
+            restored: tell_restored,
             stop,
             serving,
             actors: Some(actors),
@@ -163,7 +174,8 @@ impl Daemon {
     /// A new user's token.
     pub(crate) async fn user(&self, name: &str, role: Role) -> String {
         let now = chrono::Utc::now();
-        let user = NewUser { id: Uuid::now_v7(), name: name.into(), role, quota: Quota::default(), created_at: now };
+        let user =
+            NewUser { id: Uuid::now_v7(), name: name.into(), role, quota: Quota::default(), created_at: now };
         let user = self.store.create_user(user).await.unwrap();
         let minted = self.vault.mint(TokenKind::Api).unwrap();
         let token = NewToken {

@@ -16,17 +16,8 @@ async fn a_server_that_exits_at_once_fails_with_its_last_words() {
     ground.actors.create(spec).await.unwrap();
     let failed = ground.status(id, Status::Failed).await;
     let last = failed.last_exit.as_ref().unwrap();
-    assert_eq!(
-        (last.exit, last.run),
-        (Exit::Code(3), Run(4)),
-        "one start and three more tries"
-    );
-    assert_eq!(
-        last.stderr_tail.lines().count(),
-        1,
-        "only this run's words: {:?}",
-        last.stderr_tail
-    );
+    assert_eq!((last.exit, last.run), (Exit::Code(3), Run(4)), "one start and three more tries");
+    assert_eq!(last.stderr_tail.lines().count(), 1, "only this run's words: {:?}", last.stderr_tail);
     assert_eq!(failed.port, None);
     ground.leave(false).await;
 }
@@ -77,13 +68,8 @@ async fn a_frozen_child_is_found_and_replaced() {
     spec.policy.timing.probe_timeout = Duration::from_millis(500);
     let child = ground.running(spec).await;
     signal(child.pid.unwrap(), "STOP");
-    let replaced = ground
-        .until(child.id, |now| now.run == Run(2) && now.status == Status::Running)
-        .await;
-    assert_eq!(
-        replaced.last_exit.as_ref().map(|last| last.cause),
-        Some(Cause::ProbesFailed)
-    );
+    let replaced = ground.until(child.id, |now| now.run == Run(2) && now.status == Status::Running).await;
+    assert_eq!(replaced.last_exit.as_ref().map(|last| last.cause), Some(Cause::ProbesFailed));
     assert!(!is_alive(child.pid.unwrap()));
     ground.leave(false).await;
 }
@@ -102,21 +88,11 @@ async fn a_server_that_calls_itself_unhealthy_is_shown_so_with_its_reason_and_re
 async fn a_tree_over_its_memory_limit_is_killed_with_that_cause() {
     let ground = Ground::new().await;
     let mut spec = ground.faulty(&["hog", "300"]);
-    spec.policy.limits = Limits {
-        memory_bytes: Some(150 * 1024 * 1024),
-        cpu_percent: None,
-    };
+    spec.policy.limits = Limits { memory_bytes: Some(150 * 1024 * 1024), cpu_percent: None };
     let child = ground.running(spec).await;
     let killed = ground.until(child.id, |now| now.last_exit.is_some()).await;
-    assert_eq!(
-        killed.last_exit.as_ref().map(|last| last.cause),
-        Some(Cause::HighMemory)
-    );
-    assert!(
-        killed.reason.starts_with("High memory usage"),
-        "{}",
-        killed.reason
-    );
+    assert_eq!(killed.last_exit.as_ref().map(|last| last.cause), Some(Cause::HighMemory));
+    assert!(killed.reason.starts_with("High memory usage"), "{}", killed.reason);
     ground.leave(false).await;
 }
 
@@ -124,16 +100,10 @@ async fn a_tree_over_its_memory_limit_is_killed_with_that_cause() {
 async fn a_tree_over_its_cpu_limit_is_killed_with_that_cause() {
     let ground = Ground::new().await;
     let mut spec = ground.faulty(&["spin"]);
-    spec.policy.limits = Limits {
-        memory_bytes: None,
-        cpu_percent: Some(20),
-    };
+    spec.policy.limits = Limits { memory_bytes: None, cpu_percent: Some(20) };
     let child = ground.running(spec).await;
     let killed = ground.until(child.id, |now| now.last_exit.is_some()).await;
-    assert_eq!(
-        killed.last_exit.as_ref().map(|last| last.cause),
-        Some(Cause::HighCpu)
-    );
+    assert_eq!(killed.last_exit.as_ref().map(|last| last.cause), Some(Cause::HighCpu));
     ground.leave(false).await;
 }
 
@@ -143,11 +113,6 @@ async fn a_plain_tcp_server_is_ready_once_it_listens() {
     let mut spec = ground.faulty(&["late", "200"]);
     spec.probe = Probe::Tcp;
     let child = ground.running(spec).await;
-    assert!(
-        child
-            .health
-            .as_ref()
-            .is_some_and(|health| health.problem.is_none())
-    );
+    assert!(child.health.as_ref().is_some_and(|health| health.problem.is_none()));
     ground.leave(false).await;
 }

@@ -1,4 +1,5 @@
 //! MCP traffic through the gateway, to real servers.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it has to be")]
 
 use std::time::Duration;
 
@@ -69,7 +70,8 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_arrives_as_it_was_sent_but_for_what_is_ours() {
     let scene = Scene::new(&["ok"]).await;
-    let body = "{ \"jsonrpc\":\"2.0\",\"id\":1e0, \"method\":\"tools/call\",\"vendorX\":[1.0,\"\\u00e9\"] }\n";
+    let body =
+        "{ \"jsonrpc\":\"2.0\",\"id\":1e0, \"method\":\"tools/call\",\"vendorX\":[1.0,\"\\u00e9\"] }\n";
     let origin = format!("http://{}", scene.daemon.settings.listen);
     let request = scene
         .mcp(Method::POST, "?a=b%20c&a=d", &scene.token)
@@ -107,17 +109,34 @@ async fn every_method_and_status_passes_and_the_servers_own_challenge_does_not()
     let scene = Scene::new(&["ok"]).await;
     for method in [Method::GET, Method::POST, Method::DELETE] {
         let answer = scene.call(method.clone(), "?status=202", "").await;
-        assert_eq!((answer.status, &answer.json()["method"]), (StatusCode::ACCEPTED, &json!(method.as_str())));
+        assert_eq!(
+            (answer.status, &answer.json()["method"]),
+            (StatusCode::ACCEPTED, &json!(method.as_str()))
+        );
     }
-    let shaped = scene.call(Method::GET, "?status=405&header=Allow:POST&header=X-Own:1&header=X-Own:2&header=Set-Cookie:a=b", "").await;
-    assert_eq!((shaped.status, &shaped.headers["allow"]), (StatusCode::METHOD_NOT_ALLOWED, &"POST".parse().unwrap()));
+    let shaped = scene
+        .call(
+            Method::GET,
+            "?status=405&header=Allow:POST&header=X-Own:1&header=X-Own:2&header=Set-Cookie:a=b",
+            "",
+        )
+        .await;
+    assert_eq!(
+        (shaped.status, &shaped.headers["allow"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &"POST".parse().unwrap())
+    );
     assert_eq!(shaped.headers.get_all("x-own").iter().count(), 2);
     assert!(!shaped.headers.contains_key("set-cookie"));
-    let challenge = scene.call(Method::POST, "?status=401&header=WWW-Authenticate:Bearer%20resource_metadata", "").await;
+    let challenge =
+        scene.call(Method::POST, "?status=401&header=WWW-Authenticate:Bearer%20resource_metadata", "").await;
     assert_eq!((challenge.status, challenge.code().as_str()), (StatusCode::BAD_GATEWAY, "bad_upstream"));
     assert!(!challenge.headers.contains_key("www-authenticate"));
     let below = scene.call(Method::GET, "/below", "").await;
-    assert_eq!((below.status, &below.json()["error"]), (StatusCode::NOT_FOUND, &json!("not found")), "the server's own");
+    assert_eq!(
+        (below.status, &below.json()["error"]),
+        (StatusCode::NOT_FOUND, &json!("not found")),
+        "the server's own"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,16 +152,22 @@ async fn nobody_gets_in_without_the_right_token_nor_out_of_the_endpoint() {
     for token in ["", "x", &mistyped, &scene.user, other["access_token"].as_str().unwrap()] {
         for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS] {
             let answer = scene.daemon.send(scene.mcp(method, "", token)).await;
-            assert_eq!((answer.status, &answer.text), (StatusCode::UNAUTHORIZED, &unknown.text), "like an unknown one");
+            assert_eq!(
+                (answer.status, &answer.text),
+                (StatusCode::UNAUTHORIZED, &unknown.text),
+                "like an unknown one"
+            );
         }
     }
     let in_query = scene.daemon.get(&format!("/i/{}/mcp?access_token={}", scene.id(), scene.token), "").await;
     assert_eq!(in_query.status, StatusCode::UNAUTHORIZED);
 
     let (host, id, token) = (scene.daemon.settings.listen, scene.id(), &scene.token);
-    for path in ["mcp/../health", "mcp/%2e%2e/health", "mcp/..%5chealth", "health", "mcp/server-card", "mcpx"] {
-        let request =
-            format!("GET /i/{id}/{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    for path in ["mcp/../health", "mcp/%2e%2e/health", "mcp/..%5chealth", "health", "mcp/server-card", "mcpx"]
+    {
+        let request = format!(
+            "GET /i/{id}/{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
         let answer = scene.daemon.raw(request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("route_not_found"), "{path}: {answer}");
     }
@@ -170,7 +195,8 @@ async fn a_session_belongs_to_the_token_that_was_given_it() {
     assert_eq!(given.headers["mcp-session-id"], "abc");
     let second = scene.order("token", &json!({"overlap_seconds": 600})).await.json();
     let second = second["access_token"].as_str().unwrap();
-    let with = |token: &str, method| scene.daemon.send(scene.mcp(method, "", token).header("mcp-session-id", "abc"));
+    let with =
+        |token: &str, method| scene.daemon.send(scene.mcp(method, "", token).header("mcp-session-id", "abc"));
     assert_eq!(with(&scene.token, Method::POST).await.status, StatusCode::OK);
     let stolen = with(second, Method::POST).await;
     assert_eq!((stolen.status, stolen.code().as_str()), (StatusCode::NOT_FOUND, "session_not_found"));
@@ -195,9 +221,7 @@ async fn events_come_as_they_are_sent_and_a_client_that_leaves_is_noticed() {
     assert_eq!(route.in_flight(), 1, "counted as long as it is under way");
     drop(stream);
     eventually("the stream is counted out", || route.in_flight() == 0).await;
-    let closed = async {
-        while get(scene.port(), "/sse-state").await["disconnected"] != 1 {}
-    };
+    let closed = async { while get(scene.port(), "/sse-state").await["disconnected"] != 1 {} };
     assert!(tokio::time::timeout(PATIENCE, closed).await.is_ok(), "the server hears of it");
 }
 
@@ -206,7 +230,8 @@ async fn a_request_during_a_restart_waits_for_the_next_run() {
     let scene = Scene::new(&["ok"]).await;
     let id = scene.id().parse().unwrap();
     signal(scene.pid(), "KILL");
-    let noticed = scene.daemon.supervision.wait_until(id, PATIENCE, |snapshot| snapshot.pid != Some(scene.pid()));
+    let noticed =
+        scene.daemon.supervision.wait_until(id, PATIENCE, |snapshot| snapshot.pid != Some(scene.pid()));
     assert!(noticed.await.unwrap().1);
     let answer = scene.call(Method::POST, "", "hello").await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -223,7 +248,8 @@ async fn a_sleeping_server_is_woken_by_requests_and_started_once() {
     let body = json!({"mcp_type": mcp_type, "idle_timeout_seconds": 1});
     let instance = daemon.post("/v1/instances?wait=running", &user, &body).await.json();
     let id = instance["id"].as_str().unwrap();
-    let asleep = daemon.get(&format!("/v1/instances/{id}/wait?status=hibernated&timeout_seconds=60"), &user).await;
+    let asleep =
+        daemon.get(&format!("/v1/instances/{id}/wait?status=hibernated&timeout_seconds=60"), &user).await;
     assert_eq!(asleep.status, StatusCode::OK, "{asleep:?}");
     assert!(!is_alive(instance["process_id"].as_u64().unwrap().try_into().unwrap()));
     let token = instance["access_token"].as_str().unwrap();
@@ -249,13 +275,18 @@ async fn what_cannot_be_reached_is_told_in_words() {
     let starting = daemon.post("/v1/instances", &scene.user, &json!({"mcp_type": mute})).await.json();
     let path = format!("/i/{}/mcp", starting["id"].as_str().unwrap());
     let waited = daemon.get(&path, starting["access_token"].as_str().unwrap()).await;
-    assert_eq!((waited.status, waited.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "instance_not_ready"));
+    assert_eq!(
+        (waited.status, waited.code().as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "instance_not_ready")
+    );
     assert!(waited.headers.contains_key("retry-after"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_rates_and_requests_at_once_are_bounded() {
-    let scene = Scene::with(&["sse"], &["gateway.max-body=1024", "gateway.max-in-flight=1", "gateway.max-rate=5"]).await;
+    let scene =
+        Scene::with(&["sse"], &["gateway.max-body=1024", "gateway.max-in-flight=1", "gateway.max-rate=5"])
+            .await;
     let large = scene.call(Method::POST, "", &"x".repeat(1_025)).await;
     assert_eq!((large.status, large.code().as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
     let (host, id, token) = (scene.daemon.settings.listen, scene.id(), &scene.token);
@@ -264,7 +295,9 @@ async fn bodies_rates_and_requests_at_once_are_bounded() {
     );
     // The server answers at once and streams, so the daemon may only cut what it had begun.
     let piece = format!("400\r\n{}\r\n", "x".repeat(0x400));
-    let answer = tokio::time::timeout(PATIENCE, scene.daemon.raw(format!("{head}{}", piece.repeat(3)).as_bytes())).await;
+    let answer =
+        tokio::time::timeout(PATIENCE, scene.daemon.raw(format!("{head}{}", piece.repeat(3)).as_bytes()))
+            .await;
     assert!(answer.is_ok(), "what is too large is not passed on for ever");
 
     let stream = scene.mcp(Method::GET, "", &scene.token).send().await.unwrap();
@@ -284,7 +317,11 @@ async fn a_server_that_breaks_the_protocol_is_a_bad_gateway() {
     for mode in ["reset", "garbage"] {
         let scene = Scene::new(&[mode]).await;
         let answer = scene.call(Method::POST, "", "{}").await;
-        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::BAD_GATEWAY, "bad_upstream"), "{mode}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (StatusCode::BAD_GATEWAY, "bad_upstream"),
+            "{mode}"
+        );
     }
     let scene = Scene::new(&["truncated"]).await;
     let response = scene.mcp(Method::POST, "", &scene.token).send().await.unwrap();
@@ -304,4 +341,20 @@ async fn listeners_are_let_go_when_the_daemon_ends() {
     assert!(stream.chunk().await.unwrap().is_some());
     assert!(scene.daemon.stop_serving(Duration::from_secs(5)).await);
     while stream.chunk().await.unwrap().is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_turned_away_while_instances_are_brought_back() {
+    let scene = Scene::with(&["ok"], &["gateway.wait=2s"]).await;
+    scene.daemon.restored.send_replace(false);
+    let order = scene.order("restart", &Value::Null).await;
+    assert_eq!((order.status, order.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    let ready = scene.daemon.get("/readyz", "").await;
+    assert_eq!((ready.status, &ready.json()["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    let early = scene.call(Method::POST, "", "").await;
+    assert_eq!((early.status, early.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    let (waited, _) = tokio::join!(scene.call(Method::POST, "", ""), async {
+        scene.daemon.restored.send_replace(true);
+    });
+    assert_eq!(waited.status, StatusCode::OK);
 }

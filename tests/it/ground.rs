@@ -40,22 +40,15 @@ impl Ground {
 
     /// Actors that find what earlier ones left in the directory.
     pub(crate) async fn in_dir(dir: Arc<TempDir>, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
-            sample_interval: Duration::from_millis(200),
-            ports: own_ports(),
-            ..Config::default()
-        };
+        let mut config =
+            Config { sample_interval: Duration::from_millis(200), ports: own_ports(), ..Config::default() };
         change(&mut config);
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));
         let logs = LogKeeper::start(Rotation::default(), config.log.clone()).unwrap();
         let runs = RunDir::open(dir.path().join("run")).unwrap();
         let launcher = LocalLauncher::new(gate, runs, logs, config.log.clone());
         let (actors, thread) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
-        Self {
-            actors,
-            thread: Some(thread),
-            dir,
-        }
+        Self { actors, thread: Some(thread), dir }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -67,13 +60,7 @@ impl Ground {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers/faulty/index.mjs");
         let mut args = vec![script.to_str().unwrap().to_owned()];
         args.extend(mode.iter().map(ToString::to_string));
-        self.spec(
-            node(),
-            args,
-            Probe::Http {
-                path: "/health".into(),
-            },
-        )
+        self.spec(node(), args, Probe::Http { path: "/health".into() })
     }
 
     pub(crate) fn spec(&self, program: PathBuf, args: Vec<String>, probe: Probe) -> Spec {
@@ -89,19 +76,12 @@ impl Ground {
             grace: Duration::from_millis(500),
             ..Timing::default()
         };
-        let policy = Policy {
-            timing,
-            ..Policy::default()
-        };
+        let policy = Policy { timing, ..Policy::default() };
         Spec::new("faulty", policy, probe, Arc::new(Echoing(plan)))
     }
 
     pub(crate) async fn until(&self, id: Uuid, reached: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-        let (snapshot, in_time) = self
-            .actors
-            .wait_until(id, PATIENCE, reached)
-            .await
-            .expect("known");
+        let (snapshot, in_time) = self.actors.wait_until(id, PATIENCE, reached).await.expect("known");
         assert!(in_time, "not reached; it is {snapshot:#?}");
         snapshot
     }
@@ -115,11 +95,7 @@ impl Ground {
         let id = spec.id;
         self.actors.create(spec).await.unwrap();
         let snapshot = self.status(id, Status::Running).await;
-        assert_eq!(
-            snapshot.run.0, 1,
-            "its first start succeeds: {:#?}",
-            snapshot.last_exit
-        );
+        assert_eq!(snapshot.run.0, 1, "its first start succeeds: {:#?}", snapshot.last_exit);
         snapshot
     }
 
@@ -181,9 +157,7 @@ pub(crate) fn node() -> PathBuf {
 /// Whether a process is there and no zombie.
 pub(crate) fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        !stat
-            .rsplit_once(')')
-            .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+        !stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
     })
 }
 
@@ -195,10 +169,7 @@ pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
             ticks.tick().await;
         }
     };
-    assert!(
-        tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
-        "not in time: {what}"
-    );
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "not in time: {what}");
 }
 
 /// Waits for the end of a process that is no child of ours.
@@ -219,9 +190,7 @@ pub(crate) async fn get(port: u16, path: &str) -> Value {
 
 /// Sends a signal, named as kill(1) names it.
 pub(crate) fn signal(pid: u32, name: &str) {
-    let status = std::process::Command::new("kill")
-        .args([&format!("-{name}"), &pid.to_string()])
-        .status()
-        .unwrap();
+    let status =
+        std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
     assert!(status.success());
 }

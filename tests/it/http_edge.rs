@@ -32,7 +32,9 @@ async fn heads_that_are_slow_large_or_many_lined_are_not_waited_for() {
     let answer = daemon.raw(format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n").as_bytes()).await;
     assert_eq!(status_of(&answer), Some(431), "{answer}");
     let long = "x".repeat(40_000);
-    let answer = daemon.raw(format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-Long: {long}\r\n\r\n").as_bytes()).await;
+    let answer = daemon
+        .raw(format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-Long: {long}\r\n\r\n").as_bytes())
+        .await;
     assert_eq!(status_of(&answer), Some(431), "{answer}");
     let answer = daemon.raw(b"this is not HTTP\r\n\r\n").await;
     assert_eq!(status_of(&answer), Some(400), "{answer}");
@@ -56,14 +58,18 @@ async fn only_one_host_of_ours_and_no_foreign_origin_is_answered() {
                 (format!("{ours}\r\nOrigin: null"), 403),
                 (format!("{ours}\r\nOrigin: http://localhost:1"), 403),
             ] {
-                let request = format!("{method} {path} HTTP/1.1\r\n{lines}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let request = format!(
+                    "{method} {path} HTTP/1.1\r\n{lines}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
                 let answer = daemon.raw(request.as_bytes()).await;
                 assert_eq!(status_of(&answer), Some(expected), "{request}{answer}");
                 assert!(!answer.to_ascii_lowercase().contains("access-control"), "{answer}");
             }
         }
     }
-    let own = format!("GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nOrigin: http://127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    let own = format!(
+        "GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nOrigin: http://127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    );
     assert_eq!(status_of(&daemon.raw(own.as_bytes()).await), Some(200));
     let absolute = format!("GET http://evil.example/healthz HTTP/1.1\r\n{ours}\r\nConnection: close\r\n\r\n");
     assert_eq!(status_of(&daemon.raw(absolute.as_bytes()).await), Some(403));
@@ -74,7 +80,12 @@ async fn bodies_that_are_too_large_too_deep_or_no_json_are_refused() {
     let daemon = Daemon::start().await;
     let host = daemon.settings.listen;
     let post = |body: String, kind: &'static str| {
-        daemon.send(daemon.request(Method::POST, "/v1/instances", &daemon.admin).header("content-type", kind).body(body))
+        daemon.send(
+            daemon
+                .request(Method::POST, "/v1/instances", &daemon.admin)
+                .header("content-type", kind)
+                .body(body),
+        )
     };
     let json = "application/json";
     assert_eq!(post("x".repeat(300_000), json).await.code(), "body_too_large");
@@ -84,7 +95,10 @@ async fn bodies_that_are_too_large_too_deep_or_no_json_are_refused() {
     assert_eq!(post("{}".into(), "text/plain").await.code(), "unsupported_media_type");
     assert_eq!(post("[]".into(), json).await.code(), "invalid_body");
     let unknown = post(json!({"mcp_type": "x", "command": "sh"}).to_string(), json).await;
-    assert_eq!((unknown.status, unknown.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "unknown_field"));
+    assert_eq!(
+        (unknown.status, unknown.code().as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "unknown_field")
+    );
     assert_eq!(unknown.json()["errors"][0]["pointer"], "/command");
 
     // In pieces, without a length: refused as soon as it is too much.
@@ -122,9 +136,19 @@ async fn methods_and_routes_that_are_not_there_say_what_is() {
     assert_eq!(options.headers["allow"], "GET, HEAD, OPTIONS");
     let head = daemon.send(daemon.request(Method::HEAD, "/healthz", "")).await;
     assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
-    for path in ["/nothing", "/v1/nothing", "/register", "/.well-known/oauth-protected-resource", "/.well-known/openid-configuration"] {
+    for path in [
+        "/nothing",
+        "/v1/nothing",
+        "/register",
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/openid-configuration",
+    ] {
         let missing = daemon.get(path, if path.starts_with("/v1") { admin } else { "" }).await;
-        assert_eq!((missing.status, missing.code().as_str()), (StatusCode::NOT_FOUND, "route_not_found"), "{path}");
+        assert_eq!(
+            (missing.status, missing.code().as_str()),
+            (StatusCode::NOT_FOUND, "route_not_found"),
+            "{path}"
+        );
         assert!(!missing.headers.contains_key("www-authenticate"), "{path}");
     }
 }
@@ -134,7 +158,11 @@ async fn without_a_token_that_holds_nothing_is_told_and_many_tries_are_slowed_do
     let daemon = Daemon::start().await;
     for path in ["/v1/me", "/v1/nothing", "/metrics", "/v1/instances/x/logs"] {
         let answer = daemon.get(path, "").await;
-        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "unauthorized"), "{path}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (StatusCode::UNAUTHORIZED, "unauthorized"),
+            "{path}"
+        );
         assert_eq!(answer.headers["www-authenticate"], "Bearer realm=\"minimcp\"");
     }
     let mut wrong = daemon.admin.clone();

@@ -1,4 +1,5 @@
 //! Instances over the API, from creation to deletion, on real processes.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it has to be")]
 
 use std::collections::HashSet;
 
@@ -10,7 +11,8 @@ use crate::daemon::{Answer, Daemon};
 use crate::ground::{ended, is_alive, signal};
 
 async fn wait(daemon: &Daemon, token: &str, id: &str, status: &str) -> Value {
-    let answer = daemon.get(&format!("/v1/instances/{id}/wait?status={status}&timeout_seconds=60"), token).await;
+    let answer =
+        daemon.get(&format!("/v1/instances/{id}/wait?status={status}&timeout_seconds=60"), token).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     answer.json()
 }
@@ -53,11 +55,9 @@ async fn a_life_from_creation_to_deletion() {
     // Killed, it comes back by itself as the next generation.
     signal(first, "KILL");
     ended(first).await;
-    let back = daemon.supervision.wait_until(
-        id.parse().unwrap(),
-        crate::ground::PATIENCE,
-        |snapshot| snapshot.run.0 == 2 && snapshot.status == minimcp_actors::state::Status::Running,
-    );
+    let back = daemon.supervision.wait_until(id.parse().unwrap(), crate::ground::PATIENCE, |snapshot| {
+        snapshot.run.0 == 2 && snapshot.status == minimcp_actors::state::Status::Running
+    });
     assert!(back.await.unwrap().1);
     let back = daemon.get(&format!("/v1/instances/{id}"), &user).await.json();
     assert_eq!(back["last_exit"]["signal"], 9);
@@ -65,11 +65,9 @@ async fn a_life_from_creation_to_deletion() {
 
     // A commanded restart spends nothing.
     assert_eq!(order(&daemon, &user, id, "restart").await.status, StatusCode::OK);
-    let again = daemon.supervision.wait_until(
-        id.parse().unwrap(),
-        crate::ground::PATIENCE,
-        |snapshot| snapshot.run.0 == 3 && snapshot.status == minimcp_actors::state::Status::Running,
-    );
+    let again = daemon.supervision.wait_until(id.parse().unwrap(), crate::ground::PATIENCE, |snapshot| {
+        snapshot.run.0 == 3 && snapshot.status == minimcp_actors::state::Status::Running
+    });
     assert!(again.await.unwrap().1);
 
     assert_eq!(order(&daemon, &user, id, "restore").await.code(), "not_disconnected");
@@ -112,8 +110,16 @@ async fn what_belongs_to_others_is_not_there() {
     let id = id(&made);
     for path in ["", "/wait", "/logs", "/stats", "/diagnose"] {
         let answer = daemon.get(&format!("/v1/instances/{id}{path}"), &ugo).await;
-        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "instance_not_found"), "{path}");
-        assert_eq!(daemon.get(&format!("/v1/instances/{id}{path}"), &operator).await.status, StatusCode::OK, "{path}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (StatusCode::NOT_FOUND, "instance_not_found"),
+            "{path}"
+        );
+        assert_eq!(
+            daemon.get(&format!("/v1/instances/{id}{path}"), &operator).await.status,
+            StatusCode::OK,
+            "{path}"
+        );
     }
     for what in ["stop", "restart", "token"] {
         assert_eq!(order(&daemon, &ugo, id, what).await.code(), "instance_not_found", "{what}");
@@ -121,7 +127,10 @@ async fn what_belongs_to_others_is_not_there() {
     }
     assert_eq!(order(&daemon, &ugo, id, "restore").await.code(), "forbidden", "the guide asks for 403 here");
     let extend = json!({"expiration_minutes": 5});
-    assert_eq!(daemon.post(&format!("/v1/instances/{id}/extend"), &ugo, &extend).await.code(), "instance_not_found");
+    assert_eq!(
+        daemon.post(&format!("/v1/instances/{id}/extend"), &ugo, &extend).await.code(),
+        "instance_not_found"
+    );
     let delete = daemon.request(Method::DELETE, &format!("/v1/instances/{id}"), &ugo);
     assert_eq!(daemon.send(delete).await.code(), "instance_not_found");
     assert_eq!(daemon.get("/v1/instances", &ugo).await.json()["items"], json!([]));
@@ -136,7 +145,11 @@ async fn every_kind_of_wrong_request_has_a_code_of_its_own() {
     let (user, other) = (daemon.user("una", Role::User).await, daemon.user("ugo", Role::User).await);
     let plain = daemon.faulty(&["ok"]).await;
     for (name, script) in [("keyed", "faulty/index.mjs"), ("gone", "nothing/index.mjs")] {
-        let fields = if name == "keyed" { json!({"required": ["api_key"], "optional": ["size"], "field_types": {"size": "number"}}) } else { json!({}) };
+        let fields = if name == "keyed" {
+            json!({"required": ["api_key"], "optional": ["size"], "field_types": {"size": "number"}})
+        } else {
+            json!({})
+        };
         daemon
             .add_type(&json!({
                 "name": name, "display_name": name, "server_script": script, "args": ["ok"],
@@ -144,7 +157,8 @@ async fn every_kind_of_wrong_request_has_a_code_of_its_own() {
             }))
             .await;
     }
-    let credential = json!({"mcp_type": "keyed", "name": "mine", "fields": {"api_key": "a-secret-of-some-length"}});
+    let credential =
+        json!({"mcp_type": "keyed", "name": "mine", "fields": {"api_key": "a-secret-of-some-length"}});
     let mine = daemon.post("/v1/credentials", &user, &credential).await;
     assert_eq!(mine.status, StatusCode::CREATED, "{mine:?}");
     assert!(!mine.text.contains("a-secret"), "{mine:?}");
@@ -157,16 +171,46 @@ async fn every_kind_of_wrong_request_has_a_code_of_its_own() {
         (json!({"mcp_type": "gone"}), 422, "script_not_found", "/mcp_type"),
         (json!({"mcp_type": "keyed"}), 422, "credential_required", "/credential_id"),
         (json!({"mcp_type": "keyed", "credential_id": theirs}), 422, "unknown_credential", "/credential_id"),
-        (json!({"mcp_type": plain, "credential_id": mine}), 422, "credential_type_mismatch", "/credential_id"),
+        (
+            json!({"mcp_type": plain, "credential_id": mine}),
+            422,
+            "credential_type_mismatch",
+            "/credential_id",
+        ),
         (json!({"mcp_type": plain, "credential_id": "x"}), 422, "invalid_body", "/credential_id"),
         (json!({"mcp_type": plain, "expires_at": past}), 422, "lease_in_past", "/expires_at"),
-        (json!({"mcp_type": plain, "expires_at": "9999-01-01T00:00:00Z"}), 422, "lease_too_long", "/expires_at"),
-        (json!({"mcp_type": plain, "expiration_minutes": 5, "expires_at": past}), 422, "lease_ambiguous", "/expires_at"),
+        (
+            json!({"mcp_type": plain, "expires_at": "9999-01-01T00:00:00Z"}),
+            422,
+            "lease_too_long",
+            "/expires_at",
+        ),
+        (
+            json!({"mcp_type": plain, "expiration_minutes": 5, "expires_at": past}),
+            422,
+            "lease_ambiguous",
+            "/expires_at",
+        ),
         (json!({"mcp_type": plain, "expiration_minutes": "5"}), 422, "invalid_body", "/expiration_minutes"),
         (json!({"mcp_type": plain, "env": {"NODE_OPTIONS": "x"}}), 422, "unknown_field", "/env"),
-        (json!({"mcp_type": "keyed", "credential_id": mine, "config": {"other": 1}}), 422, "invalid_config", "/config/other"),
-        (json!({"mcp_type": "keyed", "credential_id": mine, "config": {"size": "x"}}), 422, "invalid_config", "/config/size"),
-        (json!({"mcp_type": "keyed", "credential_id": mine, "limits": {"max_memory_mb": 512}}), 422, "invalid_limits", "/limits/max_memory_mb"),
+        (
+            json!({"mcp_type": "keyed", "credential_id": mine, "config": {"other": 1}}),
+            422,
+            "invalid_config",
+            "/config/other",
+        ),
+        (
+            json!({"mcp_type": "keyed", "credential_id": mine, "config": {"size": "x"}}),
+            422,
+            "invalid_config",
+            "/config/size",
+        ),
+        (
+            json!({"mcp_type": "keyed", "credential_id": mine, "limits": {"max_memory_mb": 512}}),
+            422,
+            "invalid_limits",
+            "/limits/max_memory_mb",
+        ),
     ] {
         let answer = daemon.post("/v1/instances?wait=running", &user, &body).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{body} {answer:?}");
@@ -202,12 +246,20 @@ async fn a_server_that_cannot_start_leaves_nothing_but_the_reason() {
         }))
         .await;
     let answer = daemon.post("/v1/instances?wait=running", &user, &json!({"mcp_type": exits})).await;
-    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::BAD_GATEWAY, "start_failed"), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (StatusCode::BAD_GATEWAY, "start_failed"),
+        "{answer:?}"
+    );
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("exit code 7") && detail.contains("faulty: exits as asked"), "{detail}");
 
     let answer = daemon.post("/v1/instances?wait=running", &user, &json!({"mcp_type": "mute"})).await;
-    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::BAD_GATEWAY, "never_ready"), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (StatusCode::BAD_GATEWAY, "never_ready"),
+        "{answer:?}"
+    );
     assert_eq!(daemon.get("/v1/instances", &user).await.json()["items"], json!([]));
     assert!(daemon.supervision.registry().all().is_empty());
 }
@@ -220,7 +272,10 @@ async fn a_full_range_of_ports_refuses_the_next_and_keeps_no_row() {
     let first = daemon.running(&mcp_type, &user).await;
     daemon.running(&mcp_type, &user).await;
     let refused = daemon.post("/v1/instances", &user, &json!({"mcp_type": mcp_type})).await;
-    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "ports_exhausted"));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "ports_exhausted")
+    );
     assert!(refused.headers.contains_key("retry-after"));
     let listed = daemon.get("/v1/instances", &user).await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
@@ -255,6 +310,14 @@ async fn the_same_key_and_body_get_the_first_answer_again() {
     let delete = daemon.request(Method::DELETE, &format!("/v1/instances/{}", id(&made)), &user);
     assert_eq!(daemon.send(delete).await.status, StatusCode::NO_CONTENT);
     assert_eq!(create("k", body).await.code(), "idempotency_conflict", "what it made is gone");
+
+    // What could not be started was taken back, so the same key may try again.
+    let exits = daemon.faulty(&["exit", "3"]).await;
+    for _ in 0..2 {
+        let request =
+            daemon.request(Method::POST, "/v1/instances?wait=running", &user).header("idempotency-key", "l");
+        assert_eq!(daemon.send(request.json(&json!({"mcp_type": exits}))).await.code(), "start_failed");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -304,11 +367,18 @@ async fn new_credentials_reach_the_servers_that_use_them() {
     };
     assert_eq!(environment(&made).await["API_KEY"], "the-first-secret");
 
-    let replaced = daemon.send(daemon.request(Method::PUT, &path, &user).json(&json!({"fields": {"api_key": "the-second-secret"}}))).await;
+    let replaced = daemon
+        .send(
+            daemon
+                .request(Method::PUT, &path, &user)
+                .json(&json!({"fields": {"api_key": "the-second-secret"}})),
+        )
+        .await;
     assert_eq!(replaced.status, StatusCode::OK, "{replaced:?}");
-    let renewed = daemon.supervision.wait_until(id(&made).parse().unwrap(), crate::ground::PATIENCE, |snapshot| {
-        snapshot.run.0 == 2 && snapshot.status == minimcp_actors::state::Status::Running
-    });
+    let renewed =
+        daemon.supervision.wait_until(id(&made).parse().unwrap(), crate::ground::PATIENCE, |snapshot| {
+            snapshot.run.0 == 2 && snapshot.status == minimcp_actors::state::Status::Running
+        });
     assert!(renewed.await.unwrap().1);
     let renewed = daemon.get(&format!("/v1/instances/{}", id(&made)), &user).await;
     assert!(!renewed.text.contains("secret"), "{renewed:?}");
@@ -357,9 +427,11 @@ async fn events_go_on_where_a_reader_left_off_and_only_the_own_ones_are_told() {
     assert_eq!(resumed[0], seen[1], "and nothing is left out");
 
     let all = daemon.get("/v1/events?follow=false", &daemon.admin).await;
-    let owners: HashSet<String> = events(&all.text).iter().map(|(_, event)| event["user_id"].to_string()).collect();
+    let owners: HashSet<String> =
+        events(&all.text).iter().map(|(_, event)| event["user_id"].to_string()).collect();
     assert_eq!(owners.len(), 2, "an administrator sees everybody's");
-    let wrong = daemon.send(daemon.request(Method::GET, "/v1/events", &una).header("last-event-id", "x")).await;
+    let wrong =
+        daemon.send(daemon.request(Method::GET, "/v1/events", &una).header("last-event-id", "x")).await;
     assert_eq!(wrong.code(), "invalid_header");
 }
 
@@ -383,7 +455,11 @@ async fn logs_stats_diagnosis_actors_and_metrics_tell_what_goes_on() {
     let made = daemon.running(&mcp_type, &user).await;
     let path = format!("/v1/instances/{}", id(&made));
 
-    let mut follow = daemon.request(Method::GET, &format!("{path}/logs?stream=stdout&follow=true"), &user).send().await.unwrap();
+    let mut follow = daemon
+        .request(Method::GET, &format!("{path}/logs?stream=stdout&follow=true"), &user)
+        .send()
+        .await
+        .unwrap();
     let mut text = String::new();
     while !text.contains("faulty ok listening") {
         let chunk = tokio::time::timeout(crate::ground::PATIENCE, follow.chunk()).await.unwrap().unwrap();
@@ -413,7 +489,8 @@ async fn logs_stats_diagnosis_actors_and_metrics_tell_what_goes_on() {
     assert!(diagnosis["next_steps"][0].as_str().unwrap().contains("restart"), "{diagnosis}");
 
     let actors = daemon.get("/v1/actors", &daemon.admin).await.json();
-    let paths: HashSet<&str> = actors["items"].as_array().unwrap().iter().filter_map(|actor| actor["path"].as_str()).collect();
+    let paths: HashSet<&str> =
+        actors["items"].as_array().unwrap().iter().filter_map(|actor| actor["path"].as_str()).collect();
     assert!(paths.contains("/supervisor") && paths.contains("/journal"), "{paths:?}");
     let supervisor = daemon.get("/v1/actors/supervisor", &daemon.admin).await.json();
     assert!(supervisor["items"][0]["messages_handled"].as_u64().unwrap() > 0);

@@ -6,6 +6,7 @@ mod ground;
 mod shell;
 
 mod adoption;
+mod architecture;
 mod children;
 mod cli;
 mod faults;
@@ -14,5 +15,6 @@ mod http_edge;
 mod instances_api;
 mod openapi;
 mod output;
+mod process;
 #[cfg(test)]
 mod store;

@@ -8,7 +8,7 @@ mod journal;
 mod limits;
 mod migrations;
 mod round_trip;
-mod scratch;
+pub(crate) mod scratch;
 mod types;
 mod unlock;
 mod wiping;

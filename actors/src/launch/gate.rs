@@ -80,11 +80,7 @@ fn pass() -> i32 {
         .stdin(Stdio::null())
         .exec();
     // Its stderr is the instance's own log.
-    let _ = writeln!(
-        io::stderr(),
-        "minimcp: cannot execute {}: {error}",
-        order.program.display()
-    );
+    let _ = writeln!(io::stderr(), "minimcp: cannot execute {}: {error}", order.program.display());
     CANNOT_EXECUTE
 }
 
@@ -106,11 +102,7 @@ fn receive(from: &mut impl Read) -> Option<Order> {
 /// The command that spawns the stage. The caller adds stdout and stderr.
 pub(super) fn command(gate: &Gate) -> Command {
     let mut command = Command::new(&gate.0);
-    command
-        .arg(ARGUMENT)
-        .env_clear()
-        .current_dir(Path::new("/"))
-        .stdin(Stdio::piped());
+    command.arg(ARGUMENT).env_clear().current_dir(Path::new("/")).stdin(Stdio::piped());
     command
 }
 
@@ -119,23 +111,13 @@ pub(super) fn send(plan: &Plan, to: &mut impl Write) -> io::Result<()> {
     let order = Order {
         program: plan.program.clone(),
         args: plan.args.clone(),
-        env: plan
-            .env
-            .iter()
-            .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()))
-            .collect(),
+        env: plan.env.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect(),
         cwd: plan.cwd.clone(),
     };
     let text = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(io::Error::other)?);
-    let length = u32::try_from(text.len())
-        .ok()
-        .filter(|length| *length <= MAX_ORDER)
-        .ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "arguments and environment exceed 4 MiB",
-            )
-        })?;
+    let length = u32::try_from(text.len()).ok().filter(|length| *length <= MAX_ORDER).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "arguments and environment exceed 4 MiB")
+    })?;
     to.write_all(&length.to_be_bytes())?;
     to.write_all(&text)
 }

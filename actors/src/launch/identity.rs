@@ -42,11 +42,7 @@ impl Identity {
     /// # Errors
     /// What reading `/proc` says.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
-        Ok(Self {
-            pid,
-            start_ticks: start_ticks(pid)?,
-            boot_id: boot_id().to_owned(),
-        })
+        Ok(Self { pid, start_ticks: start_ticks(pid)?, boot_id: boot_id().to_owned() })
     }
 
     /// Whether the process that has this id at present is the one that was recorded. Ask it while a pidfd
@@ -79,26 +75,8 @@ mod tests {
     fn this_process_is_itself_and_no_other() {
         let me = Identity::of(std::process::id()).unwrap();
         assert!(me.is_present());
-        assert!(
-            !Identity {
-                start_ticks: me.start_ticks + 1,
-                ..me.clone()
-            }
-            .is_present()
-        );
-        assert!(
-            !Identity {
-                boot_id: "another boot".into(),
-                ..me.clone()
-            }
-            .is_present()
-        );
-        assert!(
-            !Identity {
-                boot_id: String::new(),
-                ..me
-            }
-            .is_present()
-        );
+        assert!(!Identity { start_ticks: me.start_ticks + 1, ..me.clone() }.is_present());
+        assert!(!Identity { boot_id: "another boot".into(), ..me.clone() }.is_present());
+        assert!(!Identity { boot_id: String::new(), ..me }.is_present());
     }
 }

@@ -43,25 +43,16 @@ impl LocalLauncher {
     /// A launcher that records its runs in `runs`.
     #[must_use]
     pub fn new(gate: Gate, runs: RunDir, logs: LogKeeper, log: slog::Logger) -> Self {
-        Self {
-            gate,
-            runs,
-            logs: Arc::new(logs),
-            log,
-        }
+        Self { gate, runs, logs: Arc::new(logs), log }
     }
 
     /// Spawns, records and opens the gate. Blocks for about a millisecond.
     fn spawn(&self, launch: Launch, plan: &Plan) -> Result<(Child, Record), LaunchError> {
         check(plan)?;
-        let stdout = self
-            .logs
-            .open(&plan.log_dir.join("stdout.log"))
-            .map_err(system("opening stdout.log"))?;
-        let stderr = self
-            .logs
-            .open(&plan.log_dir.join("stderr.log"))
-            .map_err(system("opening stderr.log"))?;
+        let stdout =
+            self.logs.open(&plan.log_dir.join("stdout.log")).map_err(system("opening stdout.log"))?;
+        let stderr =
+            self.logs.open(&plan.log_dir.join("stderr.log")).map_err(system("opening stderr.log"))?;
         let stderr_from = length(&stderr);
         let mut child = gate::command(&self.gate)
             .stdout(stdout)
@@ -99,9 +90,7 @@ impl LocalLauncher {
             log_dir: plan.log_dir.clone(),
             stderr_from,
         };
-        self.runs
-            .write(&record)
-            .map_err(system("recording the process"))?;
+        self.runs.write(&record).map_err(system("recording the process"))?;
         gate::open(stdin).map_err(system("opening the gate"))?;
         Ok(record)
     }
@@ -116,11 +105,7 @@ impl LocalLauncher {
         let pidfd = Arc::new(pidfd);
         let (tell, ended) = watch::channel(None);
         let process: Arc<dyn Process> = Arc::new(LocalProcess {
-            target: Target {
-                id: record.id,
-                nonce: record.nonce.clone(),
-                port: record.port,
-            },
+            target: Target { id: record.id, nonce: record.nonce.clone(), port: record.port },
             probe,
             record: record.clone(),
             pidfd: Arc::clone(&pidfd),
@@ -181,21 +166,15 @@ fn check(plan: &Plan) -> Result<(), LaunchError> {
     use std::os::unix::fs::PermissionsExt;
     let shown = plan.program.display();
     if !plan.program.is_absolute() {
-        return Err(LaunchError::Unstartable(format!(
-            "the program {shown} is no absolute path"
-        )));
+        return Err(LaunchError::Unstartable(format!("the program {shown} is no absolute path")));
     }
     match std::fs::metadata(&plan.program) {
         Ok(metadata) if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 => {}
         Ok(_) => {
-            return Err(LaunchError::Unstartable(format!(
-                "the program {shown} is not executable"
-            )));
+            return Err(LaunchError::Unstartable(format!("the program {shown} is not executable")));
         }
         Err(error) => {
-            return Err(LaunchError::Unstartable(format!(
-                "the program {shown} cannot be used: {error}"
-            )));
+            return Err(LaunchError::Unstartable(format!("the program {shown} cannot be used: {error}")));
         }
     }
     make_dir(&plan.cwd).map_err(system("making the working directory"))
@@ -203,16 +182,10 @@ fn check(plan: &Plan) -> Result<(), LaunchError> {
 
 fn make_dir(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-#[expect(
-    unsafe_code,
-    reason = "registering a descriptor with the reactor is unsafe in tokio since 1.54"
-)]
+#[expect(unsafe_code, reason = "registering a descriptor with the reactor is unsafe in tokio since 1.54")]
 fn open_pidfd(pid: u32) -> io::Result<AsyncFd<OwnedFd>> {
     let pidfd = rustix::process::pidfd_open(pid_of(pid)?, PidfdFlags::NONBLOCK)?;
     // SAFETY: `OwnedFd` keeps the descriptor open until it is dropped, and nothing here takes it out again or
@@ -221,10 +194,7 @@ fn open_pidfd(pid: u32) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 fn pid_of(pid: u32) -> io::Result<Pid> {
-    i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// Waits for the end of a process, ends what is left of its group and says how it exited. A process that is
@@ -358,9 +328,7 @@ impl Launcher for LocalLauncher {
         async move {
             let spawner = launcher.clone();
             let spawned = tokio::task::spawn_blocking(move || {
-                let plan = planner
-                    .plan(&launch)
-                    .map_err(|why| LaunchError::Unstartable(why.0))?;
+                let plan = planner.plan(&launch).map_err(|why| LaunchError::Unstartable(why.0))?;
                 spawner.spawn(launch, &plan)
             });
             let (mut child, record) = spawned
@@ -373,10 +341,7 @@ impl Launcher for LocalLauncher {
                     let _ = child.kill();
                     let _ = child.wait();
                     launcher.forget(&record);
-                    Err(LaunchError::System {
-                        what: "watching the process",
-                        source,
-                    })
+                    Err(LaunchError::System { what: "watching the process", source })
                 }
             }
         }
@@ -391,13 +356,9 @@ impl Launcher for LocalLauncher {
         let launcher = self.clone();
         let probe = spec.probe.clone();
         async move {
-            let gone = LaunchError::Gone {
-                pid: record.identity.pid,
-            };
+            let gone = LaunchError::Gone { pid: record.identity.pid };
             // The pidfd pins the process before its identity is read: what is compared is what is signalled.
-            let present = open_pidfd(record.identity.pid)
-                .ok()
-                .filter(|_| record.identity.is_present());
+            let present = open_pidfd(record.identity.pid).ok().filter(|_| record.identity.is_present());
             let Some(pidfd) = present else {
                 launcher.forget(&record);
                 return Err(gone);

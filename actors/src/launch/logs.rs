@@ -28,10 +28,7 @@ pub struct Rotation {
 impl Default for Rotation {
     /// Five files of 10 MiB.
     fn default() -> Self {
-        Self {
-            file_bytes: 10 * 1024 * 1024,
-            files: 5,
-        }
+        Self { file_bytes: 10 * 1024 * 1024, files: 5 }
     }
 }
 
@@ -86,9 +83,7 @@ impl LogKeeper {
             log,
         });
         let keeper = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("log-keeper".into())
-            .spawn(move || keeper.run())?;
+        std::thread::Builder::new().name("log-keeper".into()).spawn(move || keeper.run())?;
         Ok(Self { shared })
     }
 
@@ -96,10 +91,7 @@ impl LogKeeper {
     /// to while it is small, moved aside where rotation has cut it.
     pub(super) fn open(&self, path: &Path) -> io::Result<File> {
         if let Some(dir) = path.parent() {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600);
@@ -110,28 +102,14 @@ impl LogKeeper {
             std::fs::rename(path, numbered(path, 1))?;
             file = options.open(path)?;
         }
-        self.insert(
-            path,
-            Live {
-                start: 0,
-                seen: file.metadata()?.len(),
-                broken: false,
-            },
-        );
+        self.insert(path, Live { start: 0, seen: file.metadata()?.len(), broken: false });
         Ok(file)
     }
 
     /// Watches the file of a process that was adopted.
     pub(super) fn adopt(&self, path: &Path) -> io::Result<()> {
         let (start, seen) = extent(&File::open(path)?)?;
-        self.insert(
-            path,
-            Live {
-                start,
-                seen,
-                broken: false,
-            },
-        );
+        self.insert(path, Live { start, seen, broken: false });
         Ok(())
     }
 
@@ -164,18 +142,12 @@ impl Shared {
             if guard.closed {
                 return;
             }
-            let (guard, _) = self
-                .changed
-                .wait_timeout(guard, pause)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (guard, _) = self.changed.wait_timeout(guard, pause).unwrap_or_else(PoisonError::into_inner);
             if guard.closed {
                 return;
             }
-            let files: Vec<(PathBuf, Live)> = guard
-                .files
-                .iter()
-                .map(|(path, live)| (path.clone(), *live))
-                .collect();
+            let files: Vec<(PathBuf, Live)> =
+                guard.files.iter().map(|(path, live)| (path.clone(), *live)).collect();
             drop(guard);
             pause = if self.look_at(files) { BUSY } else { CALM };
         }
@@ -221,22 +193,13 @@ fn rotate(path: &Path, mut start: u64, rotation: Rotation) -> io::Result<u64> {
             return Ok(start);
         }
         let room = rotation.file_bytes * u64::from(rotation.files - 1);
-        let dropped = if backlog > room {
-            (backlog - room) / BLOCK * BLOCK
-        } else {
-            0
-        };
+        let dropped = if backlog > room { (backlog - room) / BLOCK * BLOCK } else { 0 };
         if dropped > 0 {
             punch(&file, start, dropped)?;
             start += dropped;
         }
         let part = path.with_extension("rotating");
-        let mut copy = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&part)?;
+        let mut copy = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
         if dropped > 0 {
             writeln!(
                 copy,
@@ -288,10 +251,8 @@ fn extent(file: &File) -> io::Result<(u64, u64)> {
 /// The files that hold the output kept under this path, oldest first, the live one last.
 #[must_use]
 pub fn parts(path: &Path) -> Vec<PathBuf> {
-    let mut parts: Vec<PathBuf> = (1..)
-        .map(|number| numbered(path, number))
-        .take_while(|part| part.exists())
-        .collect();
+    let mut parts: Vec<PathBuf> =
+        (1..).map(|number| numbered(path, number)).take_while(|part| part.exists()).collect();
     parts.reverse();
     parts.push(path.to_owned());
     parts
@@ -310,10 +271,7 @@ pub fn tail(path: &Path, from: u64, max_bytes: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(max_bytes).read_to_end(&mut bytes)?;
     let cut = if begin > from.max(start) {
-        bytes
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1)
+        bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1)
     } else {
         0
     };
@@ -324,10 +282,7 @@ pub fn tail(path: &Path, from: u64, max_bytes: u64) -> io::Result<String> {
 mod tests {
     use super::*;
 
-    const SMALL: Rotation = Rotation {
-        file_bytes: 2 * BLOCK,
-        files: 3,
-    };
+    const SMALL: Rotation = Rotation { file_bytes: 2 * BLOCK, files: 3 };
 
     fn all(path: &Path) -> String {
         parts(path)
@@ -357,14 +312,8 @@ mod tests {
             start = rotate(&path, start, SMALL).unwrap();
         }
         let kept = all(&path);
-        assert!(
-            written.ends_with(&kept),
-            "what is kept is the unbroken end of what was written"
-        );
-        assert!(
-            kept.len() as u64 >= SMALL.file_bytes * 2,
-            "two whole files and the live one are kept"
-        );
+        assert!(written.ends_with(&kept), "what is kept is the unbroken end of what was written");
+        assert!(kept.len() as u64 >= SMALL.file_bytes * 2, "two whole files and the live one are kept");
         assert_eq!(parts(&path).len(), 3);
     }
 

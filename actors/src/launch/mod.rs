@@ -52,16 +52,7 @@ impl Spec {
     pub fn new(kind: &str, policy: Policy, probe: Probe, planner: Arc<dyn Planner>) -> Self {
         let (id, owner) = (Uuid::now_v7(), Uuid::nil());
         let (lease_ends_at, idle_after) = (None, None);
-        Self {
-            id,
-            owner,
-            kind: kind.into(),
-            policy,
-            probe,
-            lease_ends_at,
-            idle_after,
-            planner,
-        }
+        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at, idle_after, planner }
     }
 }
 

@@ -43,20 +43,15 @@ pub(super) async fn ask(probe: &Probe, target: &Target, timeout: Duration) -> Re
 }
 
 async fn converse(probe: &Probe, target: &Target, addr: SocketAddr) -> Result<(), Missed> {
-    let stream = TcpStream::connect(addr).await.map_err(|error| {
-        Missed(format!(
-            "port {} does not accept connections: {error}",
-            addr.port()
-        ))
-    })?;
+    let stream = TcpStream::connect(addr)
+        .await
+        .map_err(|error| Missed(format!("port {} does not accept connections: {error}", addr.port())))?;
     let request = Request::builder().header(HOST, addr.to_string());
     let request = match probe {
         Probe::Process | Probe::Tcp => return Ok(()),
-        Probe::Http { path } => request
-            .method(Method::GET)
-            .uri(path)
-            .header(ACCEPT, "application/json")
-            .body(Full::default()),
+        Probe::Http { path } => {
+            request.method(Method::GET).uri(path).header(ACCEPT, "application/json").body(Full::default())
+        }
         Probe::Mcp { path } => request
             .method(Method::POST)
             .uri(path)
@@ -77,16 +72,11 @@ async fn converse(probe: &Probe, target: &Target, addr: SocketAddr) -> Result<()
 
 async fn exchange(stream: TcpStream, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Missed> {
     let broken = |error: hyper::Error| Missed(format!("the connection broke: {error}"));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let talk = async {
         let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
-        let body = if is_event_stream(&head.headers) {
-            first_frame(body).await
-        } else {
-            whole(body).await
-        };
+        let body = if is_event_stream(&head.headers) { first_frame(body).await } else { whole(body).await };
         Ok(Response::from_parts(head, body?))
     };
     tokio::pin!(talk);
@@ -99,9 +89,7 @@ async fn exchange(stream: TcpStream, request: Request<Full<Bytes>>) -> Result<Re
 }
 
 fn is_event_stream(headers: &hyper::HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 async fn whole(body: hyper::body::Incoming) -> Result<Bytes, Missed> {
@@ -128,13 +116,8 @@ fn judge_http(response: &Response<Bytes>, target: &Target) -> Result<(), Missed>
     let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let words = |field: &str| body.get(field).and_then(|value| value.as_str());
     if response.status() != 200 {
-        let reason = words("reason")
-            .or_else(|| words("error"))
-            .unwrap_or("no reason given");
-        return Err(Missed(format!(
-            "health answered {}: {reason}",
-            response.status().as_u16()
-        )));
+        let reason = words("reason").or_else(|| words("error")).unwrap_or("no reason given");
+        return Err(Missed(format!("health answered {}: {reason}", response.status().as_u16())));
     }
     let stranger = words("mcpId").is_some_and(|id| id != target.id.to_string())
         || words("nonce").is_some_and(|nonce| nonce != target.nonce);
@@ -146,20 +129,13 @@ fn judge_http(response: &Response<Bytes>, target: &Target) -> Result<(), Missed>
 
 fn judge_mcp(response: &Response<Bytes>) -> Result<(), Missed> {
     let body = String::from_utf8_lossy(response.body());
-    let message = body
-        .lines()
-        .find_map(|line| line.strip_prefix("data:"))
-        .unwrap_or(&body)
-        .trim();
+    let message = body.lines().find_map(|line| line.strip_prefix("data:")).unwrap_or(&body).trim();
     let is_rpc = serde_json::from_str::<serde_json::Value>(message)
         .is_ok_and(|value| value.get("jsonrpc").is_some_and(|version| version == "2.0"));
     if is_rpc && !response.status().is_server_error() {
         Ok(())
     } else {
-        Err(Missed(format!(
-            "the MCP endpoint answered {} without JSON-RPC",
-            response.status().as_u16()
-        )))
+        Err(Missed(format!("the MCP endpoint answered {} without JSON-RPC", response.status().as_u16())))
     }
 }
 
@@ -168,51 +144,22 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Response<Bytes> {
-        Response::builder()
-            .status(status)
-            .body(Bytes::copy_from_slice(body.as_bytes()))
-            .unwrap()
+        Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
     }
 
     #[test]
     fn a_health_answer_counts_only_if_it_is_ours_and_well() {
-        let target = Target {
-            id: Uuid::nil(),
-            nonce: "word".into(),
-            port: None,
-        };
-        let ours = format!(
-            r#"{{"status":"healthy","mcpId":"{}","nonce":"word"}}"#,
-            Uuid::nil()
-        );
+        let target = Target { id: Uuid::nil(), nonce: "word".into(), port: None };
+        let ours = format!(r#"{{"status":"healthy","mcpId":"{}","nonce":"word"}}"#, Uuid::nil());
         assert_eq!(judge_http(&answer(200, &ours), &target), Ok(()));
-        assert_eq!(
-            judge_http(&answer(200, "fine"), &target),
-            Ok(()),
-            "third-party servers need not echo"
-        );
+        assert_eq!(judge_http(&answer(200, "fine"), &target), Ok(()), "third-party servers need not echo");
         for (status, body, words) in [
-            (
-                200,
-                r#"{"nonce":"other"}"#,
-                "another process answers on this port",
-            ),
-            (
-                200,
-                r#"{"mcpId":"other"}"#,
-                "another process answers on this port",
-            ),
-            (
-                503,
-                r#"{"reason":"token refused"}"#,
-                "health answered 503: token refused",
-            ),
+            (200, r#"{"nonce":"other"}"#, "another process answers on this port"),
+            (200, r#"{"mcpId":"other"}"#, "another process answers on this port"),
+            (503, r#"{"reason":"token refused"}"#, "health answered 503: token refused"),
             (404, "", "health answered 404: no reason given"),
         ] {
-            assert_eq!(
-                judge_http(&answer(status, body), &target),
-                Err(Missed(words.into()))
-            );
+            assert_eq!(judge_http(&answer(status, body), &target), Err(Missed(words.into())));
         }
     }
 
@@ -220,22 +167,12 @@ mod tests {
     fn any_json_rpc_answer_shows_that_an_mcp_server_lives() {
         for (status, body) in [
             (200, r#"{"jsonrpc":"2.0","id":"minimcp-probe","result":{}}"#),
-            (
-                400,
-                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"no session"},"id":null}"#,
-            ),
-            (
-                200,
-                "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n",
-            ),
+            (400, r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"no session"},"id":null}"#),
+            (200, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n"),
         ] {
             assert_eq!(judge_mcp(&answer(status, body)), Ok(()), "{body}");
         }
-        for (status, body) in [
-            (200, "<html>"),
-            (502, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
-            (404, ""),
-        ] {
+        for (status, body) in [(200, "<html>"), (502, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), (404, "")] {
             assert!(judge_mcp(&answer(status, body)).is_err(), "{status} {body}");
         }
     }

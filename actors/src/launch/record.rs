@@ -23,10 +23,7 @@ impl RunDir {
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         let path = path.into();
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
         Ok(Self(path))
     }
 
@@ -67,9 +64,7 @@ impl RunDir {
     /// Removes the record of a run, unless a later run of the instance has one by now.
     pub(crate) fn remove(&self, record: &Record) -> io::Result<()> {
         let path = self.path(record.id);
-        let present = std::fs::read(&path)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Record>(&text).ok());
+        let present = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
         if present.is_some_and(|present| present.run == record.run) {
             std::fs::remove_file(path)
         } else {
@@ -85,12 +80,8 @@ impl RunDir {
 fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text)
 }
 
@@ -104,11 +95,7 @@ mod tests {
         Record {
             id,
             run: Run(run),
-            identity: Identity {
-                pid: 1,
-                start_ticks: 2,
-                boot_id: "b".into(),
-            },
+            identity: Identity { pid: 1, start_ticks: 2, boot_id: "b".into() },
             port: Some(20_000),
             nonce: "n".into(),
             started_at: chrono::Utc::now(),

@@ -121,21 +121,13 @@ impl Supervisor {
             entry.port = entry.port.or_else(|| self.ports.lease(id, ports::is_free));
             if entry.port.is_none() {
                 let detail = Refused::PortsExhausted(self.ports.size()).to_string();
-                let ending = Ending {
-                    detail,
-                    stderr_tail: String::new(),
-                };
+                let ending = Ending { detail, stderr_tail: String::new() };
                 let exited = Event::Fact(Fact::Exited(run, Exit::Unspawned));
                 self.follow_ups.push_back((id, exited, Some(ending)));
                 return;
             }
         }
-        let launch = Launch {
-            id,
-            run,
-            port: entry.port,
-            nonce: Uuid::new_v4().simple().to_string(),
-        };
+        let launch = Launch { id, run, port: entry.port, nonce: Uuid::new_v4().simple().to_string() };
         let process = self.launcher.launch(&entry.spec, launch);
         self.begin(id, run, false, process, ctx);
     }
@@ -176,14 +168,7 @@ impl Supervisor {
             log: self.config.log.clone(),
         };
         let timing = entry.spec.policy.timing;
-        let actor = Instance::begin(
-            reporter,
-            timing,
-            route,
-            Arc::clone(&self.meters),
-            adopted,
-            process,
-        );
+        let actor = Instance::begin(reporter, timing, route, Arc::clone(&self.meters), adopted, process);
         entry.actor = Some(actor);
     }
 

@@ -76,18 +76,12 @@ impl Entry {
     pub(super) fn lane(&self) -> Lane {
         let status = self.life.state().status();
         match (self.life.state(), self.port) {
-            (State::Running { run } | State::Unhealthy { run, .. }, Some(port)) => Lane::Http {
-                run,
-                addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            },
-            (
-                State::Ended(Outcome::Hibernated)
-                | State::Stopping {
-                    then: Outcome::Hibernated,
-                    ..
-                },
-                _,
-            ) => Lane::Asleep,
+            (State::Running { run } | State::Unhealthy { run, .. }, Some(port)) => {
+                Lane::Http { run, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) }
+            }
+            (State::Ended(Outcome::Hibernated) | State::Stopping { then: Outcome::Hibernated, .. }, _) => {
+                Lane::Asleep
+            }
             (State::Ended(_) | State::Stopping { .. }, _) => Lane::Gone(status),
             (
                 State::Pending { .. }

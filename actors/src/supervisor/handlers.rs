@@ -27,13 +27,7 @@ impl Supervisor {
         if current_run(&entry.life) != Some(run) {
             return;
         }
-        let health = |latency_us, problem| {
-            Some(Health {
-                checked_at: Utc::now(),
-                latency_us,
-                problem,
-            })
-        };
+        let health = |latency_us, problem| Some(Health { checked_at: Utc::now(), latency_us, problem });
         let (fact, ending) = match what {
             Observed::Up { identity, adopted } => {
                 entry.pid = Some(identity.pid);
@@ -54,14 +48,9 @@ impl Supervisor {
                 entry.health = health(latency_us, Some(problem));
                 (Some(Fact::Missed(run)), None)
             }
-            Observed::Exited {
-                exit,
-                detail,
-                stderr_tail,
-            } => (
-                Some(Fact::Exited(run, exit)),
-                Some(Ending { detail, stderr_tail }),
-            ),
+            Observed::Exited { exit, detail, stderr_tail } => {
+                (Some(Fact::Exited(run, exit)), Some(Ending { detail, stderr_tail }))
+            }
         };
         self.show(id);
         if let Some(fact) = fact {
@@ -123,19 +112,13 @@ impl Handler<Recover> for Supervisor {
                 record.run = run;
                 (Life::adopt(run, lease, now), Some(record), restore)
             }
-            Fate::Start | Fate::Rest(Outcome::Disconnected | Outcome::Hibernated, _) if over => (
-                Life::ended(Outcome::Expired, Cause::LeaseEnded, last_run, None, now),
-                None,
-                false,
-            ),
+            Fate::Start | Fate::Rest(Outcome::Disconnected | Outcome::Hibernated, _) if over => {
+                (Life::ended(Outcome::Expired, Cause::LeaseEnded, last_run, None, now), None, false)
+            }
             Fate::Start if last_run == Run::default() => (Life::create(lease, now), None, false),
             Fate::Start => {
                 start = true;
-                (
-                    Life::ended(Outcome::Disconnected, Cause::Lost, last_run, lease, now),
-                    None,
-                    false,
-                )
+                (Life::ended(Outcome::Disconnected, Cause::Lost, last_run, lease, now), None, false)
             }
             Fate::Rest(outcome, cause) => (Life::ended(outcome, cause, last_run, lease, now), None, false),
         };
@@ -145,8 +128,7 @@ impl Handler<Recover> for Supervisor {
         entry.restarts_before = past.restarts;
         if start {
             entry.restored_at = Some(Utc::now());
-            self.follow_ups
-                .push_back((id, Event::Command(Command::Restore), None));
+            self.follow_ups.push_back((id, Event::Command(Command::Restore), None));
         }
         Ok(self.take_on(entry, step.effects, ctx))
     }
@@ -227,12 +209,7 @@ impl Handler<Shutdown> for Supervisor {
                 self.apply(id, Event::Command(Command::Shutdown), None, ctx);
             }
         }
-        if keep
-            || self
-                .entries
-                .values()
-                .all(|entry| current_run(&entry.life).is_none())
-        {
+        if keep || self.entries.values().all(|entry| current_run(&entry.life).is_none()) {
             self.answer_shutdown();
         }
         Box::pin(async move {
@@ -269,14 +246,7 @@ impl Handler<Sampled> for Supervisor {
             }
             entry.usage = Some(usage);
             let health_latency_us = entry.health.as_ref().map(|health| health.latency_us);
-            self.registry.record(
-                id,
-                Sample {
-                    at,
-                    usage,
-                    health_latency_us,
-                },
-            );
+            self.registry.record(id, Sample { at, usage, health_latency_us });
             self.show(id);
             self.apply(id, Event::Fact(Fact::Sampled(run, usage)), None, ctx);
         }

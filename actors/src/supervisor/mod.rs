@@ -139,10 +139,7 @@ impl Supervisor {
 
     fn snapshot(&self, id: Uuid) -> Arc<Snapshot> {
         #[expect(clippy::expect_used, reason = "only asked for entries at hand")]
-        self.entries
-            .get(&id)
-            .map(|entry| entry.snapshot(self.now()))
-            .expect("the entry is at hand")
+        self.entries.get(&id).map(|entry| entry.snapshot(self.now())).expect("the entry is at hand")
     }
 
     /// Feeds an event to an instance and does all that follows.
@@ -157,10 +154,8 @@ impl Supervisor {
                 self.step(id, event, ending, ctx);
             } else if let Some((id, run)) = self.starts.grant() {
                 self.step(id, Event::Fact(Fact::Granted(run)), None, ctx);
-                let launched = self
-                    .entries
-                    .get(&id)
-                    .is_some_and(|entry| entry.life.state() == State::Starting { run });
+                let launched =
+                    self.entries.get(&id).is_some_and(|entry| entry.life.state() == State::Starting { run });
                 if launched {
                     self.alarm(self.config.start_slot, Alarm::Slot(id, run), ctx);
                 } else {
@@ -184,19 +179,10 @@ impl Supervisor {
         if let Event::Fact(Fact::Exited(run, exit)) = event
             && before.live_run() == Some(run)
         {
-            let Ending { detail, stderr_tail } = ending.unwrap_or_else(|| Ending {
-                detail: String::new(),
-                stderr_tail: String::new(),
-            });
+            let Ending { detail, stderr_tail } =
+                ending.unwrap_or_else(|| Ending { detail: String::new(), stderr_tail: String::new() });
             let cause = entry.life.cause();
-            entry.last_exit = Some(LastExit {
-                run,
-                exit,
-                cause,
-                detail,
-                at: Utc::now(),
-                stderr_tail,
-            });
+            entry.last_exit = Some(LastExit { run, exit, cause, detail, at: Utc::now(), stderr_tail });
             entry.clear_run();
             self.starts.release(id, run);
         }
@@ -253,11 +239,7 @@ impl Supervisor {
         self.global_seq += 1;
         slog::info!(self.config.log, "transition"; "instance" => %id, "status" => %status,
             "run" => %snapshot.run, "reason" => &snapshot.reason);
-        self.registry.publish(Transitioned {
-            global_seq: self.global_seq,
-            from,
-            snapshot,
-        });
+        self.registry.publish(Transitioned { global_seq: self.global_seq, from, snapshot });
     }
 
     /// Shows what has changed without a transition.
@@ -278,15 +260,9 @@ impl Supervisor {
             && entry.restore_if_lost
         {
             entry.restored_at = Some(Utc::now());
-            self.follow_ups
-                .push_back((id, Event::Command(Command::Restore), None));
+            self.follow_ups.push_back((id, Event::Command(Command::Restore), None));
         }
-        if self.ending.is_some()
-            && self
-                .entries
-                .values()
-                .all(|entry| current_run(&entry.life).is_none())
-        {
+        if self.ending.is_some() && self.entries.values().all(|entry| current_run(&entry.life).is_none()) {
             self.answer_shutdown();
         }
     }

@@ -19,11 +19,7 @@ pub(super) struct Starts {
 
 impl Starts {
     pub(super) fn new(slots: usize) -> Self {
-        Self {
-            slots: slots.max(1),
-            waiting: VecDeque::new(),
-            holding: HashMap::new(),
-        }
+        Self { slots: slots.max(1), waiting: VecDeque::new(), holding: HashMap::new() }
     }
 
     pub(super) fn ask(&mut self, id: Uuid, run: Run) {

@@ -24,18 +24,12 @@ fn a_fault_and_nothing_else_leads_to_an_automatic_restart_or_to_giving_up() {
             && matches!(
                 after,
                 State::Ended(Outcome::Disconnected | Outcome::Failed)
-                    | State::Stopping {
-                        then: Outcome::Disconnected | Outcome::Failed,
-                        ..
-                    }
+                    | State::Stopping { then: Outcome::Disconnected | Outcome::Failed, .. }
             );
         if matches!(turn.event, Event::Fact(_)) {
             let unstartable =
                 turn.world.life.cause() == Cause::LaunchFailed && after == State::Ended(Outcome::Failed);
-            prop_assert_eq!(
-                fault.is_some(),
-                restarted || gave_up && !(unstartable && fault.is_none())
-            );
+            prop_assert_eq!(fault.is_some(), restarted || gave_up && !(unstartable && fault.is_none()));
         }
         let Some(fault) = fault else { return Ok(()) };
         prop_assert_eq!(restarted, fault.nth.is_some(), "{:?}", fault);
@@ -96,11 +90,7 @@ fn a_commanded_restart_never_waits_for_a_back_off() {
 fn giving_up_is_failed_only_where_no_run_was_ever_ready() {
     accounted(|turn, ledger, fault| {
         if let Some(Fault { nth: None, .. }) = fault {
-            let outcome = if ledger.ever_ready {
-                Outcome::Disconnected
-            } else {
-                Outcome::Failed
-            };
+            let outcome = if ledger.ever_ready { Outcome::Disconnected } else { Outcome::Failed };
             let after = turn.world.life.state();
             let then = match after {
                 State::Ended(then) | State::Stopping { then, .. } => Some(then),
@@ -165,10 +155,7 @@ fn the_strikes_of_an_unhealthy_instance_are_its_misses_in_a_row_and_fewer_than_a
         if missed {
             let struck_out = ledger.misses >= turn.world.policy.strikes;
             prop_assert_eq!(fault.is_some(), struck_out);
-            prop_assert_eq!(
-                matches!(turn.world.life.state(), State::Unhealthy { .. }),
-                !struck_out
-            );
+            prop_assert_eq!(matches!(turn.world.life.state(), State::Unhealthy { .. }), !struck_out);
         }
         Ok(())
     });

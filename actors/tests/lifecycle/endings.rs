@@ -39,9 +39,7 @@ fn stop_always_ends_in_stopped_or_expired_once_kills_work() {
     in_every_history(|plan| {
         let (first, rest) = plan.moves.split_at(plan.moves.len() / 2);
         let mut world = World::new(&plan);
-        first
-            .iter()
-            .try_for_each(|one| world.play(*one, &mut unwatched))?;
+        first.iter().try_for_each(|one| world.play(*one, &mut unwatched))?;
         let failed = world.life.state() == State::Ended(Outcome::Failed);
         world.ask(Command::Stop, &mut unwatched)?;
         for one in rest {
@@ -92,10 +90,7 @@ fn the_lease_ends_every_instance_also_a_sleeping_or_a_disconnected_one() {
         until(&mut world, grudge, |world| !armed(world))?;
         until(&mut world, grudge, has_ended)?;
         let status = world.life.state().status();
-        prop_assert!(
-            matches!(status, Status::Expired | Status::Stopped | Status::Failed),
-            "ended {status}"
-        );
+        prop_assert!(matches!(status, Status::Expired | Status::Stopped | Status::Failed), "ended {status}");
         prop_assert!(status == Status::Expired || world.lease.is_some_and(|ends_at| world.now >= ends_at));
         prop_assert!(world.processes.is_empty());
         Ok(())
@@ -104,15 +99,8 @@ fn the_lease_ends_every_instance_also_a_sleeping_or_a_disconnected_one() {
 
 /// One step of the best of worlds: slots are granted, processes get ready and end when told to.
 fn favour(world: &mut World) -> Verdict {
-    let waits = matches!(
-        world.life.state(),
-        State::Restarting(Restarting::BackingOff { .. })
-    );
-    if waits {
-        world.fire(0, &mut unwatched)
-    } else {
-        world.play(Move::GoOn(0), &mut unwatched)
-    }
+    let waits = matches!(world.life.state(), State::Restarting(Restarting::BackingOff { .. }));
+    if waits { world.fire(0, &mut unwatched) } else { world.play(Move::GoOn(0), &mut unwatched) }
 }
 
 #[test]

@@ -59,16 +59,11 @@ fn a_fact_out_of_place_changes_nothing() {
         let state = turn.before.state();
         let serving = matches!(state, State::Running { .. } | State::Unhealthy { .. });
         let starting = matches!(state, State::Starting { .. });
-        let leaving = matches!(
-            state,
-            State::Stopping { .. } | State::Restarting(Restarting::Draining { .. })
-        );
+        let leaving =
+            matches!(state, State::Stopping { .. } | State::Restarting(Restarting::Draining { .. }));
         let in_place = match fact {
             Fact::Granted(_) => {
-                matches!(
-                    state,
-                    State::Pending { .. } | State::Restarting(Restarting::Queued { .. })
-                )
+                matches!(state, State::Pending { .. } | State::Restarting(Restarting::Queued { .. }))
             }
             Fact::Adopted(_) => matches!(state, State::Adopting { .. }),
             Fact::Ready(_) | Fact::Fired(Timer::Start(_)) => starting,
@@ -93,11 +88,7 @@ fn next_obeys_admit() {
             return Ok(());
         };
         let acts = admit(turn.before, command, turn.world.now) == Ok(Admit::Act);
-        prop_assert_eq!(
-            acts,
-            changed(turn),
-            "what is admitted does something, and nothing else does"
-        );
+        prop_assert_eq!(acts, changed(turn), "what is admitted does something, and nothing else does");
         Ok(())
     });
 }
@@ -105,12 +96,7 @@ fn next_obeys_admit() {
 #[test]
 fn the_same_event_in_the_same_life_has_the_same_consequences() {
     always(|turn| {
-        let again = next(
-            &turn.world.policy,
-            turn.before.clone(),
-            turn.event,
-            turn.world.now,
-        );
+        let again = next(&turn.world.policy, turn.before.clone(), turn.event, turn.world.now);
         prop_assert_eq!(&again.life, &turn.world.life);
         prop_assert_eq!(&again.effects[..], turn.effects);
         Ok(())

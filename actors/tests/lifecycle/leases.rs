@@ -10,14 +10,7 @@ use crate::{always, in_every_history};
 fn a_lease_never_ends_an_instance_before_its_time() {
     always(|turn| {
         let expires = |state| {
-            matches!(
-                state,
-                State::Ended(Outcome::Expired)
-                    | State::Stopping {
-                        then: Outcome::Expired,
-                        ..
-                    }
-            )
+            matches!(state, State::Ended(Outcome::Expired) | State::Stopping { then: Outcome::Expired, .. })
         };
         if expires(turn.world.life.state()) && !expires(turn.before.state()) {
             prop_assert!(turn.world.lease.is_some_and(|ends_at| turn.world.now >= ends_at));
@@ -48,13 +41,7 @@ fn what_the_lease_has_ended_stays_ended_whatever_is_asked() {
     always(|turn| {
         match (turn.before.state(), turn.world.life.state()) {
             (State::Ended(Outcome::Expired), after) => prop_assert_eq!(after, turn.before.state()),
-            (
-                State::Stopping {
-                    then: Outcome::Expired,
-                    ..
-                },
-                after,
-            ) => prop_assert!(
+            (State::Stopping { then: Outcome::Expired, .. }, after) => prop_assert!(
                 after == turn.before.state() || after == State::Ended(Outcome::Expired),
                 "{after:?} by {:?}",
                 turn.event
@@ -81,13 +68,7 @@ fn the_lease_takes_hold_at_once_unless_the_instance_had_ended_for_good() {
                     prop_assert_eq!(after, before);
                 }
                 before => match before.live_run() {
-                    Some(run) => prop_assert_eq!(
-                        after,
-                        State::Stopping {
-                            run,
-                            then: Outcome::Expired
-                        }
-                    ),
+                    Some(run) => prop_assert_eq!(after, State::Stopping { run, then: Outcome::Expired }),
                     None => prop_assert_eq!(after, State::Ended(Outcome::Expired)),
                 },
             }

@@ -41,10 +41,7 @@ impl Ledger {
                 matches!(outcome, Outcome::Disconnected | Outcome::Hibernated)
             }
         };
-        Self {
-            ever_ready,
-            ..Self::default()
-        }
+        Self { ever_ready, ..Self::default() }
     }
 
     /// Books one turn and says whether it was a fault.
@@ -56,11 +53,7 @@ impl Ledger {
             }
             Event::Fact(fact) => self.fact(turn, fact),
         };
-        if turn
-            .effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Spawn(_)))
-        {
+        if turn.effects.iter().any(|effect| matches!(effect, Effect::Spawn(_))) {
             *self = Self {
                 ready_since: None,
                 misses: 0,
@@ -116,21 +109,12 @@ impl Ledger {
             }
             _ => None,
         };
-        cause.map(|cause| Fault {
-            cause,
-            nth: self.spend(policy, turn.world.now),
-        })
+        cause.map(|cause| Fault { cause, nth: self.spend(policy, turn.world.now) })
     }
 
     fn sample(&mut self, policy: &Policy, usage: Usage) -> Option<Cause> {
-        let over_memory = policy
-            .limits
-            .memory_bytes
-            .is_some_and(|most| usage.memory_bytes > most);
-        let over_cpu = policy
-            .limits
-            .cpu_percent
-            .is_some_and(|most| usage.cpu_percent > most as f32);
+        let over_memory = policy.limits.memory_bytes.is_some_and(|most| usage.memory_bytes > most);
+        let over_cpu = policy.limits.cpu_percent.is_some_and(|most| usage.cpu_percent > most as f32);
         self.over_memory = if over_memory { self.over_memory + 1 } else { 0 };
         self.over_cpu = if over_cpu { self.over_cpu + 1 } else { 0 };
         if self.over_memory == policy.samples_over + 1 {
@@ -143,10 +127,7 @@ impl Ledger {
     }
 
     fn spend(&mut self, policy: &Policy, now: Duration) -> Option<u32> {
-        if self
-            .ready_since
-            .is_some_and(|since| since + policy.timing.stable_after <= now)
-        {
+        if self.ready_since.is_some_and(|since| since + policy.timing.stable_after <= now) {
             self.wipe();
         }
         let (spent, budget) = match self.ready_since {
@@ -163,18 +144,11 @@ impl Ledger {
 
     /// Restarts that count against the budgets at this moment: crashes, failed starts.
     pub(crate) fn counted(&self, policy: &Policy, now: Duration) -> (u32, u32) {
-        (
-            recent(&self.crashes, policy.crashes, now),
-            recent(&self.failed_starts, policy.failed_starts, now),
-        )
+        (recent(&self.crashes, policy.crashes, now), recent(&self.failed_starts, policy.failed_starts, now))
     }
 }
 
 /// How many of these moments lie less than a period back.
 fn recent(moments: &[Duration], budget: Budget, now: Duration) -> u32 {
-    moments
-        .iter()
-        .filter(|at| **at + budget.period() > now)
-        .map(|_| 1)
-        .sum()
+    moments.iter().filter(|at| **at + budget.period() > now).map(|_| 1).sum()
 }

@@ -33,10 +33,7 @@ fn in_every_history(play: impl Fn(Plan) -> Verdict) {
     let usual = Config::default();
     let config = Config {
         cases: std::env::var("PROPTEST_CASES").map_or(10_000, |cases| cases.parse().unwrap()),
-        failure_persistence: usual
-            .failure_persistence
-            .as_ref()
-            .map(|_| Box::new(SEEDS) as Box<_>),
+        failure_persistence: usual.failure_persistence.as_ref().map(|_| Box::new(SEEDS) as Box<_>),
         ..usual
     };
     if let Err(failure) = TestRunner::new(config).run(&plans(60), play) {

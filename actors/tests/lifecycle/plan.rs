@@ -10,10 +10,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 
 /// The most a tree may use where a plan has limits.
-pub(crate) const LIMITS: Limits = Limits {
-    memory_bytes: Some(1_000),
-    cpu_percent: Some(50),
-};
+pub(crate) const LIMITS: Limits = Limits { memory_bytes: Some(1_000), cpu_percent: Some(50) };
 
 /// All times are multiples of this, so that two of them often fall together.
 pub(crate) const BEAT: Duration = Duration::from_millis(250);
@@ -68,18 +65,8 @@ pub(crate) enum Move {
 
 /// Histories of up to `length` moves.
 pub(crate) fn plans(length: usize) -> impl Strategy<Value = Plan> {
-    (
-        policies(),
-        origins(),
-        option::of(-8..120i32),
-        vec(moves(), 0..=length),
-    )
-        .prop_map(|(policy, origin, lease, moves)| Plan {
-            policy,
-            origin,
-            lease,
-            moves,
-        })
+    (policies(), origins(), option::of(-8..120i32), vec(moves(), 0..=length))
+        .prop_map(|(policy, origin, lease, moves)| Plan { policy, origin, lease, moves })
 }
 
 /// Small budgets and short times, so that a short history meets their ends.
@@ -92,44 +79,19 @@ fn policies() -> impl Strategy<Value = Policy> {
     let limits = select(vec![
         LIMITS,
         LIMITS,
-        Limits {
-            memory_bytes: None,
-            ..LIMITS
-        },
-        Limits {
-            cpu_percent: None,
-            ..LIMITS
-        },
+        Limits { memory_bytes: None, ..LIMITS },
+        Limits { cpu_percent: None, ..LIMITS },
         Limits::default(),
     ]);
     let backoff = (1..3u32, 0..12u32)
         .prop_map(|(initial, more)| Backoff::new(BEAT * initial, BEAT * (initial + more)).unwrap());
-    (
-        restart,
-        budgets(),
-        budgets(),
-        backoff,
-        timings(),
-        1..4u32,
-        limits,
-        0..3u32,
-    )
-        .prop_map(
-            |(restart, crashes, failed_starts, backoff, timing, strikes, limits, samples_over)| {
-                Policy {
-                    restart,
-                    crashes,
-                    failed_starts,
-                    backoff,
-                    timing,
-                    strikes,
-                    limits,
-                    samples_over,
-                }
+    (restart, budgets(), budgets(), backoff, timings(), 1..4u32, limits, 0..3u32).prop_map(
+        |(restart, crashes, failed_starts, backoff, timing, strikes, limits, samples_over)| {
+            Policy { restart, crashes, failed_starts, backoff, timing, strikes, limits, samples_over }
                 .checked()
                 .unwrap()
-            },
-        )
+        },
+    )
 }
 
 fn budgets() -> impl Strategy<Value = Budget> {

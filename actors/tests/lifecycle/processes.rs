@@ -71,11 +71,7 @@ fn every_state_but_an_end_has_something_to_wait_for() {
 fn run_numbers_only_grow_and_every_spawn_has_a_new_one() {
     in_every_history(|plan| {
         let mut world = World::new(&plan);
-        let mut newest = if world.life.state().live_run().is_some() {
-            world.life.last_run()
-        } else {
-            Run(0)
-        };
+        let mut newest = if world.life.state().live_run().is_some() { world.life.last_run() } else { Run(0) };
         let mut spawned_again = 0;
         let mut watch = |turn: &Turn<'_>| {
             prop_assert!(turn.world.life.last_run() >= turn.before.last_run());
@@ -102,10 +98,8 @@ fn signals_go_only_to_the_present_process_and_sigkill_only_after_grace_or_by_com
                 Effect::Terminate(run) => prop_assert_eq!(turn.before.state().live_run(), Some(run)),
                 Effect::Kill(run) => {
                     prop_assert_eq!(turn.before.state().live_run(), Some(run));
-                    let allowed = [
-                        Event::Command(Command::Kill),
-                        Event::Fact(Fact::Fired(Timer::Grace(run))),
-                    ];
+                    let allowed =
+                        [Event::Command(Command::Kill), Event::Fact(Fact::Fired(Timer::Grace(run)))];
                     prop_assert!(allowed.contains(&turn.event), "killed by {:?}", turn.event);
                 }
                 Effect::Queue(_) | Effect::Spawn(_) | Effect::Adopt(_) | Effect::Arm(..) => {}

@@ -22,26 +22,9 @@ const LIVE: [&str; 10] = [
     "stopping, then disconnected",
     "stopping, then failed",
 ];
-const WITHOUT_PROCESS: [&str; 8] = [
-    "pending",
-    "backing off",
-    "queued",
-    "stopped",
-    "expired",
-    "hibernated",
-    "disconnected",
-    "failed",
-];
-const COMMANDS: [&str; 8] = [
-    "stop",
-    "kill",
-    "restart",
-    "restore",
-    "wake",
-    "hibernate",
-    "shutdown",
-    "extend",
-];
+const WITHOUT_PROCESS: [&str; 8] =
+    ["pending", "backing off", "queued", "stopped", "expired", "hibernated", "disconnected", "failed"];
+const COMMANDS: [&str; 8] = ["stop", "kill", "restart", "restore", "wake", "hibernate", "shutdown", "extend"];
 const EXITS: [&str; 5] = ["code(0)", "code(1)", "signal(9)", "unknown", "actordied"];
 
 fn name(state: State) -> String {
@@ -95,16 +78,9 @@ fn random_histories_meet_every_command_in_every_state_every_exit_and_every_cause
         pairs(&LIVE, &COMMANDS),
         pairs(&WITHOUT_PROCESS, &COMMANDS),
         pairs(&LIVE, &EXITS),
-        pairs(
-            &["starting", "draining", "stopping, then stopped"],
-            &["unspawned", "unstartable"],
-        ),
+        pairs(&["starting", "draining", "stopping, then stopped"], &["unspawned", "unstartable"]),
         pairs(&["because"], &Cause::ALL.map(Cause::as_str)),
     ];
-    let missing: Vec<_> = wanted
-        .iter()
-        .flatten()
-        .filter(|pair| !seen.contains(pair))
-        .collect();
+    let missing: Vec<_> = wanted.iter().flatten().filter(|pair| !seen.contains(pair)).collect();
     assert!(missing.is_empty(), "never met: {missing:?}");
 }

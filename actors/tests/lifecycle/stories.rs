@@ -12,16 +12,10 @@ const FIRST: Run = Run(1);
 
 /// The world after these moves in the life of a new instance with the default rules.
 fn after(moves: &[Move]) -> World {
-    let plan = Plan {
-        policy: Policy::default(),
-        origin: Origin::Created,
-        lease: Some(240),
-        moves: Vec::new(),
-    };
+    let plan =
+        Plan { policy: Policy::default(), origin: Origin::Created, lease: Some(240), moves: Vec::new() };
     let mut world = World::new(&plan);
-    moves
-        .iter()
-        .for_each(|one| world.play(*one, &mut unwatched).unwrap());
+    moves.iter().for_each(|one| world.play(*one, &mut unwatched).unwrap());
     world
 }
 
@@ -30,11 +24,7 @@ const RUNNING: [Move; 2] = [Move::GoOn(0), Move::GoOn(0)];
 #[test]
 fn an_instance_that_its_lease_is_ending_is_expired_although_it_is_killed_meanwhile() {
     let mut world = after(&RUNNING);
-    let lease_over = world
-        .timers
-        .iter()
-        .position(|(_, timer)| matches!(timer, Timer::Lease(_)))
-        .unwrap();
+    let lease_over = world.timers.iter().position(|(_, timer)| matches!(timer, Timer::Lease(_))).unwrap();
     world.now += Duration::from_secs(60);
     let (_, timer) = world.timers.remove(lease_over);
     world.see(Fact::Fired(timer), &mut unwatched).unwrap();
@@ -47,24 +37,13 @@ fn an_instance_that_its_lease_is_ending_is_expired_although_it_is_killed_meanwhi
 
 #[test]
 fn a_spawn_that_fails_after_a_restart_was_asked_for_leads_to_the_next_run() {
-    let world = after(&[
-        Move::GoOn(0),
-        Move::Ask(Command::Restart),
-        Move::Exit(Exit::Unspawned),
-    ]);
-    assert_eq!(
-        world.life.state(),
-        State::Restarting(Restarting::Queued { next: FIRST.next() })
-    );
+    let world = after(&[Move::GoOn(0), Move::Ask(Command::Restart), Move::Exit(Exit::Unspawned)]);
+    assert_eq!(world.life.state(), State::Restarting(Restarting::Queued { next: FIRST.next() }));
 }
 
 #[test]
 fn a_spawn_that_fails_after_a_stop_was_asked_for_is_the_end() {
-    let world = after(&[
-        Move::GoOn(0),
-        Move::Ask(Command::Stop),
-        Move::Exit(Exit::Unspawned),
-    ]);
+    let world = after(&[Move::GoOn(0), Move::Ask(Command::Stop), Move::Exit(Exit::Unspawned)]);
     assert_eq!(world.life.state(), State::Ended(Outcome::Stopped));
 }
 
@@ -86,10 +65,7 @@ fn a_request_that_comes_while_an_instance_falls_asleep_wakes_it_without_an_end_b
     let next = FIRST.next();
     assert_eq!(
         world.life.state(),
-        State::Restarting(Restarting::Draining {
-            run: FIRST,
-            delay: Duration::ZERO
-        })
+        State::Restarting(Restarting::Draining { run: FIRST, delay: Duration::ZERO })
     );
     world.exit(Exit::Signal(15), &mut unwatched).unwrap();
     assert_eq!(world.life.state(), State::Restarting(Restarting::Queued { next }));

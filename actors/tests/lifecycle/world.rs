@@ -109,11 +109,7 @@ impl World {
             Move::Fire(pick) => self.fire(usize::from(pick), watch),
             Move::EarlyLease => {
                 let number = self.lease_number;
-                match self
-                    .timers
-                    .iter()
-                    .position(|(_, timer)| *timer == Timer::Lease(number))
-                {
+                match self.timers.iter().position(|(_, timer)| *timer == Timer::Lease(number)) {
                     Some(at) => {
                         let (_, timer) = self.timers.remove(at);
                         self.see(Fact::Fired(timer), watch)
@@ -146,21 +142,11 @@ impl World {
             self.lease = Some(ends_at);
         }
         self.carry_out(&step.effects);
-        watch(&Turn {
-            before: &before,
-            event,
-            effects: &step.effects,
-            world: self,
-        })
+        watch(&Turn { before: &before, event, effects: &step.effects, world: self })
     }
 
     fn carry_out(&mut self, effects: &[Effect]) {
-        let process = |run, stage| Process {
-            run,
-            stage,
-            told: false,
-            killed: false,
-        };
+        let process = |run, stage| Process { run, stage, told: false, killed: false };
         for effect in effects {
             match *effect {
                 Effect::Queue(run) => self.slots.push(run),
@@ -179,9 +165,7 @@ impl World {
     }
 
     fn of(&mut self, run: Run) -> impl Iterator<Item = &mut Process> {
-        self.processes
-            .iter_mut()
-            .filter(move |process| process.run == run)
+        self.processes.iter_mut().filter(move |process| process.run == run)
     }
 
     /// What the world owes comes, slots in any order.
@@ -267,9 +251,5 @@ impl World {
 /// `from` moved by this many beats, forwards or back.
 fn shifted(from: Duration, by: i32) -> Duration {
     let distance = BEAT * by.unsigned_abs();
-    if by < 0 {
-        from.saturating_sub(distance)
-    } else {
-        from + distance
-    }
+    if by < 0 { from.saturating_sub(distance) } else { from + distance }
 }

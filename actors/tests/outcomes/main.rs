@@ -16,20 +16,14 @@ const DOCUMENT: &str = include_str!("outcomes.md");
 
 /// The cells of the table under this heading; the first row holds the names of the columns.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
-    let section = DOCUMENT
-        .split("\n## ")
-        .find(|section| section.starts_with(heading))
-        .unwrap();
+    let section = DOCUMENT.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
     let rows: Vec<Vec<_>> = section
         .lines()
         .filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'))
         .filter(|line| !line.starts_with("---"))
         .map(|line| line.split('|').map(str::trim).collect())
         .collect();
-    assert!(
-        rows.iter().all(|row| row.len() == rows[0].len()),
-        "{heading}: every row fills every column"
-    );
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{heading}: every row fills every column");
     rows
 }
 
@@ -48,11 +42,7 @@ fn instance(name: &str) -> Scene {
 }
 
 fn compare(wrong: &[String]) {
-    assert!(
-        wrong.is_empty(),
-        "these lines of outcomes.md should be\n{}",
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "these lines of outcomes.md should be\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -69,11 +59,7 @@ fn every_event_leads_to_the_state_the_cause_and_the_effects_of_the_table() {
     assert!(rows.len() > 100, "the table has {} rows", rows.len());
     let mut wrong = Vec::new();
     for row in rows.iter().skip(1) {
-        let mut scene = if row[0] == "-" {
-            Scene::default()
-        } else {
-            instance(row[0])
-        };
+        let mut scene = if row[0] == "-" { Scene::default() } else { instance(row[0]) };
         let effects = scene.play(&rules(row[1]), row[2]);
         let is = [row[0], row[1], row[2], &scene.state(), scene.cause(), &effects];
         if row[..] != is {

@@ -9,17 +9,9 @@ use minimcp_actors::state::{
     Usage,
 };
 
-const LIMITS: Limits = Limits {
-    memory_bytes: Some(1_000),
-    cpu_percent: Some(50),
-};
-const OUTCOMES: [Outcome; 5] = [
-    Outcome::Stopped,
-    Outcome::Expired,
-    Outcome::Hibernated,
-    Outcome::Disconnected,
-    Outcome::Failed,
-];
+const LIMITS: Limits = Limits { memory_bytes: Some(1_000), cpu_percent: Some(50) };
+const OUTCOMES: [Outcome; 5] =
+    [Outcome::Stopped, Outcome::Expired, Outcome::Hibernated, Outcome::Disconnected, Outcome::Failed];
 const LEASE: Duration = Duration::from_secs(3_600);
 
 /// One instance and the time.
@@ -30,10 +22,7 @@ pub(crate) struct Scene {
 
 impl Default for Scene {
     fn default() -> Self {
-        Self {
-            life: None,
-            now: Duration::from_secs(1_000),
-        }
+        Self { life: None, now: Duration::from_secs(1_000) }
     }
 }
 
@@ -73,10 +62,7 @@ impl Scene {
             Some((text, times)) => (text, times.parse().unwrap()),
             None => (text, 1),
         };
-        let text = match text
-            .strip_suffix(" s")
-            .and_then(|text| text.split_once(" after "))
-        {
+        let text = match text.strip_suffix(" s").and_then(|text| text.split_once(" after ")) {
             Some((text, seconds)) => {
                 self.now += Duration::from_secs(seconds.parse().unwrap());
                 text
@@ -92,11 +78,7 @@ impl Scene {
             self.life = Some(step.life);
             effects = step.effects;
         }
-        if effects.is_empty() {
-            "-".into()
-        } else {
-            effects.iter().map(named).collect::<Vec<_>>().join(", ")
-        }
+        if effects.is_empty() { "-".into() } else { effects.iter().map(named).collect::<Vec<_>>().join(", ") }
     }
 
     fn begin(&self, text: &str) -> Step {
@@ -106,10 +88,7 @@ impl Scene {
             ["create", "without", "lease"] => Life::create(None, self.now),
             ["adopt", run] => Life::adopt(number(run), lease, self.now),
             ["record", "of", word, run] => {
-                let ended = OUTCOMES
-                    .into_iter()
-                    .find(|ended| outcome(*ended) == word)
-                    .unwrap();
+                let ended = OUTCOMES.into_iter().find(|ended| outcome(*ended) == word).unwrap();
                 Life::ended(ended, Cause::Commanded, number(run), lease, self.now)
             }
             _ => panic!("`{text}` begins no life"),
@@ -119,37 +98,19 @@ impl Scene {
 
 /// The default rules with limits, changed as the words say.
 pub(crate) fn rules(words: &str) -> Policy {
-    let base = Policy {
-        limits: LIMITS,
-        ..Policy::default()
-    };
+    let base = Policy { limits: LIMITS, ..Policy::default() };
     let none = Budget::new(0, base.crashes.period()).unwrap();
     let mut unstable = base;
     unstable.timing.stable_after = Duration::from_secs(86_400);
     match words {
         "" => base,
-        "transient" => Policy {
-            restart: RestartPolicy::Transient,
-            ..base
-        },
-        "temporary" => Policy {
-            restart: RestartPolicy::Temporary,
-            ..base
-        },
-        "no crash allowed" => Policy {
-            crashes: none,
-            ..base
-        },
-        "no failed start allowed" => Policy {
-            failed_starts: none,
-            ..base
-        },
+        "transient" => Policy { restart: RestartPolicy::Transient, ..base },
+        "temporary" => Policy { restart: RestartPolicy::Temporary, ..base },
+        "no crash allowed" => Policy { crashes: none, ..base },
+        "no failed start allowed" => Policy { failed_starts: none, ..base },
         "never stable" => unstable,
         "one strike" => Policy { strikes: 1, ..base },
-        "no limits" => Policy {
-            limits: Limits::default(),
-            ..base
-        },
+        "no limits" => Policy { limits: Limits::default(), ..base },
         _ => panic!("no rules are called `{words}`"),
     }
 }

@@ -1,4 +1,4 @@
-use super::{Host, NoPlan, Subject, plan};
+use super::{Host, NoPlan, Subject, node_flags, plan};
 use crate::catalog::credentials::Credentials;
 use crate::catalog::program::Program;
 use crate::catalog::{TypeDefinition, variables};
@@ -79,7 +79,7 @@ fn the_environment_is_exactly_what_the_design_lists() {
     ];
     assert_eq!(environment(&plan), BTreeMap::from(wanted));
     assert_eq!(plan.program.to_str(), Some("/opt/node"));
-    assert_eq!(plan.args, ["/srv/dist/github.mjs", "--strict"]);
+    assert_eq!(plan.args, ["--max-semi-space-size=1", "/srv/dist/github.mjs", "--strict"]);
     assert_eq!(plan.cwd.to_str(), Some("/srv"));
     assert_eq!(plan.log_dir.to_str(), Some("/var/logs"));
 }
@@ -140,4 +140,10 @@ fn no_variable_the_daemon_sets_can_be_set_by_a_type() {
     for name in own {
         assert!(variables::refusal(name).is_some(), "{name}");
     }
+}
+
+#[test]
+fn a_memory_limit_leaves_room_beside_the_heap_of_node() {
+    assert_eq!(node_flags(Some(512)), ["--max-semi-space-size=1", "--max-old-space-size=384"]);
+    assert_eq!(node_flags(Some(1)), ["--max-semi-space-size=1", "--max-old-space-size=16"]);
 }

@@ -1,0 +1,138 @@
+//! From each domain error to the problem a caller sees: one exhaustive match each.
+
+use minimcp_actors::message::Refused;
+use minimcp_actors::state::Denied;
+
+use super::{Code, Problem};
+use crate::api::problem::FieldError;
+use crate::catalog::program::Missing;
+use crate::catalog::{self, Unreadable};
+use crate::provision::ProvisionError;
+use crate::store::{Conflict, Noun, StoreError};
+use crate::vault::SealError;
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        let code = match denied {
+            Denied::NotDisconnected(_) => Code::NotDisconnected,
+            Denied::NotHibernated(_) => Code::NotHibernated,
+            Denied::NotRunning(_) => Code::NotRunning,
+            Denied::Stopping => Code::Stopping,
+            Denied::LeaseEnded => Code::LeaseEnded,
+        };
+        Self::new(code, denied.to_string())
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unknown(_) => Self::no_instance(),
+            Refused::Exists(_) => Self::new(Code::Exists, "there is an instance with this id already"),
+            Refused::Denied(denied) => denied.into(),
+            Refused::PortsExhausted(_) => Self::new(
+                Code::PortsExhausted,
+                format!("{refused}; end an instance or have the range widened"),
+            )
+            .retry_after(30),
+            Refused::LeaseInThePast(_) => Self::new(Code::LeaseInPast, refused.to_string()),
+            Refused::ShuttingDown => {
+                Self::new(Code::ShuttingDown, "try again once it is back").retry_after(5)
+            }
+            Refused::Unavailable => Self::new(Code::Unavailable, refused.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(noun) => match noun {
+                Noun::Instance => Self::no_instance(),
+                Noun::User => Self::new(Code::UserNotFound, "there is no such user"),
+                Noun::Token => Self::new(Code::TokenNotFound, "you have no token with this id"),
+                Noun::Type => {
+                    Self::new(Code::TypeNotFound, "there is no type of this name; `GET /v1/types` lists them")
+                }
+                Noun::Credential => Self::new(
+                    Code::CredentialNotFound,
+                    "you have no credential set with this id; `GET /v1/credentials` lists yours",
+                ),
+            },
+            StoreError::Conflict { what } => what.into(),
+            StoreError::LimitReached { .. } => {
+                Self::new(Code::QuotaExceeded, format!("{error}; delete or stop what you need no more"))
+                    .retry_after(60)
+            }
+            StoreError::InvalidCursor => {
+                Self::new(Code::InvalidQuery, "`cursor` has to be the `next_cursor` of the page before")
+            }
+            StoreError::Unavailable(_) => {
+                Self::new(Code::StoreUnavailable, "servers go on running; try again shortly")
+                    .retry_after(5)
+                    .because(&error)
+            }
+            StoreError::UnknownDatabase
+            | StoreError::Unsafe { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Rejected(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Conflict> for Problem {
+    fn from(conflict: Conflict) -> Self {
+        let code = match conflict {
+            Conflict::UserName | Conflict::TypeName | Conflict::CredentialName => Code::Exists,
+            Conflict::IdempotencyKey => Code::IdempotencyConflict,
+            Conflict::UserInUse { .. } => Code::UserInUse,
+            Conflict::TypeInUse { .. } => Code::TypeInUse,
+            Conflict::CredentialInUse { .. } => Code::CredentialInUse,
+            Conflict::CredentialOfOtherType => Code::CredentialTypeMismatch,
+            Conflict::Version { .. } => Code::Changed,
+            Conflict::BeingDeleted => Code::BeingDeleted,
+            Conflict::Deployment => return Self::internal(&conflict),
+        };
+        Self::new(code, conflict.to_string())
+    }
+}
+
+impl From<SealError> for Problem {
+    fn from(error: SealError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(error: Unreadable) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<Missing> for Problem {
+    fn from(missing: Missing) -> Self {
+        let detail = format!("{missing}; an administrator has to install it or change the type");
+        Self::at(Code::ScriptNotFound, "/mcp_type", detail)
+    }
+}
+
+impl From<ProvisionError> for Problem {
+    fn from(error: ProvisionError) -> Self {
+        match error {
+            ProvisionError::NoBridge => Self::at(Code::LaneNotSupported, "/mcp_type", error.to_string()),
+            ProvisionError::Rules(invalid) => Self::new(Code::InvalidLimits, invalid.to_string()),
+            ProvisionError::Type(unreadable) => unreadable.into(),
+            ProvisionError::Instance(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl Problem {
+    /// A document that does not hold, with every place of it.
+    #[must_use]
+    pub fn invalid(code: Code, invalid: catalog::Invalid) -> Self {
+        let detail = invalid.to_string();
+        let place = |fault: catalog::Fault| FieldError { pointer: fault.pointer, detail: fault.detail };
+        Self::new(code, detail).with_errors(invalid.faults.into_iter().map(place).collect())
+    }
+}

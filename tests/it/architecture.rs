@@ -1,0 +1,99 @@
+//! The invariants of ARCHITECTURE.md that are about which code knows what.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below a directory.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn manifest(name: &str) -> toml::Table {
+    std::fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a1_the_pure_core_imports_no_clock_no_actor_and_no_process() {
+    for name in ["state", "lifecycle", "policy"] {
+        let text = std::fs::read_to_string(root().join(format!("actors/src/{name}.rs"))).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let imports: Vec<&str> = code.lines().filter(|line| line.starts_with("use ")).collect();
+        assert!(!imports.is_empty());
+        for import in imports {
+            let allowed = [
+                "use std::collections",
+                "use std::time::Duration",
+                "use serde::",
+                "use crate::policy",
+                "use crate::state",
+            ];
+            assert!(allowed.iter().any(|start| import.starts_with(start)), "{name}.rs: {import}");
+        }
+        for word in ["Instant", "SystemTime", "actix", "tokio", "std::process", "chrono"] {
+            assert!(!code.contains(word), "{name}.rs names {word}");
+        }
+    }
+}
+
+#[test]
+fn a3_the_three_crates_do_not_know_each_other() {
+    for name in ["actors", "entities", "migrations"] {
+        let manifest = manifest(name);
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let names =
+                manifest.get(section).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+            for dependency in names {
+                assert!(!dependency.starts_with("minimcp"), "{name} depends on {dependency}");
+            }
+        }
+    }
+    let actors = manifest("actors");
+    for stranger in ["sea-orm", "warp", "sqlx"] {
+        assert!(!actors["dependencies"].as_table().unwrap().contains_key(stranger), "actors know {stranger}");
+    }
+}
+
+#[test]
+fn a4_only_the_store_asks_the_database_and_only_the_edge_speaks_http() {
+    let src = root().join("src");
+    for file in sources(&src) {
+        let path = file.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let is_store = path.starts_with("store");
+        // The JSON column type is the one word of sea-orm that rows carry about.
+        let asks = text.replace("sea_orm::prelude::Json", "").contains("sea_orm");
+        assert!(is_store || !asks, "{path} names sea-orm");
+        let is_edge = ["http", "gateway", "problem"].iter().any(|edge| path.starts_with(edge));
+        assert!(is_edge || !text.contains("warp::"), "{path} names warp");
+    }
+}
+
+#[test]
+fn the_map_names_only_what_is_there() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let named = text.split('`').skip(1).step_by(2);
+    let paths: Vec<&str> = named
+        .filter(|word| {
+            ["actors/", "src/", "tests/", "entities/", "migrations/", "mcp-servers/"]
+                .iter()
+                .any(|top| word.starts_with(top))
+        })
+        .filter(|word| !word.contains('*') && !word.contains(' '))
+        .collect();
+    assert!(paths.len() > 20, "{paths:?}");
+    for path in paths {
+        assert!(root().join(path).exists(), "ARCHITECTURE.md names {path}");
+    }
+}

@@ -1,0 +1,386 @@
+//! The daemon as a person runs it: the program itself as a process, with a data directory of its own, and the
+//! command line beside it as further processes.
+
+mod chatter;
+mod crashes;
+mod github;
+mod journal;
+mod keys;
+mod postgres;
+mod restoring;
+mod shutdown;
+mod story;
+mod transcript;
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::ground::{PATIENCE, eventually, own_ports, signal};
+
+/// The program under test.
+const MINIMCP: &str = env!("CARGO_BIN_EXE_minimcp");
+
+/// A data directory and, most of the time, the daemon on it.
+pub(crate) struct Daemon {
+    /// Holds the data directory and what the daemon says.
+    pub(crate) dir: TempDir,
+    settings: Vec<String>,
+    environment: Vec<(String, String)>,
+    listen: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[], &[]).await
+    }
+
+    /// A daemon with these settings, written as `key=value`, and these variables in its environment.
+    pub(crate) async fn with(settings: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::unstarted(settings, environment);
+        daemon.serve().await;
+        daemon
+    }
+
+    /// A place for a daemon that does not run yet.
+    pub(crate) fn unstarted(settings: &[&str], environment: &[(&str, &str)]) -> Self {
+        let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers");
+        let ports: RangeInclusive<u16> = own_ports();
+        let mut all = vec![
+            format!("servers-dir={}", servers.display()),
+            format!("ports={}-{}", ports.start(), ports.end()),
+            "sample-interval=500ms".to_owned(),
+            "log.format=json".to_owned(),
+        ];
+        all.extend(settings.iter().map(ToString::to_string));
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            settings: all,
+            environment: environment.iter().map(owned).collect(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            child: None,
+        }
+    }
+
+    /// Changes a setting for the starts that follow.
+    pub(crate) fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
+    /// Changes the environment for the starts that follow.
+    pub(crate) fn environment(&mut self, name: &str, value: Option<&str>) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// What `minimcp serve` is started with.
+    pub(crate) fn serve_command(&self) -> Command {
+        let mut command = self.command();
+        command.args(["serve", "--listen", &self.listen.to_string()]).envs(self.environment.clone());
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        command
+    }
+
+    /// Starts the daemon and waits until it can serve. From the second start on it listens where it did.
+    pub(crate) async fn serve(&mut self) {
+        let said = self.dir.path().join("stdout");
+        let log = File::options().create(true).append(true).open(self.dir.path().join("stderr")).unwrap();
+        let mut command = self.serve_command();
+        command.stdin(Stdio::null()).stdout(File::create(&said).unwrap()).stderr(log);
+        let child = self.child.insert(command.spawn().unwrap());
+        let pid = child.id();
+        let greeting = || std::fs::read_to_string(&said).unwrap().lines().next().map(str::to_owned);
+        eventually("the daemon says where it listens, or ends", || {
+            greeting().is_some_and(|line| line.ends_with('.')) || !crate::ground::is_alive(pid)
+        })
+        .await;
+        let greeting = greeting().unwrap_or_else(|| panic!("the daemon did not start: {}", self.log()));
+        let address = greeting.split_once("http://").and_then(|(_, rest)| rest.split_once(';'));
+        self.listen = address.expect("the greeting names the address").0.parse().unwrap();
+        self.until_ready().await;
+    }
+
+    /// Waits until `/readyz` says so.
+    pub(crate) async fn until_ready(&self) {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(5));
+        let ready = async {
+            while self.get("/readyz").await.status != 200 {
+                ticks.tick().await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, ready).await.is_ok(), "never ready: {}", self.log());
+    }
+
+    /// The process of the daemon.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the daemon runs").id()
+    }
+
+    /// Ends the daemon as a power cut would end it, but for what the kernel already has.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("the daemon runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Sends the daemon a signal, named as kill(1) names it.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// Waits for the end of the daemon.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the daemon runs");
+        let waiting = tokio::task::spawn_blocking(move || child.wait().unwrap());
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the daemon ends").unwrap()
+    }
+
+    /// Asks the daemon to end, as Ctrl-C and a service manager do.
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Everything that the daemons here have logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(MINIMCP);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .env("HOME", self.dir.path())
+            .env("MINIMCP_DATA_DIR", self.data())
+            .current_dir(self.dir.path());
+        command
+    }
+
+    /// Runs a command of the command line to its end.
+    pub(crate) async fn cli(&self, args: &[&str]) -> Said {
+        self.cli_with(&[], args).await
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) async fn cli_with(&self, environment: &[(&str, &str)], args: &[&str]) -> Said {
+        let mut command = tokio::process::Command::from(self.command());
+        command.args(args).envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, command.output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{args:?} did not end")).unwrap();
+        Said {
+            line: args.join(" "),
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Who can send requests while the daemon is killed.
+    pub(crate) fn caller(&self) -> Caller {
+        let token = std::fs::read_to_string(self.data().join("admin.token")).unwrap();
+        Caller { base: format!("http://{}", self.listen), token: token.trim().to_owned() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, None).await
+    }
+
+    /// A request with the administrator's token.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let answer = self.caller().send(method, path, body).await;
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}; {}", self.log()))
+    }
+
+    /// Registers a type, as an administrator does.
+    pub(crate) async fn add_type(&self, toml: &str) {
+        let file = self.dir.path().join("type.toml");
+        std::fs::write(&file, toml).unwrap();
+        self.cli(&["types", "add", file.to_str().unwrap()]).await.done();
+    }
+
+    /// Registers a type of servers that misbehave in this way.
+    pub(crate) async fn faulty(&self, name: &str, mode: &[&str]) {
+        self.add_type(&format!(
+            "name = {name:?}\ndisplay_name = \"Faulty\"\nserver_script = \"faulty/index.mjs\"\nargs = {mode:?}\n\
+             [health_check]\nkind = \"http\"\nendpoint = \"/health\"\ninterval_seconds = 1\n"
+        ))
+        .await;
+    }
+
+    /// A running instance of the type, with this name.
+    pub(crate) async fn running(&self, mcp_type: &str, name: &str) -> Value {
+        self.cli(&["create", mcp_type, "--name", name, "--wait", "--json"]).await.json()
+    }
+
+    /// The instance as the API shows it, once it is as asked.
+    pub(crate) async fn until(&self, id: &str, reached: impl Fn(&Value) -> bool) -> Value {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(10));
+        let mut last = Value::Null;
+        let waiting = async {
+            loop {
+                last = self.get(&format!("/v1/instances/{id}")).await.json();
+                if reached(&last) {
+                    break;
+                }
+                ticks.tick().await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
+        assert!(in_time, "not reached; it is {last:#}");
+        last
+    }
+
+    /// The instance once it has this status.
+    pub(crate) async fn status(&self, id: &str, status: &str) -> Value {
+        self.until(id, |now| now["status"] == status).await
+    }
+
+    /// The processes that were started for this data directory, other than the daemon.
+    pub(crate) fn servers(&self) -> Vec<u32> {
+        self.processes_with(self.data().to_str().unwrap())
+    }
+
+    /// The processes of this data directory that have the text in their environment, other than the daemon.
+    pub(crate) fn processes_with(&self, text: &str) -> Vec<u32> {
+        let data = self.data().into_os_string().into_encoded_bytes();
+        let daemon = self.child.as_ref().map(Child::id);
+        let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+            .filter(|pid| Some(*pid) != daemon)
+            .filter(|pid| {
+                // A process that is gone by now is none of them.
+                let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                holds(&environment, &data) && holds(&environment, text.as_bytes())
+            })
+            .collect()
+    }
+
+    /// Files that tell of processes.
+    pub(crate) fn records(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.data().join("run")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+impl Drop for Daemon {
+    /// Ends what was started here, also when a test failed.
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself; what counts is that it is gone.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        for pid in self.servers() {
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+        }
+        if std::thread::panicking() {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "the daemon logged:\n{}", self.log());
+        }
+    }
+}
+
+/// A client of the API with the administrator's token.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    base: String,
+    token: String,
+}
+
+impl Caller {
+    /// Sends a request; the daemon may be gone before it answers.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, Box<dyn std::error::Error>> {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(Full::new(body.map_or_else(Bytes::new, |body| body.to_string().into())))?;
+        let response = tokio::time::timeout(PATIENCE, client.request(request)).await??;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await?.to_bytes();
+        Ok(Answer { status, text: String::from_utf8(bytes.to_vec())? })
+    }
+}
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) line: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// The result of a command that has to succeed.
+    pub(crate) fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    /// The result of a command that has to succeed, as JSON.
+    pub(crate) fn json(self) -> Value {
+        let out = self.done();
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}"))
+    }
+
+    /// What a command that has to be refused says about it.
+    pub(crate) fn refused(self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(words.iter().all(|word| self.err.contains(word)), "{words:?} in {self:?}");
+        assert_eq!(self.out, "", "a refusal is no result: {self:?}");
+    }
+}
+
+/// An answer of the API, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+/// The process of an instance.
+pub(crate) fn pid(instance: &Value) -> u32 {
+    instance["process_id"].as_u64().unwrap_or_else(|| panic!("no process in {instance}")).try_into().unwrap()
+}
+
+/// The id of an instance.
+pub(crate) fn id(instance: &Value) -> String {
+    instance["id"].as_str().unwrap_or_else(|| panic!("no id in {instance}")).to_owned()
+}
+
+/// Whether a server could be given the port.
+pub(crate) fn is_free(port: &Value) -> bool {
+    TcpListener::bind(("127.0.0.1", port.as_u64().unwrap().try_into().unwrap())).is_ok()
+}
