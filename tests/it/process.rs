@@ -73,11 +73,6 @@ impl Daemon {
         }
     }
 
-    /// Changes a setting for the starts that follow.
-    pub(crate) fn set(&mut self, setting: &str) {
-        self.settings.push(setting.to_owned());
-    }
-
     /// Changes the environment for the starts that follow.
     pub(crate) fn environment(&mut self, name: &str, value: Option<&str>) {
         self.environment.retain(|(known, _)| known != name);
