@@ -1,12 +1,20 @@
-//! Which names the daemon answers to.
+//! Where the daemon listens, and which names it answers to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use url::Url;
 
 use super::Settings;
 
 impl Settings {
+    /// Takes over the address that is listened on, where the kernel chose the port of it.
+    pub(crate) fn listens_on(&mut self, addr: SocketAddr) {
+        if self.public_url == format!("http://{}", self.listen) {
+            self.public_url = format!("http://{addr}");
+        }
+        self.listen = addr;
+    }
+
     /// Whether a `Host` header with this value may be answered: a loopback name with our port, the host of the
     /// public URL, or one of the allowed hosts. An allowed host without a port stands for that name with any.
     #[must_use]

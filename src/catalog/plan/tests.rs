@@ -1,4 +1,4 @@
-use super::{Host, NoPlan, Subject, plan};
+use super::{Host, NoPlan, Subject, node_flags, plan};
 use crate::catalog::credentials::Credentials;
 use crate::catalog::program::Program;
 use crate::catalog::{TypeDefinition, variables};
