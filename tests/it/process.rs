@@ -54,10 +54,8 @@ impl Daemon {
 
     /// A place for a daemon that does not run yet.
     pub(crate) fn unstarted(settings: &[&str], environment: &[(&str, &str)]) -> Self {
-        let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers");
         let ports: RangeInclusive<u16> = own_ports();
         let mut all = vec![
-            format!("servers-dir={}", servers.display()),
             format!("ports={}-{}", ports.start(), ports.end()),
             "sample-interval=500ms".to_owned(),
             "log.format=json".to_owned(),
@@ -103,7 +101,8 @@ impl Daemon {
             let url = std::fs::read_to_string(self.data().join("daemon.url")).ok()?;
             url.trim().strip_prefix("http://")?.parse().ok()
         };
-        eventually("the daemon says where it listens, or ends", || address().is_some() || !is_alive(pid)).await;
+        eventually("the daemon says where it listens, or ends", || address().is_some() || !is_alive(pid))
+            .await;
         self.listen = address().unwrap_or_else(|| panic!("the daemon did not start: {}", self.log()));
         self.until_ready().await;
     }
@@ -159,10 +158,9 @@ impl Daemon {
     fn command(&self) -> Command {
         let mut command = Command::new(MINIMCP);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command
-            .env("HOME", self.dir.path())
-            .env("MINIMCP_DATA_DIR", self.data())
-            .current_dir(self.dir.path());
+        command.env("HOME", self.dir.path()).current_dir(self.dir.path());
+        command.env("MINIMCP_DATA_DIR", self.data());
+        command.env("MINIMCP_SERVERS_DIR", Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers"));
         command
     }
 
