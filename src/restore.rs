@@ -11,7 +11,7 @@ use minimcp_actors::launch::Record;
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::record::RunDir;
 use minimcp_actors::message::{Fate, Past};
-use minimcp_actors::state::{Cause, Command, Outcome, Run, Status};
+use minimcp_actors::state::{Cause, Command, Outcome, Run, State, Status};
 use minimcp_entities::mcp_instance;
 use slog::{Logger, error, info, warn};
 use uuid::Uuid;
@@ -86,6 +86,12 @@ fn ended(status: Status, cause: Cause) -> Option<Outcome> {
             _,
         ) => None,
     }
+}
+
+/// Whether the row tells already how the instance is going to rest.
+fn says_so(row: &mcp_instance::Model, decision: &Decision) -> bool {
+    matches!(decision, Decision::Rest(outcome, cause)
+        if row.status == State::Ended(*outcome).status().as_str() && row.cause.as_deref() == Some(cause.as_str()))
 }
 
 fn generation(row: &mcp_instance::Model) -> u64 {
@@ -165,6 +171,7 @@ impl Restorer {
         let past = Past {
             last_run: Run(generation(&row).max(newest)),
             restarts: u64::try_from(row.restarts_total).unwrap_or(0),
+            rests_since: row.stopped_at.filter(|_| says_so(&row, &decision)),
         };
         let (fate, then) = match (decision, record) {
             (Decision::Adopt { restore, then }, Some(record)) => {

@@ -34,6 +34,8 @@ pub struct Past {
     pub last_run: Run,
     /// Restarts so far.
     pub restarts: u64,
+    /// Since when it rests as [`Fate::Rest`] says, where that is known already and need not be told again.
+    pub rests_since: Option<DateTime<Utc>>,
 }
 
 /// What is to become of an instance of an earlier daemon.

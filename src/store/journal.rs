@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use super::{Store, StoreError, micros};
 
-/// All that the journal writes about an instance. It replaces what was there.
+/// All that the journal writes about an instance. It replaces what was there, but for three things that a daemon
+/// does not know of the time before it: `None` leaves `started_at`, `restored_at` and `last_exit` as they are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuntimeState {
     /// Where it stands.
@@ -188,11 +189,11 @@ async fn update(connection: &impl ConnectionTrait, entry: &Entry) -> Result<(), 
         generation: Set(number(state.run.0)),
         process_id: Set(state.process_id.and_then(|pid| i32::try_from(pid).ok())),
         assigned_port: Set(state.assigned_port.map(i32::from)),
-        started_at: Set(state.started_at.map(micros)),
+        started_at: learned(state.started_at.map(micros)),
         stopped_at: Set(state.stopped_at.map(micros)),
-        restored_at: Set(state.restored_at.map(micros)),
+        restored_at: learned(state.restored_at.map(micros)),
         restarts_total: Set(number(state.restarts_total)),
-        last_exit: Set(state.last_exit.clone()),
+        last_exit: learned(state.last_exit.clone()),
         ..Default::default()
     };
     mcp_instance::Entity::update_many()
@@ -202,6 +203,13 @@ async fn update(connection: &impl ConnectionTrait, entry: &Entry) -> Result<(), 
         .exec(connection)
         .await?;
     Ok(())
+}
+
+fn learned<T>(value: Option<T>) -> ActiveValue<Option<T>>
+where
+    Option<T>: Into<sea_orm::Value>,
+{
+    value.map_or(ActiveValue::NotSet, |value| Set(Some(value)))
 }
 
 /// Both databases count to 2^63.

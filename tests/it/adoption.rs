@@ -7,7 +7,7 @@ use minimcp_actors::state::{Cause, Command, Exit, Run, Status};
 
 use crate::ground::{Ground, is_alive, signal};
 
-const PAST: Past = Past { last_run: Run(1), restarts: 0 };
+const PAST: Past = Past { last_run: Run(1), restarts: 0, rests_since: None };
 
 fn records(ground: &Ground) -> Vec<Record> {
     RunDir::open(ground.path("run")).unwrap().records().unwrap().0

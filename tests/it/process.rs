@@ -25,7 +25,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::ground::{PATIENCE, eventually, own_ports, signal};
+use crate::ground::{PATIENCE, eventually, is_alive, own_ports, signal};
 
 /// The program under test.
 const MINIMCP: &str = env!("CARGO_BIN_EXE_minimcp");
@@ -54,10 +54,8 @@ impl Daemon {
 
     /// A place for a daemon that does not run yet.
     pub(crate) fn unstarted(settings: &[&str], environment: &[(&str, &str)]) -> Self {
-        let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers");
         let ports: RangeInclusive<u16> = own_ports();
         let mut all = vec![
-            format!("servers-dir={}", servers.display()),
             format!("ports={}-{}", ports.start(), ports.end()),
             "sample-interval=500ms".to_owned(),
             "log.format=json".to_owned(),
@@ -71,11 +69,6 @@ impl Daemon {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             child: None,
         }
-    }
-
-    /// Changes a setting for the starts that follow.
-    pub(crate) fn set(&mut self, setting: &str) {
-        self.settings.push(setting.to_owned());
     }
 
     /// Changes the environment for the starts that follow.
@@ -100,20 +93,17 @@ impl Daemon {
 
     /// Starts the daemon and waits until it can serve. From the second start on it listens where it did.
     pub(crate) async fn serve(&mut self) {
-        let said = self.dir.path().join("stdout");
         let log = File::options().create(true).append(true).open(self.dir.path().join("stderr")).unwrap();
         let mut command = self.serve_command();
-        command.stdin(Stdio::null()).stdout(File::create(&said).unwrap()).stderr(log);
-        let child = self.child.insert(command.spawn().unwrap());
-        let pid = child.id();
-        let greeting = || std::fs::read_to_string(&said).unwrap().lines().next().map(str::to_owned);
-        eventually("the daemon says where it listens, or ends", || {
-            greeting().is_some_and(|line| line.ends_with('.')) || !crate::ground::is_alive(pid)
-        })
-        .await;
-        let greeting = greeting().unwrap_or_else(|| panic!("the daemon did not start: {}", self.log()));
-        let address = greeting.split_once("http://").and_then(|(_, rest)| rest.split_once(';'));
-        self.listen = address.expect("the greeting names the address").0.parse().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let pid = self.child.insert(command.spawn().unwrap()).id();
+        let address = || {
+            let url = std::fs::read_to_string(self.data().join("daemon.url")).ok()?;
+            url.trim().strip_prefix("http://")?.parse().ok()
+        };
+        eventually("the daemon says where it listens, or ends", || address().is_some() || !is_alive(pid))
+            .await;
+        self.listen = address().unwrap_or_else(|| panic!("the daemon did not start: {}", self.log()));
         self.until_ready().await;
     }
 
@@ -121,7 +111,9 @@ impl Daemon {
     pub(crate) async fn until_ready(&self) {
         let mut ticks = tokio::time::interval(std::time::Duration::from_millis(5));
         let ready = async {
-            while self.get("/readyz").await.status != 200 {
+            // Right after its start nobody may listen yet.
+            while !self.caller().send("GET", "/readyz", None).await.is_ok_and(|answer| answer.status == 200) {
+                assert!(is_alive(self.pid()), "the daemon ended: {}", self.log());
                 ticks.tick().await;
             }
         };
@@ -166,10 +158,9 @@ impl Daemon {
     fn command(&self) -> Command {
         let mut command = Command::new(MINIMCP);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command
-            .env("HOME", self.dir.path())
-            .env("MINIMCP_DATA_DIR", self.data())
-            .current_dir(self.dir.path());
+        command.env("HOME", self.dir.path()).current_dir(self.dir.path());
+        command.env("MINIMCP_DATA_DIR", self.data());
+        command.env("MINIMCP_SERVERS_DIR", Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers"));
         command
     }
 
@@ -185,7 +176,6 @@ impl Daemon {
         let output = tokio::time::timeout(PATIENCE, command.output()).await;
         let output = output.unwrap_or_else(|_| panic!("{args:?} did not end")).unwrap();
         Said {
-            line: args.join(" "),
             code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
@@ -330,7 +320,6 @@ impl Caller {
 /// What a command said, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Said {
-    pub(crate) line: String,
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,

@@ -106,10 +106,10 @@ impl LogKeeper {
         Ok(file)
     }
 
-    /// Watches the file of a process that was adopted.
+    /// Watches the file of a process that was adopted. Nobody has looked at it meanwhile, so all of it is new.
     pub(super) fn adopt(&self, path: &Path) -> io::Result<()> {
-        let (start, seen) = extent(&File::open(path)?)?;
-        self.insert(path, Live { start, seen, broken: false });
+        let (start, _) = extent(&File::open(path)?)?;
+        self.insert(path, Live { start, seen: start, broken: false });
         Ok(())
     }
 

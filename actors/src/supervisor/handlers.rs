@@ -88,7 +88,7 @@ impl Handler<Create> for Supervisor {
         let Step { life, effects } = Life::create(lease, self.now());
         let mut entry = Entry::new(spec, life);
         entry.port = port;
-        Ok(self.take_on(entry, effects, ctx))
+        Ok(self.take_on(entry, None, effects, ctx))
     }
 }
 
@@ -104,7 +104,7 @@ impl Handler<Recover> for Supervisor {
         let now = self.now();
         let lease = spec.lease_ends_at.map(|at| self.on_our_clock(at));
         let over = lease.is_some_and(|at| at <= now);
-        let mut start = false;
+        let (mut start, mut rests) = (false, false);
         let (step, record, restore) = match fate {
             Fate::Adopt { record, restore } => {
                 let run = record.run.max(last_run);
@@ -120,17 +120,23 @@ impl Handler<Recover> for Supervisor {
                 start = true;
                 (Life::ended(Outcome::Disconnected, Cause::Lost, last_run, lease, now), None, false)
             }
-            Fate::Rest(outcome, cause) => (Life::ended(outcome, cause, last_run, lease, now), None, false),
+            Fate::Rest(outcome, cause) => {
+                rests = true;
+                (Life::ended(outcome, cause, last_run, lease, now), None, false)
+            }
         };
         let mut entry = Entry::new(spec, step.life);
         entry.to_adopt = record;
         entry.restore_if_lost = restore;
         entry.restarts_before = past.restarts;
         if start {
-            entry.restored_at = Some(Utc::now());
             self.follow_ups.push_back((id, Event::Command(Command::Restore), None));
         }
-        Ok(self.take_on(entry, step.effects, ctx))
+        let known = past.rests_since.filter(|_| rests).map(|since| {
+            entry.since = since;
+            entry.life.state()
+        });
+        Ok(self.take_on(entry, known, step.effects, ctx))
     }
 }
 

@@ -128,10 +128,17 @@ impl Supervisor {
         self.now() + (at - Utc::now()).to_std().unwrap_or_default()
     }
 
-    fn take_on(&mut self, entry: Entry, effects: Vec<Effect>, ctx: &mut Context<Self>) -> Arc<Snapshot> {
+    /// `known` is the state that everybody knows it to be in, if they do.
+    fn take_on(
+        &mut self,
+        entry: Entry,
+        known: Option<State>,
+        effects: Vec<Effect>,
+        ctx: &mut Context<Self>,
+    ) -> Arc<Snapshot> {
         let id = entry.spec.id;
         self.entries.insert(id, entry);
-        self.publish(id, None);
+        self.publish(id, known);
         self.carry_out(id, effects, ctx);
         self.settle(ctx);
         self.snapshot(id)
@@ -213,7 +220,9 @@ impl Supervisor {
         {
             self.ports.release(id, port);
         }
-        if matches!((before, after), (State::Adopting { .. }, State::Starting { .. })) {
+        let found = matches!((before, after), (State::Adopting { .. }, State::Starting { .. }));
+        let back = before == State::Ended(Outcome::Disconnected) && !matches!(after, State::Ended(_));
+        if found || back {
             entry.restored_at = Some(Utc::now());
         }
         self.publish(id, Some(before));
@@ -259,7 +268,6 @@ impl Supervisor {
             && entry.life.cause() == Cause::Lost
             && entry.restore_if_lost
         {
-            entry.restored_at = Some(Utc::now());
             self.follow_ups.push_back((id, Event::Command(Command::Restore), None));
         }
         if self.ending.is_some() && self.entries.values().all(|entry| current_run(&entry.life).is_none()) {

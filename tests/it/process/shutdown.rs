@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::ground::{eventually, is_alive};
@@ -17,6 +19,7 @@ async fn a_daemon_that_is_asked_to_end_takes_its_servers_along_and_brings_them_b
         (daemon.running("plain", "plain").await, daemon.running("stubborn", "stubborn").await);
     let stopped = daemon.running("plain", "stopped").await;
     daemon.cli(&["stop", "stopped", "--wait"]).await.done();
+    let rested = daemon.get(&format!("/v1/instances/{}", id(&stopped))).await.json();
 
     let asked = Instant::now();
     assert!(daemon.terminate().await.success());
@@ -35,7 +38,17 @@ async fn a_daemon_that_is_asked_to_end_takes_its_servers_along_and_brings_them_b
         assert_eq!(now["access_url"], before["access_url"]);
     }
     let rests = daemon.get(&format!("/v1/instances/{}", id(&stopped))).await.json();
-    assert_eq!((&rests["status"], &rests["generation"]), (&"stopped".into(), &1.into()));
+    for kept in ["status", "status_reason", "generation", "last_exit"] {
+        assert_eq!(rests[kept], rested[kept], "{kept} of {rests}");
+    }
+    let micros = |time: &Value| time.as_str().unwrap().parse::<DateTime<Utc>>().unwrap().timestamp_micros();
+    for kept in ["started_at", "stopped_at"] {
+        assert_eq!(micros(&rests[kept]), micros(&rested[kept]), "{kept}");
+    }
+    let events = daemon.cli(&["events", "--json"]).await.done();
+    let stops =
+        events.lines().filter(|event| event.contains(&id(&stopped)) && event.contains("\"to\":\"stopped\""));
+    assert_eq!(stops.count(), 1, "nothing happened to it: {events}");
 }
 
 #[tokio::test]
