@@ -126,9 +126,8 @@ struct Kept {
 
 impl From<Sample> for Kept {
     fn from(sample: Sample) -> Self {
-        let health_latency_us = sample
-            .health_latency_us
-            .map_or(u32::MAX, |us| u32::try_from(us).unwrap_or(u32::MAX - 1));
+        let health_latency_us =
+            sample.health_latency_us.map_or(u32::MAX, |us| u32::try_from(us).unwrap_or(u32::MAX - 1));
         Self {
             at_ms: sample.at.timestamp_millis(),
             memory_kib: u32::try_from(sample.usage.memory_bytes / 1024).unwrap_or(u32::MAX),
