@@ -1,4 +1,11 @@
-//! MiniMCP.
+//! MiniMCP gives every user their own Model Context Protocol servers: it starts them, keeps them alive inside their
+//! limits for as long as asked, and is the authenticated way to them.
+//!
+//! This crate is the daemon and the command line; supervision itself is [`minimcp_actors`]. The way of a request:
+//! [`http`] hears it, [`instances`] writes down what is wanted in the [`store`] and hands it to the supervisor,
+//! [`provision`] turns rows into what the supervisor has to know, and [`journal`] writes down what happened.
+//! MCP traffic goes through the [`gateway`], which asks no database. [`catalog`] knows the types of servers,
+//! [`vault`] every secret, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
 
 pub mod api;
 pub mod bootstrap;
