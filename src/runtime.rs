@@ -1,6 +1,7 @@
 //! The daemon: everything brought up in order, and down in the reverse.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ pub enum ServeError {
     #[error("cannot listen on {addr}: {source}; is another daemon there? --listen takes another address")]
     Listen {
         /// The address.
-        addr: std::net::SocketAddr,
+        addr: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
@@ -107,7 +108,7 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let (daemon, context) = Daemon::start(&settings, store, vault, gate, stop.clone(), log.clone()).await?;
     let url_file = settings.data_dir.join(DAEMON_URL);
-    bootstrap::write_private(&url_file, &settings.public_url).map_err(|source| ServeError::File {
+    bootstrap::write_private(&url_file, &local_url(settings.listen)).map_err(|source| ServeError::File {
         what: "writing",
         path: url_file.clone(),
         source,
@@ -261,6 +262,16 @@ async fn on_actor_thread(actors: &ActorThread, journal: Journal) -> Result<actix
         let _ = tell.send(journal.start());
     });
     told.await.map_err(|_| ServeError::System(io::Error::other("the actor thread ended early")))
+}
+
+/// How a program on this machine reaches the daemon, whatever stands in front of it for others.
+fn local_url(listen: SocketAddr) -> String {
+    let local: IpAddr = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(local, listen.port()))
 }
 
 /// Makes the data directory if it is missing and keeps other daemons out of it.

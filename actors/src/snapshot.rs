@@ -113,10 +113,49 @@ pub struct Transitioned {
     pub snapshot: Arc<Snapshot>,
 }
 
+/// A [`Sample`] as it is kept: half as large, since there are a hundred and more of every instance.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    at_ms: i64,
+    memory_kib: u32,
+    cpu_percent: f32,
+    processes: u32,
+    /// `u32::MAX` for none.
+    health_latency_us: u32,
+}
+
+impl From<Sample> for Kept {
+    fn from(sample: Sample) -> Self {
+        let health_latency_us =
+            sample.health_latency_us.map_or(u32::MAX, |us| u32::try_from(us).unwrap_or(u32::MAX - 1));
+        Self {
+            at_ms: sample.at.timestamp_millis(),
+            memory_kib: u32::try_from(sample.usage.memory_bytes / 1024).unwrap_or(u32::MAX),
+            cpu_percent: sample.usage.cpu_percent,
+            processes: sample.usage.processes,
+            health_latency_us,
+        }
+    }
+}
+
+impl From<Kept> for Sample {
+    fn from(kept: Kept) -> Self {
+        Self {
+            at: DateTime::from_timestamp_millis(kept.at_ms).unwrap_or_default(),
+            usage: Usage {
+                memory_bytes: u64::from(kept.memory_kib) * 1024,
+                cpu_percent: kept.cpu_percent,
+                processes: kept.processes,
+            },
+            health_latency_us: (kept.health_latency_us != u32::MAX).then(|| kept.health_latency_us.into()),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     snapshot: Arc<Snapshot>,
-    trend: VecDeque<Sample>,
+    trend: VecDeque<Kept>,
 }
 
 /// Every instance the supervisor knows, and the stream of their transitions.
@@ -155,8 +194,8 @@ impl Registry {
             entry
                 .trend
                 .iter()
+                .map(|kept| Sample::from(*kept))
                 .filter(|sample| since.is_none_or(|since| sample.at >= since))
-                .copied()
                 .collect()
         })
     }
@@ -179,7 +218,7 @@ impl Registry {
             if entry.trend.len() == TREND_LENGTH {
                 entry.trend.pop_front();
             }
-            entry.trend.push_back(sample);
+            entry.trend.push_back(sample.into());
         }
     }
 
@@ -190,5 +229,25 @@ impl Registry {
     pub(crate) fn publish(&self, transition: Transitioned) {
         // An error only says that nobody listens at present.
         let _ = self.transitions.send(Arc::new(transition));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_kept_to_the_millisecond_and_the_kibibyte() {
+        let usage = Usage { memory_bytes: 70_000 << 10, cpu_percent: 12.5, processes: 3 };
+        let at = DateTime::from_timestamp_millis(1_800_000_000_123).unwrap();
+        for health_latency_us in [None, Some(0), Some(1_500)] {
+            let sample = Sample { at, usage, health_latency_us };
+            assert_eq!(Sample::from(Kept::from(sample)), sample);
+        }
+        let huge = Usage { memory_bytes: u64::MAX, ..usage };
+        let sample = Sample { at, usage: huge, health_latency_us: Some(u64::MAX) };
+        let kept = Sample::from(Kept::from(sample));
+        assert_eq!(kept.usage.memory_bytes, u64::from(u32::MAX) * 1024);
+        assert_eq!(kept.health_latency_us, Some(u64::from(u32::MAX - 1)));
     }
 }

@@ -64,6 +64,7 @@ impl Call {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
         let mut arguments = self.args_json.unwrap_or_default();
         arguments.extend(values::object_of_pairs(&self.args));
+        let wanted = self.target.id.clone();
         let session = self.target.connect(context).await?;
         let Some(tool) = self.tool else {
             return list(context, session).await;
@@ -79,7 +80,8 @@ impl Call {
             context.output.text(&content(&result))?;
         }
         match result.is_error {
-            Some(true) => Err(Failure::new(format!("`{tool}` says that it failed; its words are above"))),
+            Some(true) => Err(Failure::new(format!("`{tool}` says that it failed; its words are above"))
+                .next(format!("`minimcp tools {wanted}` tells what its tools take"))),
             _ => Ok(()),
         }
     }

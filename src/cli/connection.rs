@@ -60,7 +60,7 @@ impl Connection {
             Some(token) => (Some(token), None),
             // The administrator's token of this machine is nobody else's business.
             None if !is_local(&url, known.as_deref()) => {
-                (None, Some(format!("{url} is not this machine's daemon")))
+                (None, Some(format!("{url} is not the daemon of this data directory")))
             }
             None => match read(&file) {
                 Ok(token) => (Some(token), None),
@@ -107,8 +107,17 @@ fn checked(text: &str) -> Result<String, Failure> {
     }
 }
 
+/// Whether this is the daemon of the data directory. Another port of this machine may be another user's.
 fn is_local(url: &str, known: Option<&str>) -> bool {
-    is_loopback(url) || known.is_some_and(|known| checked(known).is_ok_and(|known| known == url))
+    match known.and_then(|known| checked(known).ok()) {
+        Some(known) if is_loopback(&known) => is_loopback(url) && port(url) == port(&known),
+        Some(known) => url == known || is_loopback(url),
+        None => is_loopback(url),
+    }
+}
+
+fn port(url: &str) -> Option<u16> {
+    Url::parse(url).ok()?.port_or_known_default()
 }
 
 /// Whether a URL leads to this machine over the loopback interface.
@@ -159,6 +168,9 @@ mod tests {
         assert_eq!(token(&other), None);
         assert!(other.in_the_clear());
         assert_eq!(token(&found(Some("http://localhost.example.org"), &files, None).unwrap()), None);
+        let files = [(URL_FILE, "http://127.0.0.1:7000"), (TOKEN_FILE, "local")];
+        assert_eq!(token(&found(Some("http://localhost:7000"), &files, None).unwrap()), Some("local"));
+        assert_eq!(token(&found(Some("http://127.0.0.1:7001"), &files, None).unwrap()), None);
     }
 
     #[test]

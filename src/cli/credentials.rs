@@ -168,5 +168,9 @@ fn said(context: &mut Context, answer: &super::client::Answer, verb: &str) -> Re
     let set: Credential = answer.read()?;
     let fields = set.field_names.join(", ");
     context.output.line(format!("{} ({}) is {verb}: {fields}", set.name, set.id))?;
-    context.output.line(format!("Use it with:\n  minimcp create {} --credential {}", set.mcp_type, set.id))
+    // The name is enough where it needs no quotes: it is unique among the sets of the type.
+    let id = set.id.to_string();
+    let plain = set.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let handle = if plain { &set.name } else { &id };
+    context.output.line(format!("Use it with:\n  minimcp create {} --credential {handle}", set.mcp_type))
 }

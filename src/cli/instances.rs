@@ -161,7 +161,10 @@ fn process(instance: &Instance) -> String {
 fn restarts(instance: &Instance, now: DateTime<Utc>) -> String {
     let counts = &instance.restarts;
     let next = counts.next_at.map_or(String::new(), |at| format!(", next {}", table::moment(at, now)));
-    format!("{}, {} of them count against the budget{next}", counts.total, counts.in_window)
+    match counts.total {
+        0 => format!("0{next}"),
+        total => format!("{total}, {} of them count against the budget{next}", counts.in_window),
+    }
 }
 
 fn stats(instance: &Instance) -> String {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use super::output::Output;
@@ -103,14 +103,20 @@ pub(crate) fn span(seconds: i64) -> String {
 
 /// What is left until a moment, or that it is over.
 pub(crate) fn left(until: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let seconds = (until - now).num_seconds();
+    let seconds = whole_seconds(until - now);
     if seconds > 0 { span(seconds) } else { "over".to_owned() }
+}
+
+/// Rounded up, so that what was set to two hours just now is two hours from now.
+fn whole_seconds(distance: Duration) -> i64 {
+    distance.num_milliseconds().div_euclid(1_000)
+        + i64::from(distance.num_milliseconds().rem_euclid(1_000) > 0)
 }
 
 /// A moment, exact and as a distance from now.
 pub(crate) fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let exact = at.format("%Y-%m-%d %H:%M:%S UTC");
-    let seconds = (at - now).num_seconds();
+    let seconds = whole_seconds(at - now);
     if seconds > 0 {
         format!("{exact} (in {})", span(seconds))
     } else {
@@ -150,9 +156,10 @@ mod tests {
     #[test]
     fn moments_say_how_far_they_are() {
         let now = DateTime::UNIX_EPOCH;
-        assert_eq!(moment(now + chrono::Duration::seconds(90), now), "1970-01-01 00:01:30 UTC (in 1m30s)");
-        assert_eq!(moment(now, now + chrono::Duration::hours(2)), "1970-01-01 00:00:00 UTC (2h ago)");
+        assert_eq!(moment(now + Duration::seconds(90), now), "1970-01-01 00:01:30 UTC (in 1m30s)");
+        assert_eq!(moment(now, now + Duration::hours(2)), "1970-01-01 00:00:00 UTC (2h ago)");
         assert_eq!(left(now, now), "over");
+        assert_eq!(left(now + Duration::hours(2), now + Duration::milliseconds(300)), "2h");
     }
 
     #[test]

@@ -85,12 +85,15 @@ fn show(context: &mut Context, seen: &Seen, now: DateTime<Utc>) -> Result<(), Fa
 }
 
 fn summary(instances: &[Instance]) -> String {
-    let cpu: f32 = instances.iter().filter_map(|instance| instance.stats.cpu_percent).sum();
+    // The sum of no floats is minus zero, which would show.
+    let cpu =
+        instances.iter().filter_map(|instance| instance.stats.cpu_percent).fold(0.0, |sum, one| sum + one);
     let memory = instances.iter().filter_map(|instance| instance.stats.memory_bytes).sum();
     let with = |status| instances.iter().filter(|instance| instance.status == status).count();
     format!(
-        "{} instances: {} running, {} asleep, {} disconnected; CPU {cpu:.1}% of a core, memory {}\n",
+        "{} instance{}: {} running, {} asleep, {} disconnected; CPU {cpu:.1}% of a core, memory {}\n",
         instances.len(),
+        if instances.len() == 1 { "" } else { "s" },
         with(Status::Running),
         with(Status::Hibernated),
         with(Status::Disconnected),
@@ -147,5 +150,7 @@ mod tests {
         assert_eq!(names, ["busy", "idle"]);
         assert!(shown.lines().nth(1).is_some_and(|line| line.ends_with("30m")), "{shown}");
         assert!(summary(&all).starts_with("3 instances: 3 running, 0 asleep"));
+        assert!(summary(&all[1..2]).starts_with("1 instance: 1 running"));
+        assert!(summary(&all[1..2]).contains("CPU 0.0% of a core"), "{}", summary(&all[1..2]));
     }
 }

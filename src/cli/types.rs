@@ -109,7 +109,9 @@ async fn add(context: &mut Context, file: &Path, replace: bool) -> Result<(), Fa
 
 async fn rm(context: &mut Context, name: &str) -> Result<(), Failure> {
     let answer = context.client.delete(&path(name), &[]).await.map_err(|failure| match failure.code() {
-        Some("type_in_use") => failure.next(format!("`minimcp ls --type {name}` lists the instances of it")),
+        Some("type_in_use") => failure.next(format!(
+            "`minimcp ls --type {name}` lists the instances, `minimcp credentials` your credential sets"
+        )),
         _ => advised(failure),
     })?;
     if context.output.json() {

@@ -1,6 +1,5 @@
 //! A whole daemon in this process: store, vault, actors on real processes, journal and HTTP on a port of its
 //! own, in a directory that goes with the test.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it has to be")]
 
 use std::path::Path;
 use std::sync::{Arc, Once};

@@ -1,5 +1,4 @@
 //! MCP traffic through the gateway, to real servers.
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it has to be")]
 
 use std::time::Duration;
 

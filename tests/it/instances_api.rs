@@ -1,5 +1,4 @@
 //! Instances over the API, from creation to deletion, on real processes.
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it has to be")]
 
 use std::collections::HashSet;
 

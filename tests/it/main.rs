@@ -3,10 +3,12 @@
 
 mod daemon;
 mod ground;
+mod shell;
 
 mod adoption;
 mod architecture;
 mod children;
+mod cli;
 mod faults;
 mod gateway;
 mod http_edge;
