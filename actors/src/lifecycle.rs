@@ -205,7 +205,6 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
         (
             Command::Restart,
             State::Pending { .. }
-            | State::Adopting { .. }
             | State::Restarting(Restarting::Draining { .. } | Restarting::Queued { .. }),
         ) => Ok(Already),
         (Command::Restart, _) => Ok(Act),
@@ -456,9 +455,10 @@ impl Turn<'_> {
     fn renew(&mut self, cause: Cause) {
         self.forgive();
         match self.life.state {
-            State::Starting { run } | State::Running { run } | State::Unhealthy { run, .. } => {
-                self.drain(run, Duration::ZERO, cause);
-            }
+            State::Adopting { run }
+            | State::Starting { run }
+            | State::Running { run }
+            | State::Unhealthy { run, .. } => self.drain(run, Duration::ZERO, cause),
             // SIGTERM and its grace are under way already.
             State::Stopping { run, .. } | State::Restarting(Restarting::Draining { run, .. }) => {
                 self.become_(State::Restarting(Restarting::Draining { run, delay: Duration::ZERO }), cause);
@@ -473,8 +473,7 @@ impl Turn<'_> {
                 self.life.last_run = next;
                 self.queue(next);
             }
-            State::Pending { .. } | State::Adopting { .. } | State::Restarting(Restarting::Queued { .. }) => {
-            }
+            State::Pending { .. } | State::Restarting(Restarting::Queued { .. }) => {}
         }
     }
 
