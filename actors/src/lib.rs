@@ -36,6 +36,7 @@ pub mod routes;
 mod sampler;
 pub mod snapshot;
 pub mod state;
+mod status;
 mod supervision;
 mod supervisor;
 mod system;

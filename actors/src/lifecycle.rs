@@ -5,172 +5,18 @@
 //! Two rules keep it small. A fact or timer whose run is not the present one changes nothing. And every way
 //! in which a run can go wrong leads through one function, `fault`, which spends the budget.
 
-use std::collections::VecDeque;
+mod life;
+
 use std::time::Duration;
 
-use crate::policy::{Budget, Policy, RestartPolicy};
+use life::{Lease, Window};
+pub use life::{Life, Step};
+
+use crate::policy::{Policy, RestartPolicy};
 use crate::state::{
     Admit, Cause, Command, Denied, Effect, Event, Exit, Fact, Outcome, Restarting, Run, State, Status, Timer,
     Usage,
 };
-
-/// All that is known about one instance's life, but not how to act on it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Life {
-    state: State,
-    cause: Cause,
-    /// The newest run that was ever asked for.
-    last_run: Run,
-    /// Whether any run was ever ready: it tells `disconnected` from `failed`.
-    ever_ready: bool,
-    /// Since when the present run is ready.
-    ready_since: Option<Duration>,
-    /// Samples in a row over a limit: memory, CPU.
-    over: (u32, u32),
-    crashes: Window,
-    failed_starts: Window,
-    lease: Option<Lease>,
-    restarts: u64,
-}
-
-/// When the instance ends whatever happens. The number tells a timer from those of earlier leases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lease {
-    epoch: u64,
-    ends_at: Duration,
-}
-
-/// The restarts of a sliding period.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Window(VecDeque<Duration>);
-
-impl Window {
-    /// Spends one restart and says which of its window it is, or `None` if the budget is spent.
-    fn spend(&mut self, budget: Budget, now: Duration) -> Option<u32> {
-        self.prune(budget, now);
-        let nth = u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_add(1);
-        if nth > budget.intensity() {
-            return None;
-        }
-        self.0.push_back(now);
-        Some(nth)
-    }
-
-    fn prune(&mut self, budget: Budget, now: Duration) {
-        while self.0.front().is_some_and(|at| now.saturating_sub(*at) >= budget.period()) {
-            self.0.pop_front();
-        }
-    }
-
-    fn within(&self, budget: Budget, now: Duration) -> usize {
-        self.0.iter().filter(|at| now.saturating_sub(**at) < budget.period()).count()
-    }
-}
-
-/// What [`next`] answers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// The life after the event.
-    pub life: Life,
-    /// What is to be done, in this order.
-    pub effects: Vec<Effect>,
-}
-
-impl Life {
-    /// A new instance that waits for its first start. `lease` is a time of the supervisor's clock.
-    #[must_use]
-    pub fn create(lease: Option<Duration>, now: Duration) -> Step {
-        let run = Run::default().next();
-        Self::begin(State::Pending { run }, Cause::Commanded, run, lease, now, vec![Effect::Queue(run)])
-    }
-
-    /// An instance of an earlier daemon whose last run was `run` and whose process may still live.
-    #[must_use]
-    pub fn adopt(run: Run, lease: Option<Duration>, now: Duration) -> Step {
-        Self::begin(State::Adopting { run }, Cause::Adopted, run, lease, now, vec![Effect::Adopt(run)])
-    }
-
-    /// An instance of an earlier daemon that had ended, after `last_run` runs.
-    #[must_use]
-    pub fn ended(
-        outcome: Outcome,
-        cause: Cause,
-        last_run: Run,
-        lease: Option<Duration>,
-        now: Duration,
-    ) -> Step {
-        Self::begin(State::Ended(outcome), cause, last_run, lease, now, Vec::new())
-    }
-
-    fn begin(
-        state: State,
-        cause: Cause,
-        last_run: Run,
-        lease: Option<Duration>,
-        now: Duration,
-        mut effects: Vec<Effect>,
-    ) -> Step {
-        let lease = lease.map(|ends_at| Lease { epoch: 1, ends_at });
-        effects.extend(lease.map(|lease| lease.arm(now)));
-        let life = Self {
-            state,
-            cause,
-            last_run,
-            // A process that has to be adopted, or had ended otherwise than by failing to start, was ready once.
-            ever_ready: matches!(
-                state,
-                State::Adopting { .. } | State::Ended(Outcome::Disconnected | Outcome::Hibernated)
-            ),
-            ready_since: None,
-            over: (0, 0),
-            crashes: Window::default(),
-            failed_starts: Window::default(),
-            lease,
-            restarts: 0,
-        };
-        Step { life, effects }
-    }
-
-    /// Where the instance stands.
-    #[must_use]
-    pub fn state(&self) -> State {
-        self.state
-    }
-
-    /// What led to the present state.
-    #[must_use]
-    pub fn cause(&self) -> Cause {
-        self.cause
-    }
-
-    /// The number of the newest run.
-    #[must_use]
-    pub fn last_run(&self) -> Run {
-        self.last_run
-    }
-
-    /// Runs begun after an earlier one had ended, of all causes.
-    #[must_use]
-    pub fn restarts(&self) -> u64 {
-        self.restarts
-    }
-
-    /// Restarts that count against a budget at present.
-    #[must_use]
-    pub fn restarts_in_window(&self, policy: &Policy, now: Duration) -> usize {
-        self.crashes.within(policy.crashes, now) + self.failed_starts.within(policy.failed_starts, now)
-    }
-
-    fn lease_is_over(&self, now: Duration) -> bool {
-        self.lease.is_some_and(|lease| now >= lease.ends_at)
-    }
-}
-
-impl Lease {
-    fn arm(self, now: Duration) -> Effect {
-        Effect::Arm(Timer::Lease(self.epoch), self.ends_at.saturating_sub(now))
-    }
-}
 
 /// Says whether `command` may be carried out now. The only place a caller is refused.
 ///

@@ -26,7 +26,7 @@ fn manifest(name: &str) -> toml::Table {
 
 #[test]
 fn a1_the_pure_core_imports_no_clock_no_actor_and_no_process() {
-    for name in ["state", "lifecycle", "policy"] {
+    for name in ["state", "status", "lifecycle", "lifecycle/life", "policy"] {
         let text = std::fs::read_to_string(root().join(format!("actors/src/{name}.rs"))).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         let imports: Vec<&str> = code.lines().filter(|line| line.starts_with("use ")).collect();
@@ -37,6 +37,7 @@ fn a1_the_pure_core_imports_no_clock_no_actor_and_no_process() {
                 "use std::time::Duration",
                 "use serde::",
                 "use crate::policy",
+                "use life::",
                 "use crate::state",
             ];
             assert!(allowed.iter().any(|start| import.starts_with(start)), "{name}.rs: {import}");
