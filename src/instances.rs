@@ -157,6 +157,11 @@ impl Instances {
         if owner.is_some_and(|owner| row.user_id != owner) {
             return Err(Problem::new(Code::Forbidden, "only its owner may restore an instance"));
         }
+        // Written down like a restart: if the daemon does not live to begin the run, the next one does.
+        let present = self.supervision.registry().get(id).map(|snapshot| snapshot.status);
+        if present == Some(Status::Disconnected) {
+            self.store.request_restart(id, Utc::now()).await?;
+        }
         self.want(id, owner, Desired::Running, Command::Restore).await
     }
 

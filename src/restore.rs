@@ -55,12 +55,15 @@ fn decide(
     }
     // A record of a later run than the row knows was written after the row: the run is the newer truth.
     let newer = record.filter(|record| ended.is_none() || record.run.0 > generation(row));
+    let asked_since = |then| row.restart_requested_at.is_some_and(|asked| asked > then);
     Ok(match (newer, ended) {
         (Some(_), _) if on_restart == OnRestart::Replace => Decision::Start,
         (Some(record), _) => {
-            let asked_since = row.restart_requested_at.is_some_and(|asked| asked > record.started_at);
-            Decision::Adopt { restore: true, then: asked_since.then_some(Command::Restart) }
+            let then = asked_since(record.started_at).then_some(Command::Restart);
+            Decision::Adopt { restore: true, then }
         }
+        // It was asked back after its end, and the daemon did not live to begin the run.
+        (None, Some(_)) if row.stopped_at.is_some_and(asked_since) => Decision::Start,
         (None, Some(outcome)) => Decision::Rest(outcome, cause),
         (None, None) => Decision::Start,
     })
@@ -287,6 +290,20 @@ mod tests {
         row.restart_requested_at = Some(Utc::now());
         let decided = decide(&row, Desired::Running, Some(&record(3)), OnRestart::Adopt).unwrap();
         assert_eq!(decided, Decision::Adopt { restore: true, then: Some(Command::Restart) });
+    }
+
+    #[test]
+    fn what_was_asked_back_after_its_end_is_started_and_what_ended_after_it_rests() {
+        for (status, cause) in [(Status::Stopped, Cause::Commanded), (Status::Disconnected, Cause::Exited)] {
+            let mut row = row(status, cause);
+            let ended_at = Utc::now();
+            row.stopped_at = Some(ended_at);
+            for (asked_at, starts) in [(1, true), (-1, false)] {
+                row.restart_requested_at = Some(ended_at + chrono::TimeDelta::seconds(asked_at));
+                let decided = decide(&row, Desired::Running, None, OnRestart::Adopt).unwrap();
+                assert_eq!(decided == Decision::Start, starts, "{status}, asked {asked_at} s after: {decided:?}");
+            }
+        }
     }
 
     #[test]

@@ -282,9 +282,12 @@ fn take_data_dir(path: &Path) -> Result<std::fs::File, ServeError> {
     let lock = path.join("lock");
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(lock);
     let file = file.map_err(fail("locking"))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    // Not flock: a process that is just being started would hold it on behalf of a daemon that was killed.
+    match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(ServeError::DataDirInUse(path.to_owned())),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
+            Err(ServeError::DataDirInUse(path.to_owned()))
+        }
         Err(error) => Err(fail("locking")(error.into())),
     }
 }

@@ -66,9 +66,14 @@ impl Daemon {
             dir: tempfile::tempdir().unwrap(),
             settings: all,
             environment: environment.iter().map(owned).collect(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: SocketAddr::from(([127, 0, 0, 1], port_below_those_of_connections())),
             child: None,
         }
+    }
+
+    /// Has the daemon listen on a port that the kernel chooses, at the starts that follow.
+    pub(crate) fn any_port(&mut self) {
+        self.listen.set_port(0);
     }
 
     /// Changes the environment for the starts that follow.
@@ -91,7 +96,7 @@ impl Daemon {
         command
     }
 
-    /// Starts the daemon and waits until it can serve. From the second start on it listens where it did.
+    /// Starts the daemon and waits until it can serve.
     pub(crate) async fn serve(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.path().join("stderr")).unwrap();
         let mut command = self.serve_command();
@@ -315,6 +320,13 @@ impl Caller {
         let bytes = response.into_body().collect().await?.to_bytes();
         Ok(Answer { status, text: String::from_utf8(bytes.to_vec())? })
     }
+}
+
+/// A port that is free and stays so while a daemon is started anew: no outgoing connection is given it.
+fn port_below_those_of_connections() -> u16 {
+    let tries = std::iter::repeat_with(|| fastrand::u16(10_000..20_000)).take(1_000);
+    let mut free = tries.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("one of a thousand ports is free")
 }
 
 /// What a command said, and how it ended.

@@ -68,3 +68,15 @@ async fn a_server_outlives_kills_of_itself_and_of_the_daemon_and_leaves_nothing_
     assert!(daemon.terminate().await.success());
     assert!(!daemon.data().join("daemon.url").exists());
 }
+
+#[tokio::test]
+async fn a_port_that_the_kernel_chose_is_told_to_whoever_asks() {
+    let mut daemon = Daemon::unstarted(&[], &[]);
+    daemon.any_port();
+    daemon.serve().await;
+    let url = std::fs::read_to_string(daemon.data().join("daemon.url")).unwrap();
+    assert!(!url.trim().ends_with(":0"), "{url}");
+    daemon.faulty("plain", &["ok"]).await;
+    let made = daemon.running("plain", "one").await;
+    assert_eq!(made["access_url"], format!("{}/i/{}/mcp", url.trim(), id(&made)));
+}
