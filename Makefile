@@ -47,6 +47,7 @@ audit: $(CARGO_DENY) ## Known vulnerabilities; asks the advisory databases, so i
 	$(CARGO_DENY) check advisories
 	cd mcp-servers && npm audit --omit=dev
 
+# Built from source: the packaged one that PyPI has is too old to know the licence Unicode-3.0.
 $(CARGO_DENY):
 	$(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny --version $(CARGO_DENY_VERSION)
 
