@@ -1,11 +1,13 @@
 //! The daemon as a person runs it: the program itself as a process, with a data directory of its own, and the
 //! command line beside it as further processes.
 
+mod answers;
 mod chatter;
 mod crashes;
 mod github;
 mod journal;
 mod keys;
+mod leftovers;
 mod postgres;
 mod restoring;
 mod shutdown;
@@ -18,12 +20,11 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub(crate) use answers::{Answer, Caller, Said};
+pub(crate) use leftovers::is_free;
 
 use crate::ground::{PATIENCE, eventually, is_alive, own_ports, signal};
 
@@ -246,33 +247,6 @@ impl Daemon {
     pub(crate) async fn status(&self, id: &str, status: &str) -> Value {
         self.until(id, |now| now["status"] == status).await
     }
-
-    /// The processes that were started for this data directory, other than the daemon.
-    pub(crate) fn servers(&self) -> Vec<u32> {
-        self.processes_with(self.data().to_str().unwrap())
-    }
-
-    /// The processes of this data directory that have the text in their environment, other than the daemon.
-    pub(crate) fn processes_with(&self, text: &str) -> Vec<u32> {
-        let data = self.data().into_os_string().into_encoded_bytes();
-        let daemon = self.child.as_ref().map(Child::id);
-        let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
-        std::fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-            .filter(|pid| Some(*pid) != daemon)
-            .filter(|pid| {
-                // A process that is gone by now is none of them.
-                let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                holds(&environment, &data) && holds(&environment, text.as_bytes())
-            })
-            .collect()
-    }
-
-    /// Files that tell of processes.
-    pub(crate) fn records(&self) -> Vec<PathBuf> {
-        std::fs::read_dir(self.data().join("run")).unwrap().map(|entry| entry.unwrap().path()).collect()
-    }
 }
 
 impl Drop for Daemon {
@@ -293,82 +267,11 @@ impl Drop for Daemon {
     }
 }
 
-/// A client of the API with the administrator's token.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    base: String,
-    token: String,
-}
-
-impl Caller {
-    /// Sends a request; the daemon may be gone before it answers.
-    pub(crate) async fn send(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<Value>,
-    ) -> Result<Answer, Box<dyn std::error::Error>> {
-        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        let request = http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base))
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/json")
-            .body(Full::new(body.map_or_else(Bytes::new, |body| body.to_string().into())))?;
-        let response = tokio::time::timeout(PATIENCE, client.request(request)).await??;
-        let status = response.status().as_u16();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, text: String::from_utf8(bytes.to_vec())? })
-    }
-}
-
 /// A port that is free and stays so while a daemon is started anew: no outgoing connection is given it.
 fn port_below_those_of_connections() -> u16 {
     let tries = std::iter::repeat_with(|| fastrand::u16(10_000..20_000)).take(1_000);
     let mut free = tries.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     free.next().expect("one of a thousand ports is free")
-}
-
-/// What a command said, and how it ended.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Said {
-    /// The result of a command that has to succeed.
-    pub(crate) fn done(self) -> String {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        self.out
-    }
-
-    /// The result of a command that has to succeed, as JSON.
-    pub(crate) fn json(self) -> Value {
-        let out = self.done();
-        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}"))
-    }
-
-    /// What a command that has to be refused says about it.
-    pub(crate) fn refused(self, code: i32, words: &[&str]) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        assert!(words.iter().all(|word| self.err.contains(word)), "{words:?} in {self:?}");
-        assert_eq!(self.out, "", "a refusal is no result: {self:?}");
-    }
-}
-
-/// An answer of the API, read whole.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) text: String,
-}
-
-impl Answer {
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
-    }
 }
 
 /// The process of an instance.
@@ -379,9 +282,4 @@ pub(crate) fn pid(instance: &Value) -> u32 {
 /// The id of an instance.
 pub(crate) fn id(instance: &Value) -> String {
     instance["id"].as_str().unwrap_or_else(|| panic!("no id in {instance}")).to_owned()
-}
-
-/// Whether a server could be given the port.
-pub(crate) fn is_free(port: &Value) -> bool {
-    TcpListener::bind(("127.0.0.1", port.as_u64().unwrap().try_into().unwrap())).is_ok()
 }

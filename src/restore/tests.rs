@@ -1,0 +1,124 @@
+//! What becomes of an instance after a start of the daemon, by what is wanted and what is there.
+
+use chrono::{DateTime, Utc};
+use minimcp_actors::launch::Identity;
+
+use super::*;
+
+fn row(status: Status, cause: Cause) -> mcp_instance::Model {
+    let at = DateTime::<Utc>::UNIX_EPOCH;
+    mcp_instance::Model {
+        id: Uuid::nil(),
+        user_id: Uuid::nil(),
+        mcp_type: "everything".into(),
+        credential_id: None,
+        name: None,
+        config: serde_json::json!({}),
+        debug: false,
+        restart: None,
+        limits: None,
+        idle_timeout_seconds: None,
+        desired: Desired::Running.as_str().into(),
+        status: status.as_str().into(),
+        cause: Some(cause.as_str().into()),
+        status_reason: None,
+        generation: 3,
+        process_id: None,
+        assigned_port: None,
+        token_hash: Vec::new(),
+        previous_token_hash: None,
+        previous_token_until: None,
+        restart_requested_at: None,
+        created_at: at,
+        started_at: None,
+        expires_at: at,
+        stopped_at: None,
+        restored_at: None,
+        last_checked_at: None,
+        last_accessed_at: None,
+        restarts_total: 0,
+        last_exit: None,
+    }
+}
+
+fn record(run: u64) -> Record {
+    Record {
+        id: Uuid::nil(),
+        run: Run(run),
+        identity: Identity { pid: 1, start_ticks: 1, boot_id: "b".into() },
+        port: None,
+        nonce: String::new(),
+        started_at: DateTime::<Utc>::UNIX_EPOCH,
+        log_dir: "logs".into(),
+        stderr_from: 0,
+    }
+}
+
+#[test]
+fn what_is_wanted_and_what_is_there_decide_together() {
+    use Decision::{Adopt, Rest, Start};
+    use Desired::{Running, Stopped};
+    let adopt = Adopt { restore: true, then: None };
+    let stop = Adopt { restore: false, then: Some(Command::Stop) };
+    let rest = |outcome, cause| Rest(outcome, cause);
+    for (status, cause, desired, run, expected) in [
+        (Status::Running, Cause::Commanded, Running, Some(3), adopt.clone()),
+        (Status::Running, Cause::Commanded, Running, None, Start),
+        (Status::Pending, Cause::Commanded, Running, None, Start),
+        (Status::Running, Cause::Commanded, Stopped, Some(3), stop.clone()),
+        (Status::Running, Cause::Commanded, Stopped, None, rest(Outcome::Stopped, Cause::Commanded)),
+        (Status::Hibernated, Cause::Idle, Running, None, rest(Outcome::Hibernated, Cause::Idle)),
+        (Status::Hibernated, Cause::Idle, Running, Some(3), rest(Outcome::Hibernated, Cause::Idle)),
+        (Status::Hibernated, Cause::Idle, Running, Some(4), adopt.clone()),
+        (Status::Stopping, Cause::Idle, Running, None, rest(Outcome::Hibernated, Cause::Idle)),
+        (Status::Disconnected, Cause::DaemonShutdown, Running, None, Start),
+        (Status::Disconnected, Cause::Lost, Running, None, Start),
+        (Status::Disconnected, Cause::Exited, Running, None, rest(Outcome::Disconnected, Cause::Exited)),
+        (Status::Failed, Cause::LaunchFailed, Running, None, rest(Outcome::Failed, Cause::LaunchFailed)),
+        (Status::Expired, Cause::LeaseEnded, Running, None, rest(Outcome::Expired, Cause::LeaseEnded)),
+    ] {
+        let record = run.map(record);
+        let decided = decide(&row(status, cause), desired, record.as_ref(), OnRestart::Adopt).unwrap();
+        assert_eq!(decided, expected, "{status} by {cause:?}, wanted {desired:?}, record of run {run:?}");
+    }
+}
+
+#[test]
+fn a_restart_that_was_promised_before_the_crash_is_carried_out_after_it() {
+    let mut row = row(Status::Running, Cause::Commanded);
+    row.restart_requested_at = Some(Utc::now());
+    let decided = decide(&row, Desired::Running, Some(&record(3)), OnRestart::Adopt).unwrap();
+    assert_eq!(decided, Decision::Adopt { restore: true, then: Some(Command::Restart) });
+}
+
+#[test]
+fn what_was_asked_back_after_its_end_is_started_and_what_ended_after_it_rests() {
+    for (status, cause) in [(Status::Stopped, Cause::Commanded), (Status::Disconnected, Cause::Exited)] {
+        let mut row = row(status, cause);
+        let ended_at = Utc::now();
+        row.stopped_at = Some(ended_at);
+        for (asked_at, starts) in [(1, true), (-1, false)] {
+            row.restart_requested_at = Some(ended_at + chrono::TimeDelta::seconds(asked_at));
+            let decided = decide(&row, Desired::Running, None, OnRestart::Adopt).unwrap();
+            assert_eq!(
+                decided == Decision::Start,
+                starts,
+                "{status}, asked {asked_at} s after: {decided:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn survivors_are_replaced_where_that_is_configured() {
+    let row = row(Status::Running, Cause::Commanded);
+    let decided = decide(&row, Desired::Running, Some(&record(3)), OnRestart::Replace).unwrap();
+    assert_eq!(decided, Decision::Start);
+}
+
+#[test]
+fn a_row_that_holds_a_word_nobody_wrote_is_an_error() {
+    let mut row = row(Status::Running, Cause::Commanded);
+    row.status = "asleep".into();
+    assert!(decide(&row, Desired::Running, None, OnRestart::Adopt).is_err());
+}

@@ -1,0 +1,36 @@
+//! What there is of a daemon's servers on this machine: processes, run records, ports.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::Daemon;
+
+impl Daemon {
+    /// The processes that were started for this data directory, other than the daemon.
+    pub(crate) fn servers(&self) -> Vec<u32> {
+        let data = self.data().into_os_string().into_encoded_bytes();
+        let daemon = self.child.as_ref().map(std::process::Child::id);
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|pid| Some(*pid) != daemon)
+            .filter(|pid| {
+                // A process that is gone by now is none of them.
+                let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                environment.windows(data.len()).any(|window| window == data)
+            })
+            .collect()
+    }
+
+    /// Files that tell of processes.
+    pub(crate) fn records(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.data().join("run")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+/// Whether a server could be given the port.
+pub(crate) fn is_free(port: &Value) -> bool {
+    TcpListener::bind(("127.0.0.1", port.as_u64().unwrap().try_into().unwrap())).is_ok()
+}
