@@ -100,11 +100,7 @@ fn what_was_asked_back_after_its_end_is_started_and_what_ended_after_it_rests() 
         for (asked_at, starts) in [(1, true), (-1, false)] {
             row.restart_requested_at = Some(ended_at + chrono::TimeDelta::seconds(asked_at));
             let decided = decide(&row, Desired::Running, None, OnRestart::Adopt).unwrap();
-            assert_eq!(
-                decided == Decision::Start,
-                starts,
-                "{status}, asked {asked_at} s after: {decided:?}"
-            );
+            assert_eq!(decided == Decision::Start, starts, "{status}, asked {asked_at} s after: {decided:?}");
         }
     }
 }
