@@ -85,7 +85,8 @@ impl Gateway {
             .pool_timer(TokioTimer::new())
             // Node closes idle connections after 5 s; a request on its way just then would be lost.
             .pool_idle_timeout(Duration::from_secs(3))
-            .pool_max_idle_per_host(32)
+            // One for each request that may be under way: with fewer, a busy instance connects anew all the time.
+            .pool_max_idle_per_host(usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX))
             .http1_max_buf_size(BUFFER)
             .build(connector);
         let (sessions, counts) = (SessionTable::new(), Counts::new());

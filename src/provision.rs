@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use dashmap::DashMap;
 use minimcp_actors::launch::{Probe, Spec};
 use minimcp_actors::policy::{self, Budget, Policy, Timing};
 use minimcp_entities::{mcp_credential, mcp_instance, mcp_type};
@@ -51,6 +53,8 @@ struct Ground {
     places: Places,
     data_dir: PathBuf,
     grace: Duration,
+    /// The definition of each type as it was last read, for all of its instances.
+    definitions: DashMap<String, (DateTime<Utc>, Arc<TypeDefinition>)>,
 }
 
 impl Provisioner {
@@ -59,7 +63,19 @@ impl Provisioner {
     pub fn new(settings: &Settings, vault: Vault, search_path: String) -> Self {
         let (node, servers_dir) = (settings.node.clone(), settings.servers_dir.clone());
         let places = Places { node, servers_dir, search_path };
-        Self(Arc::new(Ground { vault, places, data_dir: settings.data_dir.clone(), grace: settings.grace }))
+        let (data_dir, grace) = (settings.data_dir.clone(), settings.grace);
+        Self(Arc::new(Ground { vault, places, data_dir, grace, definitions: DashMap::new() }))
+    }
+
+    /// Instances of one type share its definition.
+    fn definition(&self, row: &mcp_type::Model) -> Result<Arc<TypeDefinition>, Unreadable> {
+        let known = self.0.definitions.get(&row.name).map(|known| known.value().clone());
+        if let Some((_, definition)) = known.filter(|(at, _)| *at == row.updated_at) {
+            return Ok(definition);
+        }
+        let definition = Arc::new(TypeDefinition::from_row(row)?);
+        self.0.definitions.insert(row.name.clone(), (row.updated_at, Arc::clone(&definition)));
+        Ok(definition)
     }
 
     /// What the supervisor has to know about the instance.
@@ -72,7 +88,7 @@ impl Provisioner {
         mcp_type: &mcp_type::Model,
         credential: Option<&mcp_credential::Model>,
     ) -> Result<Spec, ProvisionError> {
-        let definition = TypeDefinition::from_row(mcp_type)?;
+        let definition = self.definition(mcp_type)?;
         let config = match &instance.config {
             Value::Object(config) => config.clone(),
             _ => return Err(ProvisionError::Instance("config")),

@@ -42,11 +42,14 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// Waits for room in the supervisor's mailbox, so that no report is lost.
-    async fn report(self, what: Observed) {
+    /// Boxed, so that those who report now and then, and for the rest of their life wait, stay small.
+    fn report(self, what: Observed) -> BoxFuture<'static, ()> {
         let message = Report { id: self.id, run: self.run, what };
-        if self.meter.track(self.supervisor.send(message)).await.is_err() {
-            slog::error!(self.log, "the supervisor is gone; a report was lost"; "instance" => %self.id, "run" => %self.run);
-        }
+        Box::pin(async move {
+            if self.meter.track(self.supervisor.send(message)).await.is_err() {
+                slog::error!(self.log, "the supervisor is gone; a report was lost"; "instance" => %self.id, "run" => %self.run);
+            }
+        })
     }
 }
 

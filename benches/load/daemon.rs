@@ -42,7 +42,7 @@ impl Daemon {
         let program =
             places.daemon.canonicalize().context("the daemon's program is missing; name it with --daemon")?;
         let servers_dir = places.servers_dir.canonicalize().context("name the servers with --servers-dir")?;
-        let (port, first_port) = (free_port()?, 21_000);
+        let (port, first_port) = (free_port()?, 10_000);
         let child = spawn(&program, &servers_dir, dir.path(), port, first_port)?;
         // The daemon closes idle connections after 5 s; a request on its way just then would be lost.
         let client = Client::builder(TokioExecutor::new())

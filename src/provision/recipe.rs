@@ -19,7 +19,7 @@ use crate::vault::{Scope, Vault};
 pub(super) struct Recipe {
     pub(super) ground: Arc<Ground>,
     pub(super) user_id: Uuid,
-    pub(super) definition: TypeDefinition,
+    pub(super) definition: Arc<TypeDefinition>,
     pub(super) config: Map<String, Value>,
     pub(super) credential: Option<Sealed>,
     pub(super) debug: bool,

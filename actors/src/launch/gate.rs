@@ -10,6 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -28,14 +29,14 @@ const NOT_OPENED: i32 = 75;
 /// Proof that processes can be started through a gate: whoever holds one has a program whose `main` begins
 /// with [`entry`].
 #[derive(Debug, Clone)]
-pub struct Gate(PathBuf);
+pub struct Gate(Arc<Path>);
 
 impl Gate {
     /// A gate in another program than the present one, such as the `minimcp` binary for a test harness whose
     /// `main` is not its own. That program's `main` has to begin with [`entry`].
     #[must_use]
     pub fn in_program(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self(path.into().into())
     }
 }
 
@@ -53,7 +54,7 @@ pub fn entry() -> Gate {
         )]
         std::process::exit(code);
     }
-    Gate(PathBuf::from("/proc/self/exe"))
+    Gate(Path::new("/proc/self/exe").into())
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,7 +102,7 @@ fn receive(from: &mut impl Read) -> Option<Order> {
 
 /// The command that spawns the stage. The caller adds stdout and stderr.
 pub(super) fn command(gate: &Gate) -> Command {
-    let mut command = Command::new(&gate.0);
+    let mut command = Command::new(gate.0.as_os_str());
     command.arg(ARGUMENT).env_clear().current_dir(Path::new("/")).stdin(Stdio::piped());
     command
 }

@@ -102,12 +102,11 @@ impl LocalLauncher {
         child: Option<Child>,
         pidfd: AsyncFd<OwnedFd>,
     ) -> Arc<dyn Process> {
-        let pidfd = Arc::new(pidfd);
+        let (pidfd, record) = (Arc::new(pidfd), Arc::new(record));
         let (tell, ended) = watch::channel(None);
         let process: Arc<dyn Process> = Arc::new(LocalProcess {
-            target: Target { id: record.id, nonce: record.nonce.clone(), port: record.port },
             probe,
-            record: record.clone(),
+            record: Arc::clone(&record),
             pidfd: Arc::clone(&pidfd),
             ended,
             released: AtomicBool::new(false),
@@ -235,9 +234,8 @@ fn status(mut child: Child) -> Exit {
 
 #[derive(Debug)]
 struct LocalProcess {
-    record: Record,
+    record: Arc<Record>,
     probe: Probe,
-    target: Target,
     pidfd: Arc<AsyncFd<OwnedFd>>,
     ended: watch::Receiver<Option<Exit>>,
     released: AtomicBool,
@@ -279,7 +277,8 @@ impl Process for LocalProcess {
     }
 
     fn probe(&self, timeout: Duration) -> BoxFuture<'static, Result<(), Missed>> {
-        let (probe, target) = (self.probe.clone(), self.target.clone());
+        let Record { id, nonce, port, .. } = &*self.record;
+        let (probe, target) = (self.probe.clone(), Target { id: *id, nonce: nonce.clone(), port: *port });
         async move { probe::ask(&probe, &target, timeout).await }.boxed()
     }
 

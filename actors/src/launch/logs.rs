@@ -37,6 +37,9 @@ const BLOCK: u64 = 4096;
 const CALM: Duration = Duration::from_secs(1);
 /// Looked at this often while a file grows by more than a tenth of its size between two looks.
 const BUSY: Duration = Duration::from_millis(50);
+/// A file that has not grown for this many looks is quiet, and only looked at each so many-th time: most
+/// servers write nothing for hours.
+const QUIET: u8 = 5;
 
 /// Watches the live files of all instances and rotates them, on one thread of its own.
 #[derive(Debug)]
@@ -63,6 +66,8 @@ struct Watched {
 struct Live {
     start: u64,
     seen: u64,
+    /// Looks since it has grown.
+    quiet: u8,
     broken: bool,
 }
 
@@ -102,14 +107,14 @@ impl LogKeeper {
             std::fs::rename(path, numbered(path, 1))?;
             file = options.open(path)?;
         }
-        self.insert(path, Live { start: 0, seen: file.metadata()?.len(), broken: false });
+        self.insert(path, Live { start: 0, seen: file.metadata()?.len(), quiet: 0, broken: false });
         Ok(file)
     }
 
     /// Watches the file of a process that was adopted. Nobody has looked at it meanwhile, so all of it is new.
     pub(super) fn adopt(&self, path: &Path) -> io::Result<()> {
         let (start, _) = extent(&File::open(path)?)?;
-        self.insert(path, Live { start, seen: start, broken: false });
+        self.insert(path, Live { start, seen: start, quiet: 0, broken: false });
         Ok(())
     }
 
@@ -137,17 +142,24 @@ impl Shared {
 
     fn run(&self) {
         let mut pause = CALM;
-        loop {
+        for look in 0u64.. {
             let guard = self.lock();
             if guard.closed {
                 return;
             }
-            let (guard, _) = self.changed.wait_timeout(guard, pause).unwrap_or_else(PoisonError::into_inner);
+            let (mut guard, _) =
+                self.changed.wait_timeout(guard, pause).unwrap_or_else(PoisonError::into_inner);
             if guard.closed {
                 return;
             }
-            let files: Vec<(PathBuf, Live)> =
-                guard.files.iter().map(|(path, live)| (path.clone(), *live)).collect();
+            let all = look % u64::from(QUIET) == 0;
+            let due = guard.files.iter_mut().filter(|(_, live)| all || live.quiet < QUIET);
+            let files: Vec<(PathBuf, Live)> = due
+                .map(|(path, live)| {
+                    live.quiet = live.quiet.saturating_add(1);
+                    (path.clone(), *live)
+                })
+                .collect();
             drop(guard);
             pause = if self.look_at(files) { BUSY } else { CALM };
         }
@@ -165,6 +177,7 @@ impl Shared {
             }
             busy |= length - live.seen.min(length) > self.rotation.file_bytes / 10;
             live.seen = length;
+            live.quiet = 0;
             if !live.broken && length.saturating_sub(live.start) >= self.rotation.file_bytes {
                 match rotate(&path, live.start, self.rotation) {
                     Ok(start) => live.start = start,

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use super::Record;
 
 /// The directory of the records of all live runs.
 #[derive(Debug, Clone)]
-pub struct RunDir(PathBuf);
+pub struct RunDir(Arc<Path>);
 
 impl RunDir {
     /// Opens the directory, making it (mode 0700) if it is missing.
@@ -24,7 +25,7 @@ impl RunDir {
         use std::os::unix::fs::DirBuilderExt;
         let path = path.into();
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-        Ok(Self(path))
+        Ok(Self(path.into()))
     }
 
     /// Every record. A file that cannot be read as one is left alone and named in the second list.
@@ -34,7 +35,7 @@ impl RunDir {
     pub fn records(&self) -> io::Result<(Vec<Record>, Vec<PathBuf>)> {
         let mut records = Vec::new();
         let mut unreadable = Vec::new();
-        for entry in std::fs::read_dir(&self.0)? {
+        for entry in std::fs::read_dir(&*self.0)? {
             let path = entry?.path();
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("json") => {}

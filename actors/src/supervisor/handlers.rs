@@ -250,10 +250,13 @@ impl Handler<Sampled> for Supervisor {
             if current_run(&entry.life) != Some(run) {
                 continue;
             }
-            entry.usage = Some(usage);
+            let changed = entry.usage.replace(usage) != Some(usage);
             let health_latency_us = entry.health.as_ref().map(|health| health.latency_us);
             self.registry.record(id, Sample { at, usage, health_latency_us });
-            self.show(id);
+            // Most servers sleep most of the time.
+            if changed {
+                self.show(id);
+            }
             self.apply(id, Event::Fact(Fact::Sampled(run, usage)), None, ctx);
         }
     }

@@ -72,7 +72,8 @@ pub(crate) struct Supervisor {
     routes: Arc<RouteTable>,
     meters: Arc<Meters>,
     meter: Arc<Meter>,
-    entries: HashMap<Uuid, Entry>,
+    /// Boxed, so that the spare room of the map is small.
+    entries: HashMap<Uuid, Box<Entry>>,
     starts: Starts,
     ports: Ports,
     timers: Timers,
@@ -137,7 +138,7 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) -> Arc<Snapshot> {
         let id = entry.spec.id;
-        self.entries.insert(id, entry);
+        self.entries.insert(id, Box::new(entry));
         self.publish(id, known);
         self.carry_out(id, effects, ctx);
         self.settle(ctx);
