@@ -14,27 +14,31 @@ const SETTLE: Duration = Duration::from_secs(15);
 pub(crate) async fn measure(places: &Places, children: u32, seconds: u64) -> anyhow::Result<()> {
     let daemon = Daemon::start(places).await?;
     mass::add_sleepers(&daemon).await?;
-    let mut table = Table::new(["children", "RSS KiB", "PSS KiB", "RSS KiB per child", "PSS KiB per child"]);
+    let heads =
+        ["children", "RSS KiB", "PSS KiB", "RSS KiB per child", "RSS KiB per child since the line above"];
+    let mut table = Table::new(heads);
     // The first of all brings up what is needed once: threads, pools, statements.
     let mut present = mass::sleepers(&daemon, 1).await?.len();
-    let mut base = None;
+    let mut steps: Vec<(usize, u64)> = Vec::new();
     for count in [1, children / 5, children] {
         let count = usize::try_from(count)?.max(present);
         present += mass::sleepers(&daemon, count - present).await?.len();
         tokio::time::sleep(SETTLE).await;
         let memory = proc::memory(daemon.pid())?;
-        let (base_count, base) = *base.get_or_insert((present, memory));
-        let per_child = |now: u64, then: u64| match present - base_count {
-            0 => "-".to_owned(),
-            more => format!("{:.2}", (now as f64 - then as f64) / more as f64),
+        let per_child = |step: Option<&(usize, u64)>| match step {
+            Some((count, rss)) if *count < present => {
+                format!("{:.1}", (memory.rss as f64 - *rss as f64) / (present - count) as f64)
+            }
+            _ => "-".to_owned(),
         };
         table.row([
             present.to_string(),
             memory.rss.to_string(),
             memory.pss.to_string(),
-            per_child(memory.rss, base.rss),
-            per_child(memory.pss, base.pss),
+            per_child(steps.first()),
+            per_child(steps.last()),
         ]);
+        steps.push((present, memory.rss));
     }
     table.print();
 
