@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::Outcome;
 
-/// [`State`] without data, as the API and the store name it.
+/// [`State`](crate::state::State) without data, as the API and the store name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {

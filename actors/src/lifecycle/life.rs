@@ -60,7 +60,7 @@ impl Window {
     }
 }
 
-/// What [`next`] answers.
+/// What [`next`](super::next) answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The life after the event.
