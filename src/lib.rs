@@ -22,4 +22,5 @@ pub mod provision;
 mod restore;
 pub mod runtime;
 pub mod store;
+mod tidy;
 pub mod vault;

@@ -208,6 +208,7 @@ impl Daemon {
             on_restart: settings.on_restart,
             log: log.clone(),
         };
+        tokio::spawn(crate::tidy::run(store.clone(), stop.clone(), log.clone()));
         tokio::spawn(restore(restorer, tell_restored, stop.clone(), log.clone()));
         let context = Context::new(Parts {
             settings: Arc::clone(settings),
