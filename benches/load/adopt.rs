@@ -13,7 +13,7 @@ use crate::mass;
 /// Kills and starts the daemon a few times with all children there.
 pub(crate) async fn measure(places: &Places, children: u32, rounds: u32) -> anyhow::Result<()> {
     let mut daemon = Daemon::start(places).await?;
-    mass::add_sleepers(&daemon).await?;
+    mass::add_sleepers(&daemon, 30).await?;
     let mut empty = Vec::new();
     for _ in 0..rounds {
         empty.push(ms(daemon.replace().await?.elapsed()));

@@ -117,9 +117,9 @@ impl Daemon {
     }
 
     /// Registers a type whose servers are this program in a role.
-    pub(crate) async fn add_role(&self, name: &str, role: Role) -> anyhow::Result<()> {
+    pub(crate) async fn add_role(&self, name: &str, role: Role, interval: u32) -> anyhow::Result<()> {
         let program = std::env::current_exe()?;
-        let health = json!({"kind": "tcp", "interval_seconds": 30});
+        let health = json!({"kind": "tcp", "interval_seconds": interval});
         let recipe = json!({"name": name, "display_name": name, "command": program, "args": role.args(), "health_check": health});
         self.post("/v1/types", &recipe).await.map(drop)
     }

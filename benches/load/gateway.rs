@@ -20,7 +20,7 @@ const CONNECTIONS: [u32; 3] = [1, 16, 64];
 /// Interleaved rounds of the three ways for each number of connections.
 pub(crate) async fn measure(places: &Places, rounds: u32, seconds: u64) -> anyhow::Result<()> {
     let daemon = Daemon::start(places).await?;
-    daemon.add_role("answerer", Role::Answerer).await?;
+    daemon.add_role("answerer", Role::Answerer, 30).await?;
     let instance = daemon.create(&json!({"mcp_type": "answerer"})).await?;
     let nginx = Nginx::start(places, &daemon.dir().join("nginx"), instance.port)?;
     let ways = Ways { places, daemon: &daemon, instance: &instance, nginx: &nginx, seconds };

@@ -11,9 +11,14 @@ use crate::{mass, proc};
 const SETTLE: Duration = Duration::from_secs(15);
 
 /// Memory at none, a fifth and all of the children, then CPU with all.
-pub(crate) async fn measure(places: &Places, children: u32, seconds: u64) -> anyhow::Result<()> {
+pub(crate) async fn measure(
+    places: &Places,
+    children: u32,
+    seconds: u64,
+    interval: u32,
+) -> anyhow::Result<()> {
     let daemon = Daemon::start(places).await?;
-    mass::add_sleepers(&daemon).await?;
+    mass::add_sleepers(&daemon, interval).await?;
     let heads =
         ["children", "RSS KiB", "PSS KiB", "RSS KiB per child", "RSS KiB per child since the line above"];
     let mut table = Table::new(heads);
@@ -48,9 +53,11 @@ pub(crate) async fn measure(places: &Places, children: u32, seconds: u64) -> any
     let spent = proc::cpu(daemon.pid())? - before;
     let share = spent.as_secs_f64() / Duration::from_secs(seconds).as_secs_f64() * 100.0;
     let after = proc::memory(daemon.pid())?;
-    let mut table = Table::new(["children", "watched", "CPU ms", "of a core", "RSS KiB at the end"]);
+    let mut table =
+        Table::new(["children", "checked each", "watched", "CPU ms", "of a core", "RSS KiB at the end"]);
     table.row([
         present.to_string(),
+        format!("{interval} s"),
         format!("{seconds} s"),
         format!("{}", spent.as_millis()),
         format!("{share:.2} %"),

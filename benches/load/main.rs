@@ -74,6 +74,9 @@ enum What {
         /// How long the CPU is watched
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
         seconds: u64,
+        /// Seconds between two health checks of a child
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+        interval: u32,
     },
     /// Requests per second: direct, through nginx, through the gateway
     Gateway {
@@ -118,7 +121,9 @@ async fn measure(Cli { places, what, .. }: Cli) -> anyhow::Result<()> {
         match what {
             What::Start { rounds } => start::measure(&places, rounds).await,
             What::Restart { rounds } => restart::measure(&places, rounds).await,
-            What::Idle { children, seconds } => idle::measure(&places, children, seconds).await,
+            What::Idle { children, seconds, interval } => {
+                idle::measure(&places, children, seconds, interval).await
+            }
             What::Gateway { rounds, seconds } => gateway::measure(&places, rounds, seconds).await,
             What::Adopt { children, rounds } => adopt::measure(&places, children, rounds).await,
         }

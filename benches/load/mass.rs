@@ -12,9 +12,9 @@ const AT_ONCE: usize = 8;
 /// The name of the type.
 const SLEEPER: &str = "sleeper";
 
-/// Registers the type of children that only sleep.
-pub(crate) async fn add_sleepers(daemon: &Daemon) -> anyhow::Result<()> {
-    daemon.add_role(SLEEPER, Role::Sleeper).await
+/// Registers the type of children that only sleep, checked each `interval` seconds.
+pub(crate) async fn add_sleepers(daemon: &Daemon, interval: u32) -> anyhow::Result<()> {
+    daemon.add_role(SLEEPER, Role::Sleeper, interval).await
 }
 
 /// Makes this many children that only sleep and waits until all run.
