@@ -2,6 +2,7 @@
 //! command line beside it as further processes.
 
 mod answers;
+mod canary;
 mod chatter;
 mod crashes;
 mod github;
