@@ -10,6 +10,7 @@ mod journal;
 mod keys;
 mod leftovers;
 mod postgres;
+mod privacy;
 mod restoring;
 mod shutdown;
 mod story;

@@ -148,6 +148,8 @@ async fn a_planted_secret_is_found_nowhere_it_must_not_be() {
         let told = daemon.cli(args).await;
         said.push((args.join(" "), told.out + &told.err));
     }
+    let doctor = &said.last().expect("the doctor was asked last").1;
+    assert!(doctor.contains("in their environment: open"), "{doctor}");
     said.push(("the daemon's log".to_owned(), daemon.log()));
 
     for (name, canary) in [("first", &first), ("second", &second), ("exposed", &exposed)] {
