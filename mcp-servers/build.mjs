@@ -1,6 +1,7 @@
 // Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/tests/.
-import { readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
+import { rehearse } from './build/rehearse.mjs';
 
 const SERVERS = ['github'];
 
@@ -12,23 +13,33 @@ const bundle = {
   format: 'cjs',
   minifySyntax: true,
   minifyWhitespace: true,
+  charset: 'ascii',
   alias: {
     '@hono/node-server': './runtime/absent/request-listener.mjs',
     '@modelcontextprotocol/server/_shims': './runtime/absent/json-schema-validator.mjs',
   },
-  outdir: 'dist',
   outExtension: { '.js': '.cjs' },
 };
 
+/** Bundles the server at `source` to `dir`: a starter, and beside it in code/ the bundle and its code cache. */
+async function server(source, dir, name, credentials) {
+  await build({ ...bundle, entryPoints: [{ in: source, out: name }], outdir: `${dir}/code` });
+  copyFileSync('build/start.cjs', `${dir}/${name}.cjs`);
+  await rehearse(`${dir}/${name}.cjs`, `${dir}/code/${name}.cjs.cache`, credentials);
+}
+
+function rehearsal(folder) {
+  return JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')).rehearsal;
+}
+
 const testing = process.argv.includes('--tests');
-const entries = SERVERS.map((name) => ({ in: `${name}/src/index.ts`, out: name }));
-// The server that the tests of the runtime start is built like any other.
-if (testing) entries.push({ in: 'runtime/test/fixture.ts', out: 'tests/fixture' });
 
 rmSync('dist', { recursive: true, force: true });
-await build({ ...bundle, entryPoints: entries });
+await Promise.all(SERVERS.map((name) => server(`${name}/src/index.ts`, 'dist', name, rehearsal(name))));
 
 if (testing) {
+  // The server that the tests of the runtime start is built like any other.
+  await server('runtime/test/fixture.ts', 'dist/tests', 'fixture', { api_key: 'rehearsal' });
   const tests = ['runtime', ...SERVERS].flatMap((folder) =>
     readdirSync(`${folder}/test`)
       .filter((file) => file.endsWith('.test.ts'))

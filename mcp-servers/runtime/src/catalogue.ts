@@ -14,18 +14,21 @@ export interface Surroundings<C> {
   redactor: Redactor;
 }
 
-/** The tools of a server: their listing, which is built once, and the way to call one. */
+/** The tools of a server: their listing and the way to call one. */
 export class Catalogue<C> {
-  /** The answer to `tools/list`. */
-  readonly listed: ListedTool[];
+  #listed: ListedTool[] | undefined;
   readonly #tools: Map<string, Tool<C>>;
 
   constructor(
-    tools: readonly Tool<C>[],
+    private readonly tools: readonly Tool<C>[],
     private readonly around: Surroundings<C>,
   ) {
     this.#tools = new Map(tools.map((tool) => [tool.name, tool]));
-    this.listed = tools.map((tool) => ({
+  }
+
+  /** The answer to `tools/list`, made when it is first asked for. */
+  get listed(): ListedTool[] {
+    this.#listed ??= this.tools.map((tool) => ({
       name: tool.name,
       title: tool.title,
       description: tool.description,
@@ -33,6 +36,7 @@ export class Catalogue<C> {
       outputSchema: jsonSchema(tool.output, 'output'),
       annotations: { title: tool.title, ...tool.annotations, openWorldHint: true },
     }));
+    return this.#listed;
   }
 
   has(name: string): boolean {
@@ -47,7 +51,11 @@ export class Catalogue<C> {
     const tool = this.#tools.get(name)!;
     const startedAt = performance.now();
     const result = await this.#run(tool, args, signal);
-    this.around.metrics.called(name, performance.now() - startedAt, result.isError === true);
+    const durationMs = performance.now() - startedAt;
+    const isError = result.isError === true;
+    this.around.metrics.called(name, durationMs, isError);
+    // The names alone: values may be a user's own.
+    this.around.call.log.debug('tool called', { tool: name, arguments: Object.keys(args ?? {}), durationMs, isError });
     return result;
   }
 

@@ -5,10 +5,15 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** A JSON object whose shape is not this file's business. */
 export type JsonObject = Record<string, unknown>;
 
+/** A loopback port (0 lets the kernel choose), or a descriptor of a socket that was handed over and listens already. */
+export type Listen = { port: number } | { fd: number };
+
+/** The first descriptor that a process is handed, by systemd's protocol. */
+const FIRST_HANDED_FD = 3;
+
 /** Who this process is and where it writes, as the supervisor said in the environment. */
 export interface Environment {
-  /** The loopback port to listen on; 0 lets the kernel choose. */
-  port: number;
+  listen: Listen;
   /** Identity of the instance, echoed by `/health`; null when not given. */
   mcpId: string | null;
   userId: string | null;
@@ -18,6 +23,8 @@ export interface Environment {
   /** The user's settings. They never say where a vendor lives. */
   config: JsonObject;
   logLevel: LogLevel;
+  /** Whether the log goes to stderr as well. */
+  debug: boolean;
   /** Where logs and metrics go; null writes none. */
   logDir: string | null;
 }
@@ -66,14 +73,16 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
       return otherwise;
     }
   };
+  const debug = /(^|[\s,])(mcp(:\*)?|\*)($|[\s,])/.test(env['DEBUG'] ?? '');
   const environment: Environment = {
-    port: collect(() => port(env), 0),
+    listen: collect(() => listen(env), { port: 0 }),
     mcpId: env['MCP_ID'] || null,
     userId: env['USER_ID'] || null,
     mcpType: env['MCP_TYPE'] || null,
     nonce: env['MCP_NONCE'] || null,
     config: collect(() => jsonObject(env, 'CONFIG'), {}),
-    logLevel: collect(() => logLevel(env), 'info'),
+    logLevel: collect(() => logLevel(env, debug ? 'debug' : 'info'), 'info'),
+    debug,
     logDir: env['LOG_DIR'] || null,
   };
   if (problems.length > 0) throw new EnvironmentError(problems);
@@ -97,6 +106,15 @@ export function vendorUrl(env: NodeJS.ProcessEnv, variable: string, otherwise: s
   return url.href.replace(/\/+$/, '');
 }
 
+/** Reads the protocol of sd_listen_fds(3), and takes it out of `env` so that no child believes it was meant. */
+function listen(env: NodeJS.ProcessEnv): Listen {
+  const { LISTEN_PID: pid, LISTEN_FDS: count } = env;
+  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
+  if (pid !== String(process.pid) || count === undefined) return { port: port(env) };
+  if (count !== '1') throw new EnvironmentError(['LISTEN_FDS is not 1; one socket is served']);
+  return { fd: FIRST_HANDED_FD };
+}
+
 function port(env: NodeJS.ProcessEnv): number {
   const text = env['PORT'];
   if (!text) throw new EnvironmentError(['PORT is missing']);
@@ -106,8 +124,8 @@ function port(env: NodeJS.ProcessEnv): number {
   return Number(text);
 }
 
-function logLevel(env: NodeJS.ProcessEnv): LogLevel {
-  const text = env['LOG_LEVEL'] || 'info';
+function logLevel(env: NodeJS.ProcessEnv, otherwise: LogLevel): LogLevel {
+  const text = env['LOG_LEVEL'] || otherwise;
   const level = LOG_LEVELS.find((known) => known === text);
   if (!level) throw new EnvironmentError([`LOG_LEVEL is not one of ${LOG_LEVELS.join(', ')}`]);
   return level;

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { hostHeaderValidation, originValidation } from '@modelcontextprotocol/node';
+import type { Listen } from './environment.ts';
 import type { Log } from './log.ts';
 import type { Exchange, Mcp } from './mcp.ts';
 import type { Metrics } from './metrics.ts';
@@ -10,25 +11,29 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 /** Longer than a gateway keeps idle connections, so that it is never the server that closes one in use. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** An answer that needs no protocol: its status and its JSON body. */
+/** An answer that needs no protocol: its status and its JSON body, and what is to be done once it has been sent. */
 export interface Answer {
   status: number;
   body: unknown;
+  afterwards?: () => void;
 }
 
 /** What the paths beside `/mcp` answer. */
 export interface Pages {
-  health(): Answer;
-  metrics(): Answer;
+  health: () => Answer;
+  metrics: () => Answer;
 }
 
-/** The HTTP side of a server: loopback only, three paths, every request counted and logged. */
+/** The HTTP side of a server: loopback names only, few paths, every request counted and logged. */
 export class Http {
   readonly #server: Server;
   readonly #open = new Set<Exchange>();
   readonly #hostAllowed = hostHeaderValidation(LOOPBACK);
   readonly #originAllowed = originValidation(LOOPBACK);
   #drained: (() => void) | undefined;
+  #answered = () => {};
+  /** Resolves when the first request has been answered. */
+  readonly firstAnswer = new Promise<void>((resolve) => (this.#answered = resolve));
 
   constructor(
     private readonly mcp: Mcp,
@@ -43,16 +48,16 @@ export class Http {
   }
 
   /**
-   * Listens on 127.0.0.1.
-   * @returns the port, which the kernel chose if `port` is 0
+   * Listens on a port of 127.0.0.1, or on a socket that was handed over.
+   * @returns the address, such as `127.0.0.1:4000` or the path of a Unix socket
    * @throws the error of the socket, such as EADDRINUSE
    */
-  listen(port: number): Promise<number> {
+  listen(on: Listen): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(port, '127.0.0.1', () => {
+      this.#server.listen('fd' in on ? on : { ...on, host: '127.0.0.1' }, () => {
         this.#server.off('error', reject);
-        resolve((this.#server.address() as AddressInfo).port);
+        resolve(shown(this.#server.address()));
       });
     });
   }
@@ -92,6 +97,7 @@ export class Http {
     response.once('close', () => {
       this.#open.delete(exchange);
       this.#settle();
+      this.#answered();
       if (response.statusCode >= 400) this.metrics.failed();
       this.log.info('request', {
         method: request.method,
@@ -116,16 +122,24 @@ export class Http {
     if (path === '/mcp') {
       if (method !== 'POST' && method !== 'GET' && method !== 'DELETE') return notAllowed(response, 'POST, GET, DELETE');
       this.mcp.handle(request, response, exchange).catch((error: unknown) => {
+        // Nobody is left to be told; the line about the request says so.
+        if (response.destroyed) return;
         this.log.error('request broke', { error });
         if (!response.headersSent) json(response, { status: 500, body: { error: 'internal error' } });
         else response.destroy();
       });
-    } else if (path === '/health' || path === '/metrics') {
-      if (method !== 'GET' && method !== 'HEAD') return notAllowed(response, 'GET, HEAD');
-      json(response, path === '/health' ? this.pages.health() : this.pages.metrics());
-    } else {
-      json(response, { status: 404, body: { error: 'not found' } });
+      return;
     }
+    const page = this.#page(path);
+    if (page === undefined) return json(response, { status: 404, body: { error: 'not found' } });
+    if (method !== 'GET' && method !== 'HEAD') return notAllowed(response, 'GET, HEAD');
+    json(response, page());
+  }
+
+  #page(path: string): (() => Answer) | undefined {
+    if (path === '/health') return this.pages.health;
+    if (path === '/metrics' || path === '/metrics.json') return this.pages.metrics;
+    return undefined;
   }
 
   #settle(): void {
@@ -133,10 +147,14 @@ export class Http {
   }
 }
 
-function json(response: ServerResponse, { status, body }: Answer): void {
+function shown(address: AddressInfo | string | null): string {
+  return typeof address === 'object' && address !== null ? `${address.address}:${address.port}` : String(address);
+}
+
+function json(response: ServerResponse, { status, body, afterwards }: Answer): void {
   const bytes = Buffer.from(JSON.stringify(body));
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': bytes.length });
-  response.end(bytes);
+  response.end(bytes, afterwards);
 }
 
 function notAllowed(response: ServerResponse, allow: string): void {

@@ -4,21 +4,19 @@ import {
   createMcpHandler,
   isJsonContentType,
   isLegacyRequest,
-  ProtocolError,
   ProtocolErrorCode,
-  Server,
-  type Implementation,
   type McpHttpHandler,
+  type Server,
+  type ServerNotifier,
 } from '@modelcontextprotocol/server';
-import type { Catalogue } from './catalogue.ts';
+import { Answers } from './answers.ts';
+import { readBody } from './body.ts';
+import type { Log } from './log.ts';
 import { rpcError } from './rpc-error.ts';
 import { Sessions } from './sessions.ts';
 
 /** The largest body that is read, in bytes. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
-
-/** The tools of a process never change, so a client need not list them again for a while. */
-const TOOLS_LIST_TTL_MS = 5 * 60_000;
 
 /** What this side learns of a request on its way, for the log and the shutdown. */
 export interface Exchange {
@@ -28,31 +26,76 @@ export interface Exchange {
   longLived: boolean;
 }
 
-/** The endpoint `/mcp`: both eras of the protocol over one catalogue of tools. */
+/** How the endpoint serves. */
+export interface McpOptions {
+  /** Makes the protocol side of one request of the stateless era, or of one session of the older one. */
+  newServer(notifier: ServerNotifier): Server;
+  /** Whether calls in sessions may send something before their result, and so need a stream. */
+  streams: boolean;
+  log: Log;
+}
+
+/** The endpoint `/mcp`: both eras of the protocol over one kind of server. */
 export class Mcp {
   readonly #sessions: Sessions;
   readonly #modern: McpHttpHandler;
+  readonly #answers = new Answers();
+  readonly #onerror = (error: Error) => this.options.log.warn('protocol error', { error });
 
-  constructor(
-    private readonly info: Implementation,
-    private readonly catalogue: Catalogue<never>,
-    private readonly onerror: (error: Error) => void,
-  ) {
-    this.#modern = createMcpHandler(() => this.#server(), { legacy: 'reject', onerror });
-    this.#sessions = new Sessions(() => this.#server(), onerror);
+  constructor(private readonly options: McpOptions) {
+    const { streams, log } = options;
+    const newServer = () => options.newServer(this.#modern.notify);
+    this.#modern = createMcpHandler(newServer, { legacy: 'reject', onerror: this.#onerror });
+    this.#sessions = new Sessions(newServer, streams, log);
   }
 
-  /** Answers a POST, GET or DELETE; bodies past MAX_BODY_BYTES get 413. Resolves when the answer has been written. */
+  /**
+   * Answers a POST, GET or DELETE; bodies past MAX_BODY_BYTES get 413. Resolves when the answer has been written.
+   * @throws when the client leaves in the middle of its body
+   */
   async handle(request: IncomingMessage, response: ServerResponse, exchange: Exchange): Promise<void> {
-    const face = {
-      fetch: async (webRequest: Request) => {
-        const answer = await this.#fetch(webRequest, exchange);
-        // Node keeps headers back until the first byte of the body, which a quiet stream does not have for long.
-        if (exchange.longLived) setImmediate(() => response.headersSent && response.flushHeaders());
-        return answer;
-      },
+    if (request.method !== 'POST') {
+      exchange.longLived = request.method === 'GET';
+      return this.#write(request, response, exchange, (webRequest) => this.#sessions.fetch(webRequest));
+    }
+    if (!isJsonContentType(request.headers['content-type'] ?? null)) {
+      return rpcError(response, 415, -32000, 'Content-Type must be application/json');
+    }
+    const text = await readBody(request, MAX_BODY_BYTES);
+    if (text === null) {
+      response.setHeader('connection', 'close');
+      return rpcError(response, 413, -32000, `The body is larger than ${MAX_BODY_BYTES} bytes`);
+    }
+    let body: unknown;
+    try {
+      body = JSON.parse(text);
+    } catch {
+      return rpcError(response, 400, ProtocolErrorCode.ParseError, 'Parse error: the body is not valid JSON');
+    }
+    await this.#answer(request, response, exchange, body);
+  }
+
+  /** Takes the way of a call once, so that no caller waits for what Node and the SDK load and compile on it. */
+  async prime(): Promise<void> {
+    const revision = '2026-07-28';
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': revision,
+      'io.modelcontextprotocol/clientCapabilities': {},
     };
-    await toNodeHandler(face, { onerror: this.onerror, maxRequestBodySize: MAX_BODY_BYTES })(request, response);
+    const ask = async (method: string, params: { name?: string }) => {
+      const headers = {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': revision,
+        'mcp-method': method,
+        ...(params.name !== undefined && { 'mcp-name': params.name }),
+      };
+      const request = new Request('http://localhost/mcp', { method: 'POST', headers });
+      const body = { jsonrpc: '2.0', id: 0, method, params: { ...params, _meta } };
+      await (await this.#modern.fetch(request, { parsedBody: body })).text();
+    };
+    await ask('tools/list', {});
+    await ask('tools/call', { name: 'none' });
   }
 
   /** Ends all sessions and streams, and aborts the calls that are still running. */
@@ -60,45 +103,47 @@ export class Mcp {
     await Promise.all([this.#modern.close(), this.#sessions.close()]);
   }
 
-  async #fetch(request: Request, exchange: Exchange): Promise<Response> {
-    if (request.method !== 'POST') {
-      exchange.longLived = request.method === 'GET';
-      return this.#sessions.fetch(request);
-    }
-    if (!isJsonContentType(request.headers.get('content-type'))) {
-      return rpcError(415, -32000, 'Content-Type must be application/json');
-    }
-    let body: unknown;
-    try {
-      // Parsed here, once, instead of by each step behind.
-      body = JSON.parse(await request.text());
-    } catch {
-      return rpcError(400, ProtocolErrorCode.ParseError, 'Parse error: the body is not valid JSON');
-    }
-    const method = (body as { method?: unknown } | null)?.method;
+  async #answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange, body: unknown): Promise<void> {
+    const { id, method } = (body ?? {}) as { id?: unknown; method?: unknown };
     if (typeof method === 'string') exchange.rpc = method;
     exchange.longLived = method === 'subscriptions/listen';
-    if (await isLegacyRequest(request, body)) return this.#sessions.fetch(request, body);
-    return this.#modern.fetch(request, { parsedBody: body });
+    const answers = this.#answersFor(request);
+    const question = answers && Answers.question(request.headers, body);
+    if (question && answers.replay(question, id, response)) return;
+    await this.#write(
+      request,
+      response,
+      exchange,
+      async (webRequest) => {
+        const legacy = await isLegacyRequest(webRequest, body);
+        const answer = legacy
+          ? await this.#sessions.fetch(webRequest, body)
+          : await this.#modern.fetch(webRequest, { parsedBody: body });
+        return question ? answers.remember(question, answer) : answer;
+      },
+      body,
+    );
   }
 
-  /**
-   * The SDK wants a new server for each request of the stateless era. The high-level one would convert every schema
-   * of every tool each time; this one only refers to the catalogue.
-   */
-  #server(): Server {
-    const server = new Server(this.info, {
-      capabilities: { tools: {} },
-      cacheHints: { 'tools/list': { ttlMs: TOOLS_LIST_TTL_MS, cacheScope: 'private' } },
-    });
-    server.setRequestHandler('tools/list', () => ({ tools: this.catalogue.listed }));
-    server.setRequestHandler('tools/call', (request, context) => {
-      const { name, arguments: args } = request.params;
-      if (!this.catalogue.has(name)) {
-        throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Tool ${name} not found`);
-      }
-      return this.catalogue.call(name, args, context.mcpReq.signal);
-    });
-    return server;
+  /** A session may have negotiated a revision with other answers, so each has its own. */
+  #answersFor({ headers }: IncomingMessage): Answers | undefined {
+    const session = headers['mcp-session-id'];
+    return session === undefined ? this.#answers : this.#sessions.answers(String(session));
+  }
+
+  async #write(
+    request: IncomingMessage,
+    response: ServerResponse,
+    exchange: Exchange,
+    answer: (webRequest: Request) => Promise<Response>,
+    body?: unknown,
+  ): Promise<void> {
+    const fetch = async (webRequest: Request) => {
+      const webResponse = await answer(webRequest);
+      // Node keeps headers back until the first byte of the body, which a quiet stream does not have for long.
+      if (exchange.longLived) setImmediate(() => response.headersSent && response.flushHeaders());
+      return webResponse;
+    };
+    await toNodeHandler({ fetch }, { onerror: this.#onerror })(request, response, body);
   }
 }

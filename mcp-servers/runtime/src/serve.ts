@@ -1,12 +1,14 @@
+import type { Server, ServerNotifier } from '@modelcontextprotocol/server';
 import type * as z from 'zod';
 import { Catalogue } from './catalogue.ts';
 import { readCredentials } from './credentials.ts';
 import { EnvironmentError, readEnvironment, vendorUrl, type Environment } from './environment.ts';
 import { Health } from './health.ts';
 import { Http, type Answer } from './http.ts';
-import { openLog, type Log } from './log.ts';
+import { FileLog, type Log } from './log.ts';
 import { Mcp } from './mcp.ts';
 import { Metrics, writeWhole } from './metrics.ts';
+import { protocolServer } from './protocol-server.ts';
 import { Redactor } from './redaction.ts';
 import type { Call, Tool } from './tool.ts';
 
@@ -19,6 +21,9 @@ const DRAIN_MS = 8_000;
 /** How long a background check of the credentials may take, in milliseconds. */
 const CHECK_MS = 10_000;
 
+/** How long a process that nobody asks anything puts off what its first answer need not wait for, in milliseconds. */
+const SETTLE_MS = 500;
+
 /** A server: its name, what credentials it needs and what it can do. */
 export interface ServerDefinition<S extends z.ZodType> {
   name: string;
@@ -30,6 +35,12 @@ export interface ServerDefinition<S extends z.ZodType> {
   tools: readonly Tool<z.infer<S>>[];
   /** Asks the vendor cheaply whether it accepts the credentials; throws a Failure of kind `refused` if not. */
   checkCredentials?: (call: Call<z.infer<S>>) => Promise<unknown>;
+  /**
+   * Lets a server speak more of the protocol than tools. Called with each new protocol server, after its tools were
+   * registered: one for each request without a session, one for each session. What it says to `tools/list` and
+   * `server/discover` must not change during the life of the process.
+   */
+  extend?: (server: Server, notifier: ServerNotifier) => void;
 }
 
 /**
@@ -55,7 +66,8 @@ async function start<S extends z.ZodType>(definition: ServerDefinition<S>, env: 
     () => readCredentials(definition.credentials, env),
   );
   const redactor = new Redactor(credentials.secrets);
-  const log = openLog(environment.logDir, environment.logLevel, redactor);
+  const { logDir: dir, logLevel: level, debug: stderr } = environment;
+  const log = new FileLog({ dir, level, stderr }, redactor);
   const call = {
     credentials: credentials.values,
     config: environment.config,
@@ -71,7 +83,15 @@ async function start<S extends z.ZodType>(definition: ServerDefinition<S>, env: 
   const metrics = new Metrics();
   const catalogue = new Catalogue(definition.tools, { call, health, metrics, redactor });
   const info = { name: definition.name, version: definition.version };
-  const mcp = new Mcp(info, catalogue as Catalogue<never>, (error) => log.warn('protocol error', { error }));
+  const mcp = new Mcp({
+    newServer: (notifier) => {
+      const server = protocolServer(info, catalogue as Catalogue<never>);
+      definition.extend?.(server, notifier);
+      return server;
+    },
+    streams: definition.extend !== undefined,
+    log,
+  });
   const pages = {
     health: () => healthPage(environment, definition.name, health, metrics),
     metrics: () => metricsPage(environment, metrics, log),
@@ -88,9 +108,13 @@ async function start<S extends z.ZodType>(definition: ServerDefinition<S>, env: 
     log.info('stopped', { signal });
     await log.close();
   });
-  const port = await http.listen(environment.port);
-  process.stdout.write(`${definition.name} listening on 127.0.0.1:${port}\n`);
-  log.info('listening', { port, mcpId: environment.mcpId, mcpType: environment.mcpType, userId: environment.userId });
+  const address = await http.listen(environment.listen);
+  process.stdout.write(`${definition.name} listening on ${address}\n`);
+  const { mcpId, mcpType, userId } = environment;
+  log.info('listening', { address, mcpId, mcpType, userId });
+  await Promise.race([http.firstAnswer, new Promise((resolve) => setTimeout(resolve, SETTLE_MS))]);
+  await log.open();
+  await mcp.prime();
 }
 
 /** All values, or one error with the problems of all. */
@@ -110,7 +134,6 @@ function together<T extends unknown[]>(...reads: { [I in keyof T]: () => T[I] })
 }
 
 function healthPage(environment: Environment, name: string, health: Health, metrics: Metrics): Answer {
-  health.refresh();
   const reason = health.refusal;
   const uptime = metrics.uptime;
   return {
@@ -126,6 +149,7 @@ function healthPage(environment: Environment, name: string, health: Health, metr
       metrics: { requests: metrics.requests, errors: metrics.errors, errorRate: metrics.errorRate },
       timestamp: new Date().toISOString(),
     },
+    afterwards: () => health.refresh(),
   };
 }
 
@@ -163,7 +187,7 @@ function onStop(stop: (signal: string) => Promise<void>): void {
   process.on('SIGINT', once);
 }
 
-function onFault(log: Log, redactor: Redactor, name: string): void {
+function onFault(log: FileLog, redactor: Redactor, name: string): void {
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
   // After this nothing about the process can be trusted; the supervisor starts a new one.
   process.on('uncaughtException', (error) => {
