@@ -40,7 +40,14 @@ await Promise.all(SERVERS.map((name) => server(`${name}/src/index.ts`, 'dist', n
 if (testing) {
   // The server that the tests of the runtime start is built like any other.
   await server('runtime/test/fixture.ts', 'dist/tests', 'fixture', { api_key: 'rehearsal' });
-  const tests = ['runtime', ...SERVERS].flatMap((folder) =>
+  // It asks users, whose answers the SDK checks by JSON Schema.
+  await build({
+    ...bundle,
+    alias: { '@hono/node-server': bundle.alias['@hono/node-server'] },
+    entryPoints: [{ in: 'conformance/src/fixture.ts', out: 'conformance-fixture' }],
+    outdir: 'dist',
+  });
+  const tests = ['runtime', 'conformance', ...SERVERS].flatMap((folder) =>
     readdirSync(`${folder}/test`)
       .filter((file) => file.endsWith('.test.ts'))
       .map((file) => ({ in: `${folder}/test/${file}`, out: `${folder}-${file.slice(0, -3)}` })),

@@ -1,0 +1,25 @@
+// The server that the protocol's conformance suite is run against: over HTTP on the shared runtime, or with --stdio.
+import { serve } from '@minimcp/runtime';
+import { Server } from '@modelcontextprotocol/server';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import * as z from 'zod';
+import { extend } from './surface.ts';
+
+const info = { name: 'conformance-fixture', version: '0.1.0' };
+
+if (process.argv.includes('--stdio')) {
+  const nobody = { toolsChanged() {}, promptsChanged() {} };
+  serveStdio(() => {
+    const server = new Server(info, { capabilities: {} });
+    extend(server, nobody);
+    return server;
+  });
+} else {
+  serve({
+    ...info,
+    credentials: z.object({}),
+    vendor: { variable: 'VENDOR_URL', url: 'https://vendor.invalid' },
+    tools: [],
+    extend,
+  });
+}
