@@ -1,4 +1,5 @@
 // A server whose vendor is the test: VENDOR_URL answers what the test wants.
+import { getHeapStatistics } from 'node:v8';
 import { defineTool, Failure, serve, type Call } from '@minimcp/runtime';
 import * as z from 'zod';
 
@@ -38,6 +39,15 @@ serve({
       input: z.object({}),
       output: Text,
       run: async (_args, call: Call<Credentials>) => ({ text: await askVendor(call, '/ask') }),
+    }),
+    defineTool({
+      name: 'heap',
+      title: 'Heap',
+      description: 'Says how large the heap may grow, in megabytes',
+      annotations,
+      input: z.object({}),
+      output: Text,
+      run: async (_args, _call: Call<Credentials>) => ({ text: String(getHeapStatistics().heap_size_limit / 2 ** 20) }),
     }),
     defineTool({
       name: 'misfit',

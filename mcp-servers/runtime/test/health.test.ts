@@ -99,12 +99,12 @@ test('a vendor that is down says nothing about the credentials', () => {
   assert.equal(health.refusal, 'no');
 });
 
-test('metrics are answered and written', async (t) => {
+for (const path of ['/metrics', '/metrics.json']) test(`${path} is answered and written to metrics.json`, async (t) => {
   const server = await start(t, './fixture.cjs', { CREDENTIALS });
   const client = await connect(t, server.url, 'modern');
   await client.callTool({ name: 'echo', arguments: { text: 'a' } });
   await client.callTool({ name: 'misfit', arguments: {} });
-  const metrics = (await (await fetch(`${server.url}/metrics`)).json()) as Record<string, any>;
+  const metrics = (await (await fetch(`${server.url}${path}`)).json()) as Record<string, any>;
   assert.equal(metrics['tools'].echo.calls, 1);
   assert.equal(metrics['tools'].misfit.errors, 1);
   assert.equal(metrics['errors'], 1);

@@ -25,7 +25,7 @@ async function raw({ url }: Running, bytes: string): Promise<string> {
 
 test('only loopback names are hosts and origins', async (t) => {
   const { url } = await start(t, './fixture.cjs', { CREDENTIALS });
-  for (const path of ['/health', '/mcp', '/metrics']) {
+  for (const path of ['/health', '/mcp', '/metrics', '/metrics.json']) {
     assert.equal((await status(url, path, { headers: { host: 'evil.example' } })).status, 403);
     assert.equal((await status(url, path, { headers: { origin: 'http://evil.example' } })).status, 403);
     assert.equal((await status(url, path, { headers: { origin: 'null' } })).status, 403);
@@ -68,6 +68,18 @@ test('bodies that are no JSON-RPC are refused, and the process goes on', async (
   assert.match(await raw(server, 'GET http://[ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n'), /^HTTP\/1\.1 404 /);
   const client = await connect(t, url, 'modern');
   assert.equal((await client.callTool({ name: 'echo', arguments: { text: 'still here' } })).isError, undefined);
+});
+
+test('every refusal counts as a request and an error', async (t) => {
+  const { url } = await start(t, './fixture.cjs', { CREDENTIALS });
+  const counts = async () => (await (await fetch(`${url}/metrics`)).json()) as { requests: number; errors: number };
+  const before = await counts();
+  await (await fetch(`${url}/nothing`)).text();
+  await status(url, '/health', { headers: { host: 'evil.example' } });
+  await (await post(url, '{"jsonrpc":')).text();
+  await (await post(url, '{}', { 'content-type': 'text/plain' })).text();
+  const after = await counts();
+  assert.deepEqual([after.requests - before.requests, after.errors - before.errors], [5, 4]);
 });
 
 test('a body of more than 4 MB gets 413, with and without a declared length', async (t) => {

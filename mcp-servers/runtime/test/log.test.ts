@@ -29,6 +29,23 @@ test('the log level decides what is written', async (t) => {
   assert.deepEqual(await logLines(server.logDir, 'app.log'), []);
 });
 
+for (const env of [{ LOG_LEVEL: 'debug' }, { DEBUG: 'mcp:*' }] as Record<string, string>[]) {
+  const [variable] = Object.keys(env);
+  test(`${variable} shows sessions and calls, with the names of the arguments but not their values`, async (t) => {
+    const server = await start(t, './fixture.cjs', { CREDENTIALS: '{"api_key":"canary-0123456789"}', ...env });
+    const client = await connect(t, server.url, 'legacy');
+    await client.callTool({ name: 'echo', arguments: { text: 'private words' } });
+    assert.equal(await server.stop(), 0);
+    const content = await readFile(join(server.logDir, 'app.log'), 'utf8');
+    assert.match(content, /"message":"session opened"/);
+    const call = (await logLines(server.logDir, 'app.log')).find((line) => line['message'] === 'tool called')!;
+    assert.deepEqual([call['tool'], call['arguments'], call['isError']], ['echo', ['text'], false]);
+    assert.doesNotMatch(content, /private words/);
+    // Only DEBUG, as other programs know it, means stderr too.
+    assert.equal(/tool called/.test(server.output.stderr), variable === 'DEBUG');
+  });
+}
+
 test('no credential reaches a log, in whatever form', async (t) => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;

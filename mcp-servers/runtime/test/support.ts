@@ -1,10 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
@@ -29,8 +30,16 @@ export interface Ended {
 
 const children = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-function launch(bundle: string, env: Record<string, string>) {
-  const child = spawn(process.execPath, [children(bundle)], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+/** What a child gets as descriptor 3: a socket of ours, or /dev/null. */
+export type Handed = number | 'ignore';
+
+/** @param handed given to the child by systemd's protocol, which names the one process it is for */
+function launch(bundle: string, env: Record<string, string>, handed?: Handed) {
+  const program = [process.execPath, children(bundle)];
+  const forItself = ['/bin/sh', '-c', 'LISTEN_PID=${LISTEN_PID:-$$} exec "$@"', 'sh'];
+  const [command, ...args] = handed === undefined ? program : [...forItself, ...program];
+  const more = handed === undefined ? [] : [handed];
+  const child = spawn(command!, args, { env, stdio: ['ignore', 'pipe', 'pipe', ...more] }) as ChildProcessByStdio<null, Readable, Readable>;
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
@@ -38,9 +47,14 @@ function launch(bundle: string, env: Record<string, string>) {
 }
 
 /** Starts the bundle beside the tests and waits for its start line; it ends with the test. */
-export async function start(t: TestContext, bundle: string, env: Record<string, string>): Promise<Running> {
+export async function start(
+  t: TestContext,
+  bundle: string,
+  env: Record<string, string>,
+  handed?: Handed,
+): Promise<Running> {
   const logDir = await mkdtemp(join(tmpdir(), 'minimcp-test-'));
-  const { child, output } = launch(bundle, { PORT: '0', LOG_DIR: logDir, ...env });
+  const { child, output } = launch(bundle, { PORT: '0', LOG_DIR: logDir, ...env }, handed);
   const exited = once(child, 'exit') as Promise<[number | null]>;
   t.after(async () => {
     child.kill('SIGKILL');
@@ -66,8 +80,8 @@ export async function start(t: TestContext, bundle: string, env: Record<string, 
 }
 
 /** Runs a bundle that is expected to end by itself. */
-export async function ended(bundle: string, env: Record<string, string>): Promise<Ended> {
-  const { child, output } = launch(bundle, env);
+export async function ended(bundle: string, env: Record<string, string>, handed?: Handed): Promise<Ended> {
+  const { child, output } = launch(bundle, env, handed);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, ...output };
 }

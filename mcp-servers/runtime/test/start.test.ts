@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { connect, logLines, start } from './support.ts';
+
+const CREDENTIALS = '{"api_key":"canary-0123456789"}';
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Options of Node that make the process say what V8 did with the code cache. */
+async function reporting(t: TestContext): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'minimcp-test-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const file = join(dir, 'report.cjs');
+  await writeFile(
+    file,
+    `const { Script } = require('node:vm');
+     const run = Script.prototype.runInThisContext;
+     Script.prototype.runInThisContext = function () {
+       console.error('rejected: ' + this.cachedDataRejected);
+       return run.call(this);
+     };`,
+  );
+  return `--require=${file}`;
+}
+
+for (const flags of ['', '--max-semi-space-size=1 --max-old-space-size=384', '--max-old-space-size=96']) {
+  test(`the code cache is taken with the flags "${flags}", and the heap keeps its limit`, async (t) => {
+    const options = `${await reporting(t)} ${flags}`;
+    const server = await start(t, './fixture.cjs', { CREDENTIALS, NODE_OPTIONS: options });
+    assert.match(server.output.stderr, /^rejected: false$/m);
+    const limit = /old-space-size=(\d+)/.exec(flags)?.[1];
+    if (limit === undefined) return;
+    const client = await connect(t, server.url, 'modern');
+    const { structuredContent } = await client.callTool({ name: 'heap', arguments: {} });
+    const { text } = structuredContent as { text: string };
+    assert.ok(Number(text) >= Number(limit) && Number(text) < Number(limit) + 64, `${text} MB`);
+  });
+}
+
+test('a server starts without its code cache, and with one that is not its own', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'minimcp-test-'));
+  t.after(() => rm(dir, { recursive: true }));
+  await mkdir(join(dir, 'code'));
+  await copyFile(here('./fixture.cjs'), join(dir, 'fixture.cjs'));
+  await copyFile(here('./code/fixture.cjs'), join(dir, 'code', 'fixture.cjs'));
+  const options = { CREDENTIALS, NODE_OPTIONS: await reporting(t) };
+  const without = await start(t, join(dir, 'fixture.cjs'), options);
+  assert.match(without.output.stderr, /^rejected: undefined$/m);
+  await writeFile(join(dir, 'code', 'fixture.cjs.cache'), Buffer.alloc(100_000, 7));
+  const foreign = await start(t, join(dir, 'fixture.cjs'), options);
+  assert.match(foreign.output.stderr, /^rejected: true$/m);
+  assert.equal((await fetch(`${foreign.url}/health`)).status, 200);
+});
+
+test('what was said before the log was open is in it, first and in order', async (t) => {
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
+  await Promise.all([1, 2, 3].map(async (n) => (await fetch(`${server.url}/health?${n}`)).text()));
+  await server.stop();
+  const lines = await logLines(server.logDir, 'app.log');
+  assert.equal(lines[0]!['message'], 'listening');
+  assert.equal(lines.filter((line) => line['message'] === 'request').length, 3);
+  const times = lines.map((line) => String(line['timestamp']));
+  assert.deepEqual(times, [...times].sort());
+});
+
+test('a server that is told to stop before it was asked anything has its log', async (t) => {
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
+  assert.equal(await server.stop(), 0);
+  const messages = (await logLines(server.logDir, 'app.log')).map((line) => line['message']);
+  assert.deepEqual(messages, ['listening', 'stopping', 'stopped']);
+});
