@@ -3,26 +3,20 @@
 'use strict';
 const { readFileSync } = require('node:fs');
 const { basename, dirname, join } = require('node:path');
-const v8 = require('node:v8');
 const { Script } = require('node:vm');
+
+// V8 takes a cache only under the flags it was made with, and counts the limits of the heap among them. The heap has
+// its limits by now and keeps them, so the flags may say what they said when the cache was made.
+const FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=384'];
+if (!FLAGS.every((flag) => process.execArgv.includes(flag))) {
+  // Loaded only here: it costs a tenth of the start.
+  const { setFlagsFromString } = require('node:v8');
+  for (const flag of FLAGS) setFlagsFromString(flag);
+}
 
 const filename = join(__dirname, 'code', basename(__filename));
 // The bundle is ASCII.
 const source = readFileSync(filename, 'latin1');
-
-function cache() {
-  try {
-    return readFileSync(`${filename}.cache`);
-  } catch {
-    return undefined;
-  }
-}
-
-// V8 takes a cache only under the flags it was made with, and counts the limits of the heap among them. The heap has
-// its limits by now and keeps them; only the comparison sees these values.
-v8.setFlagsFromString('--max-semi-space-size=0');
-v8.setFlagsFromString('--max-old-space-size=0');
-
 const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
 const bundle = { exports: {} };
 new Script(wrapped, { filename, cachedData: cache() }).runInThisContext()(
@@ -32,3 +26,11 @@ new Script(wrapped, { filename, cachedData: cache() }).runInThisContext()(
   filename,
   dirname(filename),
 );
+
+function cache() {
+  try {
+    return readFileSync(`${filename}.cache`);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import {
   createMcpHandler,
@@ -83,16 +84,18 @@ export class Mcp {
       'io.modelcontextprotocol/clientCapabilities': {},
     };
     const ask = async (method: string, params: { name?: string }) => {
-      const headers = {
+      const request = new IncomingMessage(new Socket());
+      request.method = 'POST';
+      request.headers = {
         'content-type': 'application/json',
         accept: 'application/json, text/event-stream',
         'mcp-protocol-version': revision,
         'mcp-method': method,
         ...(params.name !== undefined && { 'mcp-name': params.name }),
       };
-      const request = new Request('http://localhost/mcp', { method: 'POST', headers });
-      const body = { jsonrpc: '2.0', id: 0, method, params: { ...params, _meta } };
-      await (await this.#modern.fetch(request, { parsedBody: body })).text();
+      request.push(JSON.stringify({ jsonrpc: '2.0', id: 0, method, params: { ...params, _meta } }));
+      request.push(null);
+      await this.handle(request, new ServerResponse(request), { longLived: false });
     };
     await ask('tools/list', {});
     await ask('tools/call', { name: 'none' });

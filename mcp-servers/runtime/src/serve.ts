@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Server, ServerNotifier } from '@modelcontextprotocol/server';
 import type * as z from 'zod';
 import { Catalogue } from './catalogue.ts';
@@ -21,8 +22,9 @@ const DRAIN_MS = 8_000;
 /** How long a background check of the credentials may take, in milliseconds. */
 const CHECK_MS = 10_000;
 
-/** How long a process that nobody asks anything puts off what its first answer need not wait for, in milliseconds. */
-const SETTLE_MS = 500;
+/** How long a process puts off what no answer has to wait for, in milliseconds: while nobody asks, and once somebody did. */
+const UNASKED_MS = 500;
+const ASKED_MS = 10;
 
 /** A server: its name, what credentials it needs and what it can do. */
 export interface ServerDefinition<S extends z.ZodType> {
@@ -112,9 +114,11 @@ async function start<S extends z.ZodType>(definition: ServerDefinition<S>, env: 
   process.stdout.write(`${definition.name} listening on ${address}\n`);
   const { mcpId, mcpType, userId } = environment;
   log.info('listening', { address, mcpId, mcpType, userId });
-  await Promise.race([http.firstAnswer, new Promise((resolve) => setTimeout(resolve, SETTLE_MS))]);
-  await log.open();
+  await Promise.race([http.firstAnswer, delay(UNASKED_MS)]);
+  // Whoever waited for the first answer asks next, and goes first.
+  await delay(ASKED_MS);
   await mcp.prime();
+  await log.open();
 }
 
 /** All values, or one error with the problems of all. */
