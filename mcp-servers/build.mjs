@@ -1,9 +1,8 @@
-// Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/tests/.
-import { copyFileSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+// Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/tests/. A server is a
+// folder with src/index.ts whose package depends on the runtime.
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 import { rehearse } from './build/rehearse.mjs';
-
-const SERVERS = ['github'];
 
 const shared = { bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
 
@@ -21,21 +20,32 @@ const bundle = {
   outExtension: { '.js': '.cjs' },
 };
 
-/** Bundles the server at `source` to `dir`: a starter, and beside it in code/ the bundle and its code cache. */
+/**
+ * Bundles the server at `source` to `dir`: a starter, and beside it in code/ the bundle and its code cache.
+ * @param credentials what it gets when it is started once to make the cache; undefined makes none
+ */
 async function server(source, dir, name, credentials) {
   await build({ ...bundle, entryPoints: [{ in: source, out: name }], outdir: `${dir}/code` });
   copyFileSync('build/start.cjs', `${dir}/${name}.cjs`);
-  await rehearse(`${dir}/${name}.cjs`, `${dir}/code/${name}.cjs.cache`, credentials);
+  if (credentials === undefined) {
+    console.warn(`${name} starts slowly: its package.json names no "rehearsal", so it has no code cache`);
+  } else {
+    await rehearse(`${dir}/${name}.cjs`, `${dir}/code/${name}.cjs.cache`, credentials);
+  }
 }
 
-function rehearsal(folder) {
-  return JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')).rehearsal;
-}
+const manifests = readdirSync('.')
+  .filter((folder) => existsSync(`${folder}/package.json`))
+  .map((folder) => [folder, JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))]);
+
+const servers = manifests.filter(
+  ([folder, { dependencies = {} }]) => '@minimcp/runtime' in dependencies && existsSync(`${folder}/src/index.ts`),
+);
 
 const testing = process.argv.includes('--tests');
 
 rmSync('dist', { recursive: true, force: true });
-await Promise.all(SERVERS.map((name) => server(`${name}/src/index.ts`, 'dist', name, rehearsal(name))));
+await Promise.all(servers.map(([name, { rehearsal }]) => server(`${name}/src/index.ts`, 'dist', name, rehearsal)));
 
 if (testing) {
   // The server that the tests of the runtime start is built like any other.
@@ -47,11 +57,13 @@ if (testing) {
     entryPoints: [{ in: 'conformance/src/fixture.ts', out: 'conformance-fixture' }],
     outdir: 'dist',
   });
-  const tests = ['runtime', 'conformance', ...SERVERS].flatMap((folder) =>
-    readdirSync(`${folder}/test`)
-      .filter((file) => file.endsWith('.test.ts'))
-      .map((file) => ({ in: `${folder}/test/${file}`, out: `${folder}-${file.slice(0, -3)}` })),
-  );
+  const tests = manifests
+    .filter(([folder]) => existsSync(`${folder}/test`))
+    .flatMap(([folder]) =>
+      readdirSync(`${folder}/test`)
+        .filter((file) => file.endsWith('.test.ts'))
+        .map((file) => ({ in: `${folder}/test/${file}`, out: `${folder}-${file.slice(0, -3)}` })),
+    );
   await build({
     ...shared,
     format: 'esm',
