@@ -20,11 +20,12 @@ const starts = await measureStarts(VARIANTS, rounds);
 const memory = [];
 for (const variant of VARIANTS) memory.push(await measureMemory(variant, running));
 table(
-  ['server', 'healthy, ms', 'of bare', 'first call at once, ms', 'second', 'first call after 1 s, ms', 'second', `PSS of ${running}, MB each`],
+  ['server', 'healthy, ms', 'of bare', 'CPU, ms', 'of bare', 'first call at once, ms', 'second', 'first call after 1 s, ms', 'second', `PSS of ${running}, MB each`],
   VARIANTS.map(({ name }, index) => {
-    const { healthy, atOnce, settled } = starts[index];
+    const { healthy, cpu, atOnce, settled } = starts[index];
+    const ofBare = [healthy / starts[0].healthy, cpu / starts[0].cpu].map((ratio) => ratio.toFixed(2));
     const times = [...atOnce, ...settled].map((value) => value?.toFixed(1) ?? '-');
-    return [name, healthy.toFixed(1), (healthy / starts[0].healthy).toFixed(2), ...times, memory[index].toFixed(1)];
+    return [name, healthy.toFixed(1), ofBare[0], cpu.toFixed(1), ofBare[1], ...times, memory[index].toFixed(1)];
   }),
 );
 
@@ -34,10 +35,10 @@ const loads = VARIANTS.flatMap((variant) => [
 ]);
 const rows = [];
 for (const { variant, what, question } of loads) {
-  const { perSecond, p50, p99, largest } = await measureLoad(variant, question, seconds);
-  rows.push([variant.name, what, perSecond.toFixed(0), p50, p99, largest.toFixed(1)]);
+  const { perSecond, perCpuSecond, p50, p99, largest } = await measureLoad(variant, question, seconds);
+  rows.push([variant.name, what, perSecond.toFixed(0), perCpuSecond.toFixed(0), p50, p99, largest.toFixed(1)]);
 }
-table(['server', 'asked for', 'requests/s', 'p50 ms', 'p99 ms', 'largest PSS, MB'], rows);
+table(['server', 'asked for', 'requests/s', 'requests per CPU s', 'p50 ms', 'p99 ms', 'largest PSS, MB'], rows);
 
 function table(head, lines) {
   const rule = head.map(() => '---');

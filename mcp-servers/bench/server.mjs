@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -84,6 +84,13 @@ export class Server {
   pss() {
     const [, kilobytes] = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${this.child.pid}/smaps_rollup`, 'utf8'));
     return Number(kilobytes) / 1024;
+  }
+
+  /** Milliseconds that its threads have run; what else the machine does is not in it. */
+  cpu() {
+    const tasks = `/proc/${this.child.pid}/task`;
+    const ran = readdirSync(tasks).map((task) => Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]));
+    return ran.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e6;
   }
 
   async stop() {

@@ -3,7 +3,7 @@
 //   node conformance/run.mjs [URL]
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,8 @@ const local = (path) => fileURLToPath(new URL(path, import.meta.url));
 // The suite needs a newer Node than the servers do; a package carries one for each processor.
 const node = local(`../node_modules/node-linux-${process.arch}/bin/node`);
 const suite = local('../node_modules/@modelcontextprotocol/conformance/dist/index.js');
+
+if (!existsSync(node)) throw new Error(`No Node for the suite is at ${node}; npm ci installs it on Linux, x64 or arm64`);
 
 const results = mkdtempSync(join(tmpdir(), 'minimcp-conformance-'));
 const fixture = process.argv[2] === undefined ? await start() : undefined;

@@ -4,7 +4,10 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 const CONSTANT = new Set(['tools/list', 'server/discover']);
 
 /** Clients ask in few ways; one that varies its questions pushes out the oldest. */
-const MAX_ANSWERS = 16;
+const MAX_ANSWERS = 8;
+
+/** Plain questions are short; longer ones, in characters, are not worth their memory. */
+const MAX_QUESTION = 4_096;
 
 /** What the bodies of requests and answers have to be for this to look at them. */
 interface Message {
@@ -35,7 +38,8 @@ export class Answers {
     const known = Object.entries(headers).filter(
       ([name]) => name.startsWith('mcp-') || name === 'accept' || name === 'content-type',
     );
-    return JSON.stringify([method, known, rest]);
+    const question = JSON.stringify([method, known, rest]);
+    return question.length <= MAX_QUESTION ? question : null;
   }
 
   /** Writes the remembered answer to `question`; false if there is none. */

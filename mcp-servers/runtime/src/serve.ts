@@ -39,8 +39,8 @@ export interface ServerDefinition<S extends z.ZodType> {
   checkCredentials?: (call: Call<z.infer<S>>) => Promise<unknown>;
   /**
    * Lets a server speak more of the protocol than tools. Called with each new protocol server, after its tools were
-   * registered: one for each request without a session, one for each session. What it says to `tools/list` and
-   * `server/discover` must not change during the life of the process.
+   * registered: one for each request without a session, one for each session, whose calls are then answered with
+   * streams. What it says to `tools/list` and `server/discover` must not change during the life of the process.
    */
   extend?: (server: Server, notifier: ServerNotifier) => void;
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 import test from 'node:test';
-import { connect, post, start, type Running } from './support.ts';
+import { connect, logLines, post, start, type Running } from './support.ts';
 
 const CREDENTIALS = '{"api_key":"canary-0123456789"}';
 
@@ -68,6 +68,19 @@ test('bodies that are no JSON-RPC are refused, and the process goes on', async (
   assert.match(await raw(server, 'GET http://[ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n'), /^HTTP\/1\.1 404 /);
   const client = await connect(t, url, 'modern');
   assert.equal((await client.callTool({ name: 'echo', arguments: { text: 'still here' } })).isError, undefined);
+});
+
+test('a client that leaves in the middle of its body is logged as such, and is no fault', async (t) => {
+  const server = await start(t, './fixture.cjs', { CREDENTIALS });
+  const socket = connectSocket(Number(new URL(server.url).port), '127.0.0.1');
+  socket.write('POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{');
+  const client = await connect(t, server.url, 'modern');
+  await client.listTools();
+  socket.destroy();
+  await server.stop();
+  const lines = await logLines(server.logDir, 'app.log');
+  assert.ok(lines.some((line) => line['path'] === '/mcp' && line['aborted'] === true));
+  assert.deepEqual(lines.filter((line) => line['level'] !== 'info'), []);
 });
 
 test('every refusal counts as a request and an error', async (t) => {

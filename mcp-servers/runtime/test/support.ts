@@ -30,12 +30,16 @@ export interface Ended {
 
 const children = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** What a child gets as descriptor 3: a socket of ours, or /dev/null. */
-export type Handed = number | 'ignore';
+/** How a child is started beside its environment. */
+export interface Launch {
+  /** Options of Node. */
+  flags?: string[];
+  /** Descriptor 3, a socket of ours or /dev/null, given by systemd's protocol: it names the one process it is for. */
+  handed?: number | 'ignore';
+}
 
-/** @param handed given to the child by systemd's protocol, which names the one process it is for */
-function launch(bundle: string, env: Record<string, string>, handed?: Handed) {
-  const program = [process.execPath, children(bundle)];
+function launch(bundle: string, env: Record<string, string>, { flags = [], handed }: Launch = {}) {
+  const program = [process.execPath, ...flags, children(bundle)];
   const forItself = ['/bin/sh', '-c', 'LISTEN_PID=${LISTEN_PID:-$$} exec "$@"', 'sh'];
   const [command, ...args] = handed === undefined ? program : [...forItself, ...program];
   const more = handed === undefined ? [] : [handed];
@@ -51,10 +55,10 @@ export async function start(
   t: TestContext,
   bundle: string,
   env: Record<string, string>,
-  handed?: Handed,
+  options?: Launch,
 ): Promise<Running> {
   const logDir = await mkdtemp(join(tmpdir(), 'minimcp-test-'));
-  const { child, output } = launch(bundle, { PORT: '0', LOG_DIR: logDir, ...env }, handed);
+  const { child, output } = launch(bundle, { PORT: '0', LOG_DIR: logDir, ...env }, options);
   const exited = once(child, 'exit') as Promise<[number | null]>;
   t.after(async () => {
     child.kill('SIGKILL');
@@ -80,8 +84,8 @@ export async function start(
 }
 
 /** Runs a bundle that is expected to end by itself. */
-export async function ended(bundle: string, env: Record<string, string>, handed?: Handed): Promise<Ended> {
-  const { child, output } = launch(bundle, env, handed);
+export async function ended(bundle: string, env: Record<string, string>, options?: Launch): Promise<Ended> {
+  const { child, output } = launch(bundle, env, options);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, ...output };
 }
