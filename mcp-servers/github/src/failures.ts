@@ -1,4 +1,4 @@
-import { Failure } from '@minimcp/runtime';
+import { Failure, unreachable } from '@minimcp/runtime';
 
 interface VendorError {
   status?: unknown;
@@ -13,11 +13,8 @@ const SECONDARY_LIMIT_SECONDS = 60;
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error;
   const { status, response } = error as VendorError;
-  if ((error as Error)?.name === 'AbortError') return new Failure('unavailable', 'The call was cancelled');
   // Without a response the status is the client's invention.
-  if (typeof status !== 'number' || response === undefined) {
-    return new Failure('unavailable', `GitHub cannot be reached: ${reason(error)}`, undefined, { cause: error });
-  }
+  if (typeof status !== 'number' || response === undefined) return unreachable('GitHub', error);
   const said = message(response.data);
   const headers = response.headers ?? {};
   if (status === 401) return new Failure('refused', `GitHub refused the credentials: ${said}`);
@@ -63,11 +60,4 @@ function detail(error: unknown): string {
   const { message, resource, field, code } = (error ?? {}) as Record<string, unknown>;
   if (typeof message === 'string') return message;
   return [resource, field, code].filter((part) => typeof part === 'string').join(' ');
-}
-
-function reason(error: unknown): string {
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  if (typeof code === 'string') return code;
-  if (cause !== undefined && cause !== error) return reason(cause);
-  return error instanceof Error ? error.message.slice(0, 200) : 'unknown error';
 }
