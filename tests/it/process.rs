@@ -4,12 +4,12 @@
 mod answers;
 mod chatter;
 mod crashes;
-mod github;
 mod journal;
 mod keys;
 mod leftovers;
 mod postgres;
 mod restoring;
+mod servers;
 mod shutdown;
 mod story;
 mod transcript;
