@@ -21,12 +21,32 @@ export function failureOf(error: unknown): Failure {
   if ((status === 403 || status === 429) && isRateLimit(status, headers, said)) {
     return new Failure('rate_limited', `GitHub limits the rate of requests: ${said}`, waitSeconds(headers));
   }
-  if (status === 403) return new Failure('forbidden', `GitHub does not allow this with these credentials: ${said}`);
+  const remedy = whatItTakes(headers);
+  if (status === 403) return new Failure('forbidden', `GitHub does not allow this with these credentials: ${said}${remedy}`);
   if (status === 404 || status === 410) {
-    return new Failure('not_found', `GitHub does not have this, or hides it from these credentials: ${said}`);
+    return new Failure('not_found', `GitHub does not have this, or hides it from these credentials: ${said}${remedy}`);
   }
   if (status >= 500) return new Failure('unavailable', `GitHub failed (${status}): ${said}`);
   return new Failure('invalid', `GitHub did not accept this (${status}): ${said}`);
+}
+
+/**
+ * What GitHub tells in headers about tokens that may do this: for those of organisations with single sign-on, for
+ * fine-grained ones and for classic ones.
+ */
+function whatItTakes(headers: Record<string, string | undefined>): string {
+  const authorise = /\burl=(\S+)/.exec(headers['x-github-sso'] ?? '')?.[1];
+  if (authorise) return `. The token has to be authorised for the organisation at ${authorise}`;
+  const permissions = headers['x-accepted-github-permissions'];
+  if (permissions) return `. The token needs the permissions ${permissions}`;
+  const accepted = scopes(headers['x-accepted-oauth-scopes']);
+  const held = scopes(headers['x-oauth-scopes']);
+  if (accepted.length === 0 || accepted.some((scope) => held.includes(scope))) return '';
+  return `. GitHub wants the scope ${accepted.join(' or ')} for this, and the token has ${held.join(', ') || 'none'}`;
+}
+
+function scopes(header: string | undefined): string[] {
+  return (header ?? '').split(',').map((scope) => scope.trim()).filter(Boolean);
 }
 
 function isRateLimit(status: number, headers: Record<string, string | undefined>, said: string): boolean {

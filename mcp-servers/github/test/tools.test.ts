@@ -129,3 +129,12 @@ test('manage_pr names what an action still needs, without asking GitHub', async 
   await assert.rejects(call('manage_pr', { action: 'close', ...REPO }), /Invalid arguments for manage_pr: action/);
   assert.deepEqual(api.asked, []);
 });
+
+test('what is not there is said to be missing or hidden', async (t) => {
+  const { call } = await github(t);
+  const missing = /GitHub does not have this, or hides it from these credentials: Not Found$/;
+  await assert.rejects(call('read_files', { owner: 'octo', repo: 'none', paths: [''] }), missing);
+  await assert.rejects(call('create_issue', { owner: 'octo', repo: 'none', title: 'Bug' }), missing);
+  for (const action of ['view', 'diff', 'merge']) await assert.rejects(call('manage_pr', { action, ...REPO, number: 8 }), missing);
+  await assert.rejects(call('manage_pr', { action: 'review', ...REPO, number: 8, event: 'APPROVE' }), missing);
+});

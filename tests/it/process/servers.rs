@@ -1,5 +1,6 @@
 //! Our own servers, started from encrypted credentials, against stand-ins for their vendors.
 
+use std::collections::BTreeSet;
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{Daemon, id};
+use super::{Daemon, Said, id};
 use crate::ground::{PATIENCE, node};
 
 /// Every server, and the variables that say where its vendor is.
@@ -62,39 +63,45 @@ async fn moved_type(daemon: &Daemon, server: &str, variables: &[&str], url: &str
 
 /// A running instance of the type, named after the server, with these credentials.
 async fn instance(daemon: &Daemon, server: &str, mcp_type: &str, fields: &Value) -> Value {
-    let credential = json!({"mcp_type": mcp_type, "name": "default", "fields": fields});
-    let answer = daemon.send("POST", "/v1/credentials", Some(credential)).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
+    let fields = fields.as_object().unwrap();
+    let environment: Vec<_> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    let sources: Vec<String> = fields.keys().map(|name| format!("{name}={name}")).collect();
+    let mut add = vec!["credentials", "add", mcp_type, "--json"];
+    add.extend(sources.iter().flat_map(|source| ["--from-env", source]));
+    let credential = daemon.cli_with(&environment, &add).await.json();
+    assert_eq!(
+        names(credential["field_names"].as_array().unwrap()),
+        fields.keys().map(String::as_str).collect()
+    );
     let create =
         ["create", mcp_type, "--name", server, "--credential", "default", "--debug", "--wait", "--json"];
     daemon.cli(&create).await.json()
+}
+
+fn names<'a>(values: impl IntoIterator<Item = &'a Value>) -> BTreeSet<&'a str> {
+    values.into_iter().map(|value| value.as_str().unwrap()).collect()
+}
+
+/// Calls a tool through the gateway.
+async fn call(daemon: &Daemon, server: &str, call: &Value) -> Said {
+    let (tool, arguments) = (call["tool"].as_str().unwrap(), call["arguments"].to_string());
+    daemon.cli(&["call", server, tool, "--args-json", &arguments, "--json"]).await
 }
 
 /// Makes every call of the server's own tests through the gateway; between them they name every tool there is.
 async fn call_every_tool(daemon: &Daemon, server: &str) {
     let calls = fixture(server, "calls.json");
     let calls = calls.as_array().unwrap();
-    let sorted = |names: &mut dyn Iterator<Item = &Value>| {
-        let mut names: Vec<String> = names.map(|name| name.as_str().unwrap().to_owned()).collect();
-        names.sort();
-        names.dedup();
-        names
-    };
+    let called = names(calls.iter().map(|call| &call["tool"]));
     let listed = daemon.cli(&["tools", server, "--json"]).await.json();
-    assert_eq!(
-        sorted(&mut listed["tools"].as_array().unwrap().iter().map(|tool| &tool["name"])),
-        sorted(&mut calls.iter().map(|call| &call["tool"])),
-    );
+    assert_eq!(names(listed["tools"].as_array().unwrap().iter().map(|tool| &tool["name"])), called);
     let seeded = daemon.get(&format!("/v1/types/{server}")).await.json();
-    assert_eq!(
-        sorted(&mut seeded["capabilities"].as_array().unwrap().iter()),
-        sorted(&mut calls.iter().map(|call| &call["tool"])),
-    );
-    for call in calls {
-        let (tool, arguments) = (call["tool"].as_str().unwrap(), call["arguments"].to_string());
-        let result = daemon.cli(&["call", server, tool, "--args-json", &arguments, "--json"]).await.json();
+    assert_eq!(names(seeded["capabilities"].as_array().unwrap()), called);
+    for one in calls {
+        let result = call(daemon, server, one).await.json();
         let text = result["content"][0]["text"].as_str().unwrap();
-        assert!(text.contains(call["expect"].as_str().unwrap()), "{tool} of {server}: {text}");
+        assert!(text.contains(one["expect"].as_str().unwrap()), "{one}: {text}");
     }
 }
 
@@ -155,6 +162,9 @@ async fn an_instance_whose_credentials_the_vendor_refuses_is_unhealthy_and_says_
         let ill = daemon.status(&id(&made), "unhealthy").await;
         let reason = ill["status_reason"].as_str().unwrap();
         assert!(reason.contains("refused the credentials"), "{server}: {reason}");
+        let refused = call(&daemon, server, &fixture(server, "calls.json")[0]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.out.contains("refused the credentials"), "{refused:?}");
         found_nowhere(&daemon, &made, &mcp_type, &fields).await;
     }
 }
