@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { connect, start, text } from '../../runtime/test/support.ts';
-import { standIn, type StandIn } from './stand-in.ts';
-
-const TOKEN = 'ghp_canary0123456789';
+import credentials from './credentials.json' with { type: 'json' };
+import { standIn } from './stand-in.ts';
 
 /** Runs the real bundle against the stand-in; `call` answers the structured content or throws the error's text. */
 async function github(t: TestContext) {
-  const api: StandIn = await standIn(t, [TOKEN]);
-  const CREDENTIALS = JSON.stringify({ personal_access_token: TOKEN });
+  const api = await standIn(t, [credentials.personal_access_token]);
+  const CREDENTIALS = JSON.stringify(credentials);
   const server = await start(t, '../github.cjs', { CREDENTIALS, GITHUB_API_URL: api.url });
   const client = await connect(t, server.url, 'modern');
   const call = async (name: string, args: Record<string, unknown>) => {

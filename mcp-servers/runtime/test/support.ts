@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+
+export { listen } from './stand-in.ts';
 
 /** A server that runs as a process of its own, as it does under the supervisor. */
 export interface Running {
@@ -29,7 +29,8 @@ export interface Ended {
 
 const children = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-function launch(bundle: string, env: Record<string, string>) {
+/** Starts a program of `dist/`, named as seen from the tests, and gathers what it writes. */
+export function launch(bundle: string, env: Record<string, string>) {
   const child = spawn(process.execPath, [children(bundle)], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
@@ -70,20 +71,6 @@ export async function ended(bundle: string, env: Record<string, string>): Promis
   const { child, output } = launch(bundle, env);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, ...output };
-}
-
-/** An HTTP server of the test's own; closed with the test. */
-export async function listen(
-  t: TestContext,
-  handler: (request: IncomingMessage, response: ServerResponse) => void,
-): Promise<{ url: string; server: Server }> {
-  const server = createServer(handler).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
 }
 
 /** The two eras of the protocol, as a client asks for them. */
