@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import * as z from 'zod';
 import { Failure } from '../src/failure.ts';
 import { path, read, retryAfter, send, type RestRequest } from '../src/rest.ts';
-import { listen } from './support.ts';
+import { listen } from './stand-in.ts';
 
 const VENDOR = { name: 'Weather', userAgent: 'test/1', maxBytes: 1024 * 1024, narrower: 'ask for fewer days' };
 const call = (config = {}) => ({ config, signal: new AbortController().signal });
