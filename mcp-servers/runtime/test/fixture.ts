@@ -19,7 +19,11 @@ serve({
   name: 'fixture',
   version: '1.2.3',
   credentials: Credentials,
-  vendor: { variable: 'VENDOR_URL', url: 'https://vendor.invalid' },
+  vendor: {
+    variable: 'VENDOR_URL',
+    url: 'https://vendor.invalid',
+    others: { login: { variable: 'VENDOR_LOGIN_URL', url: 'https://login.invalid/token' } },
+  },
   tools: [
     defineTool({
       name: 'echo',
@@ -38,6 +42,15 @@ serve({
       input: z.object({}),
       output: Text,
       run: async (_args, call: Call<Credentials>) => ({ text: await askVendor(call, '/ask') }),
+    }),
+    defineTool({
+      name: 'addresses',
+      title: 'Addresses',
+      description: 'Says where the vendor is looked for',
+      annotations,
+      input: z.object({}),
+      output: z.object({ api: z.string(), login: z.string() }),
+      run: async (_args, { vendorUrl, vendorUrls }: Call<Credentials>) => ({ api: vendorUrl, login: vendorUrls['login']! }),
     }),
     defineTool({
       name: 'misfit',
