@@ -11,7 +11,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
  */
 export async function exchange<T>(
   vendor: string,
-  call: Call<unknown>,
+  call: Pick<Call<unknown>, 'config' | 'signal'>,
   have: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const timeoutMs = timeout(call);
@@ -41,7 +41,7 @@ export function unreachable(vendor: string, error: unknown): Failure {
   return new Failure('unavailable', `${vendor} cannot be reached: ${reason(error)}`, undefined, { cause: error });
 }
 
-function timeout({ config }: Call<unknown>): number {
+function timeout({ config }: Pick<Call<unknown>, 'config'>): number {
   const wanted = config['timeout_ms'];
   return typeof wanted === 'number' && wanted >= 100 && wanted <= 300_000 ? wanted : DEFAULT_TIMEOUT_MS;
 }

@@ -2,10 +2,9 @@ import { request as overHttp, type ClientRequest, type IncomingHttpHeaders, type
 import { request as overHttps } from 'node:https';
 import { createGunzip } from 'node:zlib';
 import type * as z from 'zod';
+import { exchange, shaped, unreachable } from './exchange.ts';
 import { Failure } from './failure.ts';
 import type { Call } from './tool.ts';
-
-const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** A vendor that is asked over HTTP and answers JSON. */
 export interface RestVendor {
@@ -18,7 +17,7 @@ export interface RestVendor {
   narrower: string;
 }
 
-/** One request. Without `json` or `form` it has no body. */
+/** One request. Without `json`, `form` or `bytes` it has no body. */
 export interface RestRequest {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Without a query; see `path` for its end. */
@@ -28,13 +27,16 @@ export interface RestRequest {
   headers?: Readonly<Record<string, string>>;
   json?: unknown;
   form?: Readonly<Record<string, string>>;
+  bytes?: Uint8Array;
 }
 
 /** An answer of any status. Redirects are not followed. */
 export interface RestAnswer {
   status: number;
   headers: IncomingHttpHeaders;
-  text: string;
+  bytes: Buffer;
+  /** The bytes as UTF-8. */
+  readonly text: string;
 }
 
 /** What of a call a request needs. */
@@ -51,29 +53,21 @@ export function path(segments: TemplateStringsArray, ...values: string[]): strin
  * @throws Failure when there is no answer, or one that is too large
  */
 export async function send(vendor: RestVendor, request: RestRequest, call: RestCall): Promise<RestAnswer> {
-  const timeoutMs = timeout(call);
-  const late = AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([call.signal, late]);
-  try {
-    return await exchange(vendor, request, signal);
-  } catch (error) {
-    if (error instanceof Failure) throw error;
-    if (call.signal.aborted) throw new Failure('unavailable', 'The call was cancelled');
-    if (late.aborted) throw new Failure('unavailable', `${vendor.name} did not answer within ${timeoutMs / 1000} seconds`);
-    const reason = (error as NodeJS.ErrnoException).code ?? 'the connection broke';
-    throw new Failure('unavailable', `${vendor.name} cannot be reached: ${reason}`, undefined, { cause: error });
-  }
+  return exchange(vendor.name, call, async (signal) => {
+    try {
+      return await transfer(vendor, request, signal);
+    } catch (error) {
+      throw error instanceof Failure ? error : unreachable(vendor.name, error);
+    }
+  });
 }
 
 /**
  * The JSON of an answer in the shape that was asked for; fields the schema does not name are dropped.
  * @throws Failure of kind `malformed`
  */
-export function read<T>(vendor: RestVendor, { text }: RestAnswer, schema: z.ZodType<T>): T {
-  const parsed = schema.safeParse(json(text));
-  if (parsed.success) return parsed.data;
-  const where = parsed.error.issues[0]?.path.join('.') || 'the whole';
-  throw new Failure('malformed', `${vendor.name} answered something that is not in its API (at ${where})`);
+export function read<T>(vendor: RestVendor, { text }: Pick<RestAnswer, 'text'>, schema: z.ZodType<T>): T {
+  return shaped(vendor.name, json(text), schema);
 }
 
 /** The value of a JSON text, or undefined if it is not JSON. */
@@ -93,7 +87,7 @@ export function retryAfter(headers: IncomingHttpHeaders): number | undefined {
   return Number.isNaN(seconds) ? undefined : Math.max(1, Math.ceil(seconds));
 }
 
-async function exchange(vendor: RestVendor, request: RestRequest, signal: AbortSignal): Promise<RestAnswer> {
+async function transfer(vendor: RestVendor, request: RestRequest, signal: AbortSignal): Promise<RestAnswer> {
   const sent = open(vendor, request, signal);
   let response;
   try {
@@ -104,19 +98,27 @@ async function exchange(vendor: RestVendor, request: RestRequest, signal: AbortS
     if (!idle || (request.method ?? 'GET') !== 'GET') throw error;
     response = await answered(open(vendor, request, signal));
   }
-  return { status: response.statusCode!, headers: response.headers, text: await body(vendor, response) };
+  const bytes = await body(vendor, response);
+  const { statusCode, headers } = response;
+  return {
+    status: statusCode!,
+    headers,
+    bytes,
+    get text() {
+      return bytes.toString('utf8');
+    },
+  };
 }
 
 function open(vendor: RestVendor, request: RestRequest, signal: AbortSignal): ClientRequest {
-  const { method = 'GET', headers, form } = request;
+  const { method = 'GET', headers } = request;
+  const { type, content } = payload(request);
   const url = new URL(request.url);
   for (const [name, value] of Object.entries(request.query ?? {})) {
     for (const one of Array.isArray(value) ? value : [value]) {
       if (one !== undefined) url.searchParams.append(name, String(one));
     }
   }
-  const content = form ? String(new URLSearchParams(form)) : request.json === undefined ? '' : JSON.stringify(request.json);
-  const type = form ? 'application/x-www-form-urlencoded' : 'application/json';
   const options = {
     method,
     signal,
@@ -124,7 +126,7 @@ function open(vendor: RestVendor, request: RestRequest, signal: AbortSignal): Cl
       accept: 'application/json',
       'accept-encoding': 'gzip',
       'user-agent': vendor.userAgent,
-      ...(content && { 'content-type': type }),
+      ...(type && { 'content-type': type }),
       ...(method !== 'GET' && { 'content-length': Buffer.byteLength(content) }),
       ...headers,
     },
@@ -132,11 +134,17 @@ function open(vendor: RestVendor, request: RestRequest, signal: AbortSignal): Cl
   return (url.protocol === 'https:' ? overHttps : overHttp)(url, options).end(content);
 }
 
+function payload({ json, form, bytes }: RestRequest): { type?: string; content: string | Uint8Array } {
+  if (bytes) return { type: 'application/octet-stream', content: bytes };
+  if (form) return { type: 'application/x-www-form-urlencoded', content: String(new URLSearchParams(form)) };
+  return json === undefined ? { content: '' } : { type: 'application/json', content: JSON.stringify(json) };
+}
+
 function answered(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => request.once('response', resolve).on('error', reject));
 }
 
-async function body(vendor: RestVendor, response: IncomingMessage): Promise<string> {
+async function body(vendor: RestVendor, response: IncomingMessage): Promise<Buffer> {
   const zipped = response.headers['content-encoding'] === 'gzip';
   const stream = zipped ? response.pipe(createGunzip()) : response;
   // A pipe does not hand on that its source broke.
@@ -152,10 +160,5 @@ async function body(vendor: RestVendor, response: IncomingMessage): Promise<stri
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function timeout({ config }: RestCall): number {
-  const wanted = config['timeout_ms'];
-  return typeof wanted === 'number' && wanted >= 100 && wanted <= 300_000 ? wanted : DEFAULT_TIMEOUT_MS;
+  return Buffer.concat(chunks);
 }

@@ -50,7 +50,8 @@ export const listChannels = defineTool({
   run: async ({ types, ...rest }, call: Call<Credentials>) => {
     const answer = await ask(
       call,
-      (slack) => slack.conversations.list({ types: types.join(','), ...rest }),
+      'conversations.list',
+      { types: types.join(','), ...rest },
       Continued.extend({ channels: z.array(Conversation) }),
     );
     const channels = answer.channels.map((one) => ({ ...one, topic: one.topic?.value, purpose: one.purpose?.value }));

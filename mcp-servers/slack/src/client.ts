@@ -1,8 +1,16 @@
-import { exchange, Failure, shaped, type Call } from '@minimcp/runtime';
-import { LogLevel, WebClient } from '@slack/web-api';
+import { shaped, type Call } from '@minimcp/runtime';
+import { send, type RestVendor } from '@minimcp/runtime/rest';
 import * as z from 'zod';
 import type { Credentials } from './credentials.ts';
-import { failureOf, waitSeconds } from './failures.ts';
+import { accepted } from './failures.ts';
+import type { Methods } from './methods.ts';
+
+const SLACK: RestVendor = {
+  name: 'Slack',
+  userAgent: 'minimcp-slack/0.1.0',
+  maxBytes: 8 * 1024 * 1024,
+  narrower: 'ask for fewer at once',
+};
 
 /**
  * Asks Slack one thing and checks the answer.
@@ -10,64 +18,31 @@ import { failureOf, waitSeconds } from './failures.ts';
  * @param token who asks; the bot unless said otherwise
  * @throws Failure
  */
-export async function ask<T>(
+export async function ask<M extends keyof Methods, T>(
   call: Call<Credentials>,
-  send: (slack: WebClient) => Promise<unknown>,
+  method: M,
+  args: Methods[M],
   schema: z.ZodType<T>,
   token = call.credentials.bot_token,
 ): Promise<T> {
-  const answer = await exchange('Slack', call, async (signal) => {
-    try {
-      return await send(connect(call, token, signal));
-    } catch (error) {
-      throw failureOf(error);
-    }
-  });
-  return shaped('Slack', answer, schema);
+  const headers = { authorization: `Bearer ${token}` };
+  // A form, as not every method takes JSON.
+  const request = { method: 'POST', url: `${call.vendorUrl}/api/${method}`, headers, form: form(args ?? {}) } as const;
+  return shaped(SLACK.name, accepted(await send(SLACK, request, call)), schema);
 }
 
 /** Whether Slack accepts the tokens. */
 export async function checkCredentials(call: Call<Credentials>): Promise<void> {
   const { bot_token, user_token } = call.credentials;
   for (const token of [bot_token, user_token]) {
-    if (token !== undefined) await ask(call, (slack) => slack.auth.test(), z.object({ team_id: z.string() }), token);
+    if (token !== undefined) await ask(call, 'auth.test', {}, z.object({ team_id: z.string() }), token);
   }
 }
 
-/** A client for one call, as it has no other way to be stopped. It waits for nothing and asks only once. */
-function connect({ vendorUrl, log }: Call<Credentials>, token: string, signal: AbortSignal): WebClient {
-  const quiet = (...message: unknown[]) => log.debug(message.map(String).join(' '));
-  return new WebClient(token, {
-    slackApiUrl: `${vendorUrl}/api/`,
-    allowAbsoluteUrls: false,
-    retryConfig: { retries: 0 },
-    logger: {
-      // It would be given whole requests.
-      debug: () => {},
-      info: quiet,
-      warn: quiet,
-      error: quiet,
-      getLevel: () => LogLevel.INFO,
-      setLevel: () => {},
-      setName: () => {},
-    },
-    fetch: async (url, init) => {
-      const response = await fetch(url, { ...init, signal });
-      if (response.status === 429) {
-        throw new Failure('rate_limited', 'Slack limits the rate of requests', waitSeconds(response.headers));
-      }
-      if (response.status !== 200) throw new Failure('unavailable', `Slack failed (${response.status})`);
-      const text = await response.text();
-      if (!isAnswer(text)) throw new Failure('malformed', 'Slack answered something that is not in its API (at the whole)');
-      return new Response(text, { headers: response.headers });
-    },
-  });
-}
-
-function isAnswer(text: string): boolean {
-  try {
-    return typeof JSON.parse(text)?.ok === 'boolean';
-  } catch {
-    return false;
-  }
+/** Arguments as fields of a form: texts as they are, everything else as JSON; what is undefined is left out. */
+function form(args: object): Record<string, string> {
+  const given = Object.entries(args).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
 }

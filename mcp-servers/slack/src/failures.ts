@@ -1,5 +1,7 @@
-import { Failure, unreachable, type FailureKind } from '@minimcp/runtime';
-import { WebAPIPlatformError, WebAPIRequestError } from '@slack/web-api';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Failure, shaped, type FailureKind } from '@minimcp/runtime';
+import { json, retryAfter, type RestAnswer } from '@minimcp/runtime/rest';
+import * as z from 'zod';
 
 /** What to wait where Slack does not say it: its limits count by the minute. */
 const LIMIT_SECONDS = 60;
@@ -54,41 +56,47 @@ const MEANINGS: Record<FailureKind, string> = {
   malformed: 'Slack answered something that is not in its API',
 };
 
+/** What every answer of the Web API says, whatever its method. */
+const Verdict = z.looseObject({ ok: z.boolean() });
+
 /** What Slack says beside `ok: false`. */
-interface Refusal {
-  error: string;
-  needed?: unknown;
-  provided?: unknown;
-  response_metadata?: { messages?: unknown; retryAfter?: number };
+const Refusal = z.object({
+  error: z.string().catch('no explanation'),
+  needed: z.string().optional().catch(undefined),
+  provided: z.string().optional().catch(undefined),
+  response_metadata: z.object({ messages: z.array(z.string()) }).optional().catch(undefined),
+});
+
+/**
+ * The answer of a method that succeeded. Slack says with status 200 whether it did.
+ * @throws Failure that tells an agent why it did not
+ */
+export function accepted({ status, headers, text }: RestAnswer): object {
+  if (status === 429) throw rateLimited(headers);
+  if (status !== 200) throw new Failure('unavailable', `Slack failed (${status})`);
+  const answer = shaped('Slack', json(text), Verdict);
+  if (!answer.ok) throw refusal(Refusal.parse(answer), headers);
+  return answer;
 }
 
-/** The Failure that tells an agent what an error of the client means. Failures stay as they are. */
-export function failureOf(error: unknown): Failure {
-  if (error instanceof Failure) return error;
-  if (error instanceof WebAPIRequestError) return failureOf(error.original);
-  if (error instanceof WebAPIPlatformError) return refusal(error.data as Refusal);
-  return unreachable('Slack', error);
+/** The Failure for a limit, which says how long to wait. */
+export function rateLimited(headers: IncomingHttpHeaders): Failure {
+  return new Failure('rate_limited', MEANINGS.rate_limited, retryAfter(headers) ?? LIMIT_SECONDS);
 }
 
-/** How long the headers of a limit ask to wait, in seconds. */
-export function waitSeconds(headers: Headers): number {
-  const seconds = Number(headers.get('retry-after') || NaN);
-  return seconds >= 0 ? Math.ceil(seconds) : LIMIT_SECONDS;
-}
-
-function refusal({ error, needed, provided, response_metadata: about }: Refusal): Failure {
-  const code = String(error).slice(0, 100);
-  if (code === 'ratelimited' || code === 'rate_limited') {
-    return new Failure('rate_limited', MEANINGS.rate_limited, about?.retryAfter ?? LIMIT_SECONDS);
-  }
+function refusal(
+  { error, needed, provided, response_metadata: about }: z.infer<typeof Refusal>,
+  headers: IncomingHttpHeaders,
+): Failure {
+  const code = error.slice(0, 100);
+  if (code === 'ratelimited' || code === 'rate_limited') return rateLimited(headers);
   if (code === 'missing_scope') {
     const lack = `the token lacks the scope ${needed} (it has ${provided})`;
     const remedy = 'add it under OAuth & Permissions of the app, install the app again and store the new token';
     return new Failure('forbidden', `${MEANINGS.forbidden}: ${lack}; ${remedy} (missing_scope)`);
   }
   const [kind, advice] = CODES[code] ?? [code.startsWith('restricted_action') ? 'forbidden' : 'invalid'];
-  // Says which argument it was, for errors such as invalid_arguments.
-  const messages = Array.isArray(about?.messages) ? about.messages.filter((one) => typeof one === 'string') : [];
-  const parts = [MEANINGS[kind], [advice, ...messages].filter(Boolean).join('; ').slice(0, 500)].filter(Boolean);
-  return new Failure(kind, `${parts.join(': ')} (${code})`);
+  // The messages say which argument it was, for errors such as invalid_arguments.
+  const why = [advice, ...(about?.messages ?? [])].filter(Boolean).join('; ').slice(0, 500);
+  return new Failure(kind, `${[MEANINGS[kind], why].filter(Boolean).join(': ')} (${code})`);
 }

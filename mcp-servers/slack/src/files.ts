@@ -1,4 +1,4 @@
-import { defineTool, exchange, Failure, type Call } from '@minimcp/runtime';
+import { defineTool, Failure, type Call } from '@minimcp/runtime';
 import type { FilesCompleteUploadExternalArguments } from '@slack/web-api';
 import * as z from 'zod';
 import { channel } from './channels.ts';
@@ -37,11 +37,7 @@ export const listFiles = defineTool({
   }),
   output: z.object({ files: z.array(File), next_page: nextPage }),
   run: async (args, call: Call<Credentials>) => {
-    const answer = await ask(
-      call,
-      (slack) => slack.files.list(args),
-      z.object({ files: z.array(File), paging: Paging }),
-    );
+    const answer = await ask(call, 'files.list', args, z.object({ files: z.array(File), paging: Paging }));
     return { files: answer.files, next_page: pageAfter(answer.paging) };
   },
 });
@@ -54,14 +50,14 @@ export const readFile = defineTool({
   input: z.object({ file: z.string().min(1).describe('The id of the file') }),
   output: File.extend({ encoding: z.enum(['utf-8', 'base64']), content: z.string() }),
   run: async ({ file: id }, call: Call<Credentials>) => {
-    const { file } = await ask(call, (slack) => slack.files.info({ file: id }), z.object({ file: StoredFile }));
+    const { file } = await ask(call, 'files.info', { file: id }, z.object({ file: StoredFile }));
     const url = file.url_private_download ?? file.url_private;
     if (file.is_external || url === undefined) {
       throw new Failure('invalid', `This file is not kept by Slack; it is at ${file.permalink ?? 'an unknown place'}`);
     }
     const size = file.size ?? 0;
     if (size > MAX_BYTES) throw new Failure('invalid', `The file has ${size} bytes, and at most ${MAX_BYTES} are read`);
-    const bytes = await exchange('Slack', call, (signal) => download(call, url, signal));
+    const bytes = await download(call, url);
     return { ...File.parse(file), ...decoded(bytes) };
   },
 });
@@ -91,15 +87,17 @@ export const uploadFile = defineTool({
     const bytes = Buffer.from(content, encoding);
     const place = await ask(
       call,
-      (slack) => slack.files.getUploadURLExternal({ filename, length: bytes.length }),
+      'files.getUploadURLExternal',
+      { filename, length: bytes.length },
       z.object({ upload_url: z.url(), file_id: z.string() }),
     );
-    await exchange('Slack', call, (signal) => upload(place.upload_url, bytes, signal));
+    await upload(call, place.upload_url, bytes);
     const { channel: channel_id, ...rest } = share;
     const completion = { files: [{ id: place.file_id, title: title ?? filename }], channel_id, ...rest };
     const { files } = await ask(
       call,
-      (slack) => slack.files.completeUploadExternal(completion as FilesCompleteUploadExternalArguments),
+      'files.completeUploadExternal',
+      completion as FilesCompleteUploadExternalArguments,
       z.object({ files: z.array(z.object({ id: z.string(), title: z.string().optional() })).min(1) }),
     );
     return { ...files[0]!, shared_in: channel_id };

@@ -65,7 +65,8 @@ export const sendMessage = defineTool({
     const message = { ...rest, ...said, reply_broadcast } as ChatPostMessageArguments;
     const { message: posted, ...sent } = await ask(
       call,
-      (slack) => slack.chat.postMessage(message),
+      'chat.postMessage',
+      message,
       z.object({ channel: z.string(), ts: z.string(), message: z.object({ thread_ts: z.string().optional() }) }),
     );
     return { ...sent, thread_ts: posted.thread_ts };
@@ -87,7 +88,7 @@ export const getHistory = defineTool({
   }),
   output: z.object({ messages: z.array(Message), next_cursor: nextCursor }),
   run: async (args, call: Call<Credentials>) => {
-    const answer = await ask(call, (slack) => slack.conversations.history(args), Messages);
+    const answer = await ask(call, 'conversations.history', args, Messages);
     return { messages: answer.messages, next_cursor: continuation(answer) };
   },
 });
@@ -106,7 +107,7 @@ export const getReplies = defineTool({
   }),
   output: z.object({ messages: z.array(Message), next_cursor: nextCursor }),
   run: async (args, call: Call<Credentials>) => {
-    const answer = await ask(call, (slack) => slack.conversations.replies(args), Messages);
+    const answer = await ask(call, 'conversations.replies', args, Messages);
     return { messages: answer.messages, next_cursor: continuation(answer) };
   },
 });
@@ -129,7 +130,7 @@ export const addReaction = defineTool({
     const reaction = { ...message, name: name.replace(/^:|:$/g, '') };
     const Done = z.object({ ok: z.literal(true) });
     try {
-      await ask(call, (slack) => slack.reactions.add(reaction), Done);
+      await ask(call, 'reactions.add', reaction, Done);
       return { added: true };
     } catch (error) {
       if (error instanceof Failure && error.message.endsWith('(already_reacted)')) return { added: false };

@@ -36,7 +36,8 @@ export const searchMessages = defineTool({
     }
     const { messages } = await ask(
       call,
-      (slack) => slack.search.messages(args),
+      'search.messages',
+      args,
       z.object({ messages: z.object({ total: z.int(), matches: z.array(Match), paging: Paging }) }),
       user_token,
     );

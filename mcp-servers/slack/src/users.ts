@@ -32,7 +32,7 @@ export const listUsers = defineTool({
   input: z.object(cursorArguments),
   output: z.object({ users: z.array(User), next_cursor: nextCursor }),
   run: async (args, call: Call<Credentials>) => {
-    const answer = await ask(call, (slack) => slack.users.list(args), Continued.extend({ members: z.array(Member) }));
+    const answer = await ask(call, 'users.list', args, Continued.extend({ members: z.array(Member) }));
     return { users: answer.members.map(flat), next_cursor: continuation(answer) };
   },
 });
@@ -50,10 +50,10 @@ export const getUser = defineTool({
   run: async ({ user, email }, call: Call<Credentials>) => {
     const Found = z.object({ user: Member });
     if (user !== undefined && email === undefined) {
-      return flat((await ask(call, (slack) => slack.users.info({ user }), Found)).user);
+      return flat((await ask(call, 'users.info', { user }, Found)).user);
     }
     if (email !== undefined && user === undefined) {
-      return flat((await ask(call, (slack) => slack.users.lookupByEmail({ email }), Found)).user);
+      return flat((await ask(call, 'users.lookupByEmail', { email }, Found)).user);
     }
     throw new Failure('invalid', 'get_user needs either user or email');
   },

@@ -141,7 +141,7 @@ test('files are listed in pages and read as text or bytes, with the token only w
   api.fault = ({ method }, response) => method === 'download' && (response.writeHead(302, { location: '/' }).end(), true);
   await assert.rejects(call('read_file', { file: 'F0NOTES001' }), /needs the scope files:read/);
   api.fault = ({ method }, response) => method === 'download' && (response.writeHead(200).end(Buffer.alloc(1024 * 1024 + 1)), true);
-  await assert.rejects(call('read_file', { file: 'F0NOTES001' }), /larger than 1048576 bytes/);
+  await assert.rejects(call('read_file', { file: 'F0NOTES001' }), /larger than 1 MiB: only smaller files are read/);
 });
 
 test('a file that was uploaded can be read again, whatever its bytes', async (t) => {
