@@ -1,10 +1,12 @@
-import { exchange, shaped, type Call } from '@minimcp/runtime';
+import type { Call } from '@minimcp/runtime';
+import { shaped } from '@minimcp/runtime/rest';
 import type { Octokit } from '@octokit/rest';
 import * as z from 'zod';
 import type { Credentials } from './credentials.ts';
 import { failureOf } from './failures.ts';
 import { appClient, installationClient } from './installations.ts';
 import { connect } from './octokit.ts';
+import { GITHUB } from './transport.ts';
 
 /** An answer in the shape that was asked for, and the number of the page after it. */
 export interface Page<T> {
@@ -32,14 +34,14 @@ export async function ask<T>(
   send: (github: Octokit, stoppable: Stoppable) => Promise<Answer>,
   schema: z.ZodType<T>,
 ): Promise<Page<T>> {
-  const answer = await exchange('GitHub', call, async (signal) => {
-    try {
-      return await send(await clientFor(call, owner, signal), { request: { signal } });
-    } catch (error) {
-      throw failureOf(error);
-    }
-  });
-  return { data: shaped('GitHub', answer.data, schema), next_page: nextPage(answer.headers.link) };
+  const { signal } = call;
+  let answer;
+  try {
+    answer = await send(await clientFor(call, owner), { request: { signal } });
+  } catch (error) {
+    throw failureOf(error);
+  }
+  return { data: shaped(GITHUB, answer.data, schema), next_page: nextPage(answer.headers.link) };
 }
 
 /** Whether GitHub accepts the credentials; costs nothing of the rate limit. */
@@ -62,8 +64,8 @@ export function isApp(credentials: Credentials): boolean {
 
 const users = new WeakMap<Credentials, Octokit>();
 
-async function clientFor(call: Call<Credentials>, owner: string | undefined, signal: AbortSignal): Promise<Octokit> {
-  if (isApp(call.credentials)) return installationClient({ ...call, signal }, owner);
+async function clientFor(call: Call<Credentials>, owner: string | undefined): Promise<Octokit> {
+  if (isApp(call.credentials)) return installationClient(call, owner);
   let client = users.get(call.credentials);
   if (client === undefined) {
     client = connect(call, { auth: call.credentials.personal_access_token });

@@ -1,7 +1,8 @@
-import { Failure, unreachable } from '@minimcp/runtime';
+import { Failure } from '@minimcp/runtime';
 
 interface VendorError {
   status?: unknown;
+  cause?: unknown;
   message?: unknown;
   response?: { data?: unknown; headers?: Record<string, string | undefined> };
 }
@@ -12,9 +13,14 @@ const SECONDARY_LIMIT_SECONDS = 60;
 /** The Failure that tells an agent what an error of the client means. Failures stay as they are. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error;
-  const { status, response } = error as VendorError;
+  const { status, response, cause } = error as VendorError;
+  // The client wraps what its transport throws.
+  if (cause instanceof Failure) return cause;
   // Without a response the status is the client's invention.
-  if (typeof status !== 'number' || response === undefined) return unreachable('GitHub', error);
+  if (typeof status !== 'number' || response === undefined) {
+    const reason = error instanceof Error ? error.message.slice(0, 200) : 'unknown error';
+    return new Failure('unavailable', `GitHub cannot be asked: ${reason}`, undefined, { cause: error });
+  }
   const said = message(response.data);
   const headers = response.headers ?? {};
   if (status === 401) return new Failure('refused', `GitHub refused the credentials: ${said}`);

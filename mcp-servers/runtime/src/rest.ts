@@ -2,9 +2,10 @@ import { request as overHttp, type ClientRequest, type IncomingHttpHeaders, type
 import { request as overHttps } from 'node:https';
 import { createGunzip } from 'node:zlib';
 import type * as z from 'zod';
-import { exchange, shaped, unreachable } from './exchange.ts';
 import { Failure } from './failure.ts';
 import type { Call } from './tool.ts';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** A vendor that is asked over HTTP and answers JSON. */
 export interface RestVendor {
@@ -53,21 +54,37 @@ export function path(segments: TemplateStringsArray, ...values: string[]): strin
  * @throws Failure when there is no answer, or one that is too large
  */
 export async function send(vendor: RestVendor, request: RestRequest, call: RestCall): Promise<RestAnswer> {
-  return exchange(vendor.name, call, async (signal) => {
-    try {
-      return await transfer(vendor, request, signal);
-    } catch (error) {
-      throw error instanceof Failure ? error : unreachable(vendor.name, error);
-    }
-  });
+  const timeoutMs = timeout(call);
+  const late = AbortSignal.timeout(timeoutMs);
+  const signal = AbortSignal.any([call.signal, late]);
+  try {
+    return await exchange(vendor, request, signal);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    if (call.signal.aborted) throw new Failure('unavailable', 'The call was cancelled');
+    if (late.aborted) throw new Failure('unavailable', `${vendor.name} did not answer within ${timeoutMs / 1000} seconds`);
+    const reason = (error as NodeJS.ErrnoException).code ?? 'the connection broke';
+    throw new Failure('unavailable', `${vendor.name} cannot be reached: ${reason}`, undefined, { cause: error });
+  }
 }
 
 /**
  * The JSON of an answer in the shape that was asked for; fields the schema does not name are dropped.
  * @throws Failure of kind `malformed`
  */
-export function read<T>(vendor: RestVendor, { text }: Pick<RestAnswer, 'text'>, schema: z.ZodType<T>): T {
-  return shaped(vendor.name, json(text), schema);
+export function read<T>(vendor: Pick<RestVendor, 'name'>, { text }: Pick<RestAnswer, 'text'>, schema: z.ZodType<T>): T {
+  return shaped(vendor, json(text), schema);
+}
+
+/**
+ * The same for an answer that has been parsed.
+ * @throws Failure of kind `malformed`
+ */
+export function shaped<T>(vendor: Pick<RestVendor, 'name'>, answer: unknown, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  const where = parsed.error.issues[0]?.path.join('.') || 'the whole';
+  throw new Failure('malformed', `${vendor.name} answered something that is not in its API (at ${where})`);
 }
 
 /** The value of a JSON text, or undefined if it is not JSON. */
@@ -87,7 +104,7 @@ export function retryAfter(headers: IncomingHttpHeaders): number | undefined {
   return Number.isNaN(seconds) ? undefined : Math.max(1, Math.ceil(seconds));
 }
 
-async function transfer(vendor: RestVendor, request: RestRequest, signal: AbortSignal): Promise<RestAnswer> {
+async function exchange(vendor: RestVendor, request: RestRequest, signal: AbortSignal): Promise<RestAnswer> {
   const sent = open(vendor, request, signal);
   let response;
   try {
@@ -161,4 +178,9 @@ async function body(vendor: RestVendor, response: IncomingMessage): Promise<Buff
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+function timeout({ config }: RestCall): number {
+  const wanted = config['timeout_ms'];
+  return typeof wanted === 'number' && wanted >= 100 && wanted <= 300_000 ? wanted : DEFAULT_TIMEOUT_MS;
 }

@@ -1,5 +1,5 @@
-import { shaped, type Call } from '@minimcp/runtime';
-import { send, type RestVendor } from '@minimcp/runtime/rest';
+import type { Call } from '@minimcp/runtime';
+import { send, shaped, type RestVendor } from '@minimcp/runtime/rest';
 import * as z from 'zod';
 import type { Credentials } from './credentials.ts';
 import { accepted } from './failures.ts';
@@ -28,7 +28,7 @@ export async function ask<M extends keyof Methods, T>(
   const headers = { authorization: `Bearer ${token}` };
   // A form, as not every method takes JSON.
   const request = { method: 'POST', url: `${call.vendorUrl}/api/${method}`, headers, form: form(args ?? {}) } as const;
-  return shaped(SLACK.name, accepted(await send(SLACK, request, call)), schema);
+  return shaped(SLACK, accepted(await send(SLACK, request, call)), schema);
 }
 
 /** Whether Slack accepts the tokens. */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { Failure, shaped, type FailureKind } from '@minimcp/runtime';
-import { json, retryAfter, type RestAnswer } from '@minimcp/runtime/rest';
+import { Failure, type FailureKind } from '@minimcp/runtime';
+import { read, retryAfter, type RestAnswer } from '@minimcp/runtime/rest';
 import * as z from 'zod';
 
 /** What to wait where Slack does not say it: its limits count by the minute. */
@@ -74,7 +74,7 @@ const Refusal = z.object({
 export function accepted({ status, headers, text }: RestAnswer): object {
   if (status === 429) throw rateLimited(headers);
   if (status !== 200) throw new Failure('unavailable', `Slack failed (${status})`);
-  const answer = shaped('Slack', json(text), Verdict);
+  const answer = read({ name: 'Slack' }, { text }, Verdict);
   if (!answer.ok) throw refusal(Refusal.parse(answer), headers);
   return answer;
 }
