@@ -2,9 +2,10 @@
 
 use super::TypeDefinition;
 
-const TEXTS: [&str; 3] = [
+const TEXTS: [&str; 4] = [
     include_str!("seeds/everything.toml"),
     include_str!("seeds/github.toml"),
+    include_str!("seeds/github-app.toml"),
     include_str!("seeds/slack.toml"),
 ];
 
@@ -42,6 +43,13 @@ mod tests {
         assert_eq!(github.health_check.endpoint.as_deref(), Some("/health"));
         assert_eq!(github.resource_limits.max_memory_mb, Some(512));
         assert_eq!(github.resource_limits.max_cpu_percent, Some(50));
+    }
+
+    #[test]
+    fn a_github_app_needs_no_token_of_a_user() {
+        let app = seeds().into_iter().find(|seed| seed.name == "github-app").unwrap();
+        assert_eq!(app.credential_fields.names().collect::<Vec<_>>(), ["app_id", "private_key"]);
+        assert_eq!(app.server_script.as_deref(), Some("dist/github.cjs"));
     }
 
     #[test]

@@ -95,7 +95,8 @@ function refusal(
     const remedy = 'add it under OAuth & Permissions of the app, install the app again and store the new token';
     return new Failure('forbidden', `${MEANINGS.forbidden}: ${lack}; ${remedy} (missing_scope)`);
   }
-  const [kind, advice] = CODES[code] ?? [code.startsWith('restricted_action') ? 'forbidden' : 'invalid'];
+  const known = Object.hasOwn(CODES, code) ? CODES[code] : undefined;
+  const [kind, advice] = known ?? [code.startsWith('restricted_action') ? 'forbidden' : 'invalid'];
   // The messages say which argument it was, for errors such as invalid_arguments.
   const why = [advice, ...(about?.messages ?? [])].filter(Boolean).join('; ').slice(0, 500);
   return new Failure(kind, `${[MEANINGS[kind], why].filter(Boolean).join(': ')} (${code})`);
