@@ -23,7 +23,14 @@ async fn supervise(gate: gate::Gate) -> Result<(), Box<dyn std::error::Error>> {
     let (supervision, actors) = ActorThread::spawn(Config::default(), Arc::new(launcher)).await?;
 
     let mut transitions = supervision.registry().subscribe();
-    let planner = Plan { program, args: args.collect(), env: Vec::new(), cwd: dir.clone(), log_dir: dir };
+    let planner = Plan {
+        program,
+        args: args.collect(),
+        env: Vec::new(),
+        sealed: Vec::new(),
+        cwd: dir.clone(),
+        log_dir: dir,
+    };
     let policy = Policy::default();
     let spec = Spec::new("example", policy, Probe::Process, Arc::new(planner));
     supervision.create(spec).await?;

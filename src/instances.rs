@@ -81,7 +81,11 @@ impl Instances {
     pub(crate) fn shown(&self, row: &mcp_instance::Model) -> Instance {
         let snapshot = self.supervision.registry().get(row.id);
         let route = self.supervision.routes().get(row.id);
-        view::instance(&self.settings, row, snapshot.as_deref(), route.as_ref())
+        let exposure = self.provisioner.exposure(row);
+        Instance {
+            credentials_exposure: exposure,
+            ..view::instance(&self.settings, row, snapshot.as_deref(), route.as_ref())
+        }
     }
 
     /// Instances as they stand, newest first. A status is looked for in what is, not in the rows, which follow

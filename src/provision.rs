@@ -6,6 +6,7 @@
 
 mod recipe;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::api::instance::{DeclaredLimits, RestartPolicy, RestartRules};
+use crate::bootstrap::write_private;
+use crate::catalog::plan::PRELOAD;
 use crate::catalog::program::{Missing, Places, Program, locate};
-use crate::catalog::{HealthCheck, HealthKind, Lane, ResourceLimits, TypeDefinition, Unreadable};
+use crate::catalog::{
+    CredentialsExposure, HealthCheck, HealthKind, Lane, ResourceLimits, TypeDefinition, Unreadable,
+};
 use crate::config::Settings;
 use crate::vault::Vault;
 use recipe::{Recipe, Sealed};
@@ -59,12 +64,15 @@ struct Ground {
 
 impl Provisioner {
     /// A provisioner for the daemon with these settings. `search_path` is what servers get as their `PATH`.
-    #[must_use]
-    pub fn new(settings: &Settings, vault: Vault, search_path: String) -> Self {
+    ///
+    /// # Errors
+    /// If what Node preloads cannot be written into the data directory.
+    pub fn new(settings: &Settings, vault: Vault, search_path: String) -> io::Result<Self> {
+        write_private(&preload(&settings.data_dir), PRELOAD)?;
         let (node, servers_dir) = (settings.node.clone(), settings.servers_dir.clone());
         let places = Places { node, servers_dir, search_path };
         let (data_dir, grace) = (settings.data_dir.clone(), settings.grace);
-        Self(Arc::new(Ground { vault, places, data_dir, grace, definitions: DashMap::new() }))
+        Ok(Self(Arc::new(Ground { vault, places, data_dir, grace, definitions: DashMap::new() })))
     }
 
     /// Instances of one type share its definition.
@@ -128,6 +136,14 @@ impl Provisioner {
         locate(definition, &self.0.places)
     }
 
+    /// Where the credentials of an instance can be seen, if it has any. Known once the type was read for any
+    /// instance, as the start of the daemon does for all.
+    #[must_use]
+    pub fn exposure(&self, instance: &mcp_instance::Model) -> Option<CredentialsExposure> {
+        instance.credential_id?;
+        self.0.definitions.get(&instance.mcp_type).map(|known| known.1.exposure())
+    }
+
     /// Where the logs of an instance lie.
     #[must_use]
     pub fn log_dir(&self, user_id: Uuid, id: Uuid, mcp_type: &str) -> PathBuf {
@@ -147,6 +163,11 @@ fn log_dir(data_dir: &Path, user_id: Uuid, id: Uuid, mcp_type: &str) -> PathBuf 
 
 fn home_dir(data_dir: &Path, id: Uuid) -> PathBuf {
     data_dir.join("run").join(id.to_string())
+}
+
+/// Where the file lies that Node runs before a server that finds its credentials sealed.
+fn preload(data_dir: &Path) -> PathBuf {
+    data_dir.join("preload.cjs")
 }
 
 fn column<T: serde::de::DeserializeOwned + Default>(

@@ -188,7 +188,9 @@ impl Daemon {
             stop.clone(),
         ));
         let search_path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());
-        let provisioner = Provisioner::new(settings, vault.clone(), search_path);
+        let provisioner = Provisioner::new(settings, vault.clone(), search_path).map_err(|source| {
+            ServeError::File { what: "writing into", path: settings.data_dir.clone(), source }
+        })?;
         let instances = Instances::new(
             Arc::clone(settings),
             store.clone(),

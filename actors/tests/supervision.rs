@@ -22,6 +22,7 @@ fn spec() -> Spec {
         program: "/nonexistent".into(),
         args: Vec::new(),
         env: Vec::new(),
+        sealed: Vec::new(),
         cwd: "/".into(),
         log_dir: "/".into(),
     };

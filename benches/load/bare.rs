@@ -13,6 +13,9 @@ use crate::daemon::{Daemon, Instance, free_port};
 use crate::probe::{self, Question};
 use crate::proc;
 
+/// What the github server is given.
+const CREDENTIALS: &str = r#"{"personal_access_token":"none"}"#;
+
 /// A server that is measured with and without the daemon.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -42,8 +45,8 @@ impl Server {
         });
         daemon.post("/v1/types", &everything).await?;
         daemon.post("/v1/types", &github).await?;
-        let token =
-            json!({"mcp_type": "bench-github", "name": "bench", "fields": {"personal_access_token": "none"}});
+        let fields: Value = serde_json::from_str(CREDENTIALS)?;
+        let token = json!({"mcp_type": "bench-github", "name": "bench", "fields": fields});
         let credential = daemon.post("/v1/credentials", &token).await?;
         // Each kill is the first of its period, so that none has to wait.
         let restart = json!({"period_seconds": 1});
@@ -74,13 +77,18 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let instance = daemon.create(&request).await?;
         let mut command = proc::command(instance.pid)?.into_iter();
+        let mut env = proc::environment(instance.pid)?;
+        if !env.iter().any(|(name, _)| name == "CREDENTIALS") {
+            // The daemon handed them over sealed; the bare server takes them from where they always are.
+            env.push(("CREDENTIALS".to_owned(), CREDENTIALS.to_owned()));
+        }
         let server = Self {
             name,
             question,
             request,
             program: command.next().context("no program")?,
             args: command.collect(),
-            env: proc::environment(instance.pid)?,
+            env,
             cwd: std::fs::read_link(format!("/proc/{}/cwd", instance.pid))?,
             log_dir: daemon.dir().join("bare"),
         };

@@ -55,6 +55,8 @@ pub struct Model {
     /// Credential field to the variable it is also handed over in: an object of strings.
     #[sea_orm(column_type = "JsonBinary")]
     pub env_map: Json,
+    /// `auto` or `environment`: how the credentials reach a server.
+    pub credential_handover: String,
     /// Pre-started processes to keep ready; 0 is none.
     pub warm: i32,
     /// Whether a server keeps state of its callers between calls.

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::catalog::CredentialsExposure;
+
 mod request;
 
 pub use request::{CreateInstance, DeclaredLimits, ExtendLease, RestartPolicy, RestartRules, RotateToken};
@@ -78,6 +80,8 @@ pub struct Instance {
     pub last_exit: Option<LastExit>,
     /// The credential set it runs with.
     pub credential_id: Option<Uuid>,
+    /// Where its credentials can be seen while it runs; null where it has none.
+    pub credentials_exposure: Option<CredentialsExposure>,
     /// Its configuration as given.
     #[schema(value_type = Object)]
     pub config: Map<String, Value>,

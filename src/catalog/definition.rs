@@ -68,12 +68,54 @@ pub struct TypeDefinition {
     /// Credential field to the variable it is also handed over in, beside `CREDENTIALS`.
     #[serde(default)]
     pub env_map: BTreeMap<String, String>,
+    /// How the credentials reach a server.
+    #[serde(default)]
+    pub credential_handover: CredentialHandover,
     /// Pre-started processes to keep ready; 0 is none.
     #[serde(default)]
     pub warm: u16,
     /// Whether a server keeps state of its callers between calls.
     #[serde(default)]
     pub stateful: bool,
+}
+
+impl TypeDefinition {
+    /// Whether its programs are run by Node.
+    #[must_use]
+    pub fn is_node(&self) -> bool {
+        self.server_script.is_some() || self.command.as_deref() == Some("node")
+    }
+
+    /// Where the credentials of its servers can be seen.
+    #[must_use]
+    pub fn exposure(&self) -> CredentialsExposure {
+        match self.credential_handover {
+            CredentialHandover::Auto if self.is_node() => CredentialsExposure::Sealed,
+            CredentialHandover::Auto | CredentialHandover::Environment => CredentialsExposure::Environment,
+        }
+    }
+}
+
+/// How the credentials reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialHandover {
+    /// In a sealed memory file if Node runs the server, else in the environment.
+    #[default]
+    Auto,
+    /// In the environment: for a Node program that lists its variables or passes them on to its own children.
+    Environment,
+}
+
+/// Where the credentials of a running server can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialsExposure {
+    /// Nowhere outside of its memory: they came in a sealed memory file that is closed.
+    Sealed,
+    /// In its environment: whoever runs as the same user reads them for as long as it lives, and so does every
+    /// program that it starts.
+    Environment,
 }
 
 /// How MCP traffic reaches a server.

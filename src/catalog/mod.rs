@@ -15,7 +15,8 @@ mod validate;
 pub mod variables;
 
 pub use definition::{
-    CredentialFields, FieldType, HealthCheck, HealthKind, Lane, Malformed, ResourceLimits, TypeDefinition,
+    CredentialFields, CredentialHandover, CredentialsExposure, FieldType, HealthCheck, HealthKind, Lane,
+    Malformed, ResourceLimits, TypeDefinition,
 };
 pub use fault::{Fault, FaultKind, Invalid};
 pub use row::Unreadable;

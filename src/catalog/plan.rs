@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use super::credentials::Credentials;
 use super::program::Program;
-use super::{Invalid, TypeDefinition, config};
+use super::{CredentialsExposure, Invalid, TypeDefinition, config};
+
+/// What Node runs before a server's own code, so that the server finds what came in the sealed memory file.
+pub const PRELOAD: &str = include_str!("../../mcp-servers/handover/preload.cjs");
 
 /// What is to run and for whom.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub struct Host {
     pub home: PathBuf,
     /// What the server gets as `LOG_DIR`.
     pub log_dir: PathBuf,
+    /// Absolute path of a file with [`PRELOAD`].
+    pub preload: PathBuf,
 }
 
 /// Why there is nothing to run. The words reach the owner and hold no secret.
@@ -87,24 +92,33 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
     for (name, value) in &definition.env {
         env.set(name, value);
     }
+    let mut secrets: Vec<(String, SecretString)> = Vec::new();
     for (field, variable) in &definition.env_map {
-        if let Some(value) = given(field) {
-            env.0.push((variable.clone(), value));
-        }
+        secrets.extend(given(field).map(|value| (variable.clone(), value)));
     }
-    let credentials = match subject.credentials {
-        Some(credentials) => credentials.to_json().as_str().into(),
-        None => "{}".into(),
-    };
-    env.0.push(("CREDENTIALS".to_owned(), credentials));
+    match subject.credentials {
+        Some(credentials) => secrets.push(("CREDENTIALS".to_owned(), credentials.to_json().as_str().into())),
+        None => env.set("CREDENTIALS", "{}"),
+    }
+    let seals = !secrets.is_empty() && definition.exposure() == CredentialsExposure::Sealed;
+    let sealed = if seals { std::mem::take(&mut secrets) } else { Vec::new() };
+    env.0.append(&mut secrets);
 
     let script = host.program.script.as_ref().map(|script| script.display().to_string());
-    let flags = script.iter().flat_map(|_| node_flags(definition.resource_limits.max_memory_mb));
+    let mut args = Vec::new();
+    if script.is_some() {
+        args.extend(node_flags(definition.resource_limits.max_memory_mb));
+    }
+    if seals {
+        args.extend(["--require".to_owned(), host.preload.display().to_string()]);
+    }
+    args.extend(script.iter().chain(&definition.args).cloned());
     Ok(Plan {
         program: host.program.path.clone(),
         cwd: if script.is_some() { host.servers_dir.clone() } else { host.home.clone() },
-        args: flags.chain(script.clone()).chain(definition.args.iter().cloned()).collect(),
+        args,
         env: env.0,
+        sealed,
         log_dir: host.log_dir.clone(),
     })
 }

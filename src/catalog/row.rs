@@ -43,6 +43,7 @@ impl TypeDefinition {
             health_check: json(&self.health_check),
             env: json(&self.env),
             env_map: json(&self.env_map),
+            credential_handover: word(self.credential_handover),
             warm: self.warm.into(),
             stateful: self.stateful,
             builtin,
@@ -76,6 +77,8 @@ impl TypeDefinition {
             health_check: read.column("health_check", &row.health_check)?,
             env: read.column("env", &row.env)?,
             env_map: read.column("env_map", &row.env_map)?,
+            credential_handover: read
+                .column("credential_handover", &Value::from(row.credential_handover.as_str()))?,
             warm: read.column("warm", &Value::from(row.warm))?,
             stateful: row.stateful,
         })

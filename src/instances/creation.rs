@@ -12,7 +12,7 @@ use slog::error;
 use uuid::Uuid;
 
 use super::lease::{self, Wish};
-use super::{Instances, requirements, view};
+use super::{Instances, requirements};
 use crate::api::instance::{CreateInstance, CreatedInstance, LastExit};
 use crate::problem::{Code, Problem};
 use crate::store::{NewInstance, Remembered};
@@ -57,10 +57,7 @@ impl Instances {
         let row = new.row();
         let spec = self.provisioner.spec(&row, &recipe.mcp_type, recipe.credential.as_ref())?;
         let access_token = minted.token.expose().to_owned();
-        let promised = CreatedInstance {
-            instance: view::instance(&self.settings, &row, None, None),
-            access_token: access_token.clone(),
-        };
+        let promised = CreatedInstance { instance: self.shown(&row), access_token: access_token.clone() };
 
         let answer = remember(&promised)?;
         let key = answer.as_ref().map(|answer| answer.key.clone());

@@ -246,6 +246,7 @@ mod tests {
             limits: Limits { declared: DeclaredLimits::default(), enforced_by: vec![] },
             last_exit: None,
             credential_id: None,
+            credentials_exposure: None,
             config: serde_json::Map::new(),
             debug: false,
         }

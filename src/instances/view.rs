@@ -63,6 +63,7 @@ pub(crate) fn instance(
             .map(LastExit::from)
             .or_else(|| row.last_exit.clone().and_then(|last| serde_json::from_value(last).ok())),
         credential_id: row.credential_id,
+        credentials_exposure: None,
         config: match &row.config {
             Value::Object(config) => config.clone(),
             _ => serde_json::Map::new(),

@@ -7,7 +7,7 @@ use minimcp_entities::mcp_credential;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Ground, home_dir, log_dir};
+use super::{Ground, home_dir, log_dir, preload};
 use crate::catalog::TypeDefinition;
 use crate::catalog::credentials::Credentials;
 use crate::catalog::plan::{Host, Subject, plan};
@@ -81,6 +81,7 @@ impl Planner for Recipe {
             search_path: ground.places.search_path.clone(),
             home: home_dir(&ground.data_dir, launch.id),
             log_dir: log_dir(&ground.data_dir, self.user_id, launch.id, &self.definition.name),
+            preload: preload(&ground.data_dir),
         };
         plan(&subject, &host, launch).map_err(|error| NoPlan(error.to_string()))
     }

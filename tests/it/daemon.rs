@@ -127,7 +127,7 @@ impl Daemon {
             stop.clone(),
         );
         let search_path = std::env::var("PATH").unwrap();
-        let provisioner = Provisioner::new(&settings, vault.clone(), search_path);
+        let provisioner = Provisioner::new(&settings, vault.clone(), search_path).unwrap();
         let instances = Instances::new(
             Arc::clone(&settings),
             store.clone(),

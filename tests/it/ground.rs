@@ -68,6 +68,7 @@ impl Ground {
             program,
             args,
             env: vec![("GREETING".to_owned(), "hello".to_owned().into())],
+            sealed: Vec::new(),
             cwd: self.path("home"),
             log_dir: self.path("logs"),
         };

@@ -11,6 +11,7 @@ mod children;
 mod cli;
 mod faults;
 mod gateway;
+mod handover;
 mod http_edge;
 mod instances_api;
 mod openapi;

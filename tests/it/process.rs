@@ -2,6 +2,7 @@
 //! command line beside it as further processes.
 
 mod answers;
+mod canary;
 mod chatter;
 mod crashes;
 mod github;
@@ -9,6 +10,7 @@ mod journal;
 mod keys;
 mod leftovers;
 mod postgres;
+mod privacy;
 mod restoring;
 mod shutdown;
 mod story;

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::Plan;
+use super::{Plan, handover};
 
 const ARGUMENT: &str = "__minimcp-gate";
 const OPEN: u8 = b'G';
@@ -62,6 +62,7 @@ struct Order {
     program: PathBuf,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    sealed: Vec<(String, String)>,
     cwd: PathBuf,
 }
 
@@ -70,19 +71,33 @@ fn pass() -> i32 {
     // The stage leads no group yet, so this cannot fail; if it did, the daemon would still find us by pid.
     let _ = rustix::process::setsid();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // The order holds secrets: until the program takes over, nobody of the same user may look. If the kernel
+    // refused, they could look at the program's own memory just as well.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let Some(order) = receive(&mut io::stdin().lock()) else {
         return NOT_OPENED;
     };
-    let error = Command::new(&order.program)
+    let error = match handover::place(&order.sealed) {
+        Ok(()) => become_program(&order),
+        Err(error) => {
+            // Its stderr is the instance's own log.
+            let _ = writeln!(io::stderr(), "minimcp: cannot hand the credentials over: {error}");
+            return NOT_OPENED;
+        }
+    };
+    let _ = writeln!(io::stderr(), "minimcp: cannot execute {}: {error}", order.program.display());
+    CANNOT_EXECUTE
+}
+
+/// Executes the program. Answers only on failure.
+fn become_program(order: &Order) -> io::Error {
+    Command::new(&order.program)
         .args(&order.args)
         .env_clear()
         .envs(order.env.iter().map(|(name, value)| (name, value)))
         .current_dir(&order.cwd)
         .stdin(Stdio::null())
-        .exec();
-    // Its stderr is the instance's own log.
-    let _ = writeln!(io::stderr(), "minimcp: cannot execute {}: {error}", order.program.display());
-    CANNOT_EXECUTE
+        .exec()
 }
 
 fn receive(from: &mut impl Read) -> Option<Order> {
@@ -109,10 +124,14 @@ pub(super) fn command(gate: &Gate) -> Command {
 
 /// Hands the order to the stage, which then waits for [`open`].
 pub(super) fn send(plan: &Plan, to: &mut impl Write) -> io::Result<()> {
+    let open = |variables: &[(String, SecretString)]| -> Vec<(String, String)> {
+        variables.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
+    };
     let order = Order {
         program: plan.program.clone(),
         args: plan.args.clone(),
-        env: plan.env.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect(),
+        env: open(&plan.env),
+        sealed: open(&plan.sealed),
         cwd: plan.cwd.clone(),
     };
     let text = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(io::Error::other)?);
@@ -137,6 +156,7 @@ mod tests {
             program: "/bin/true".into(),
             args: vec!["a b".into(), "\n".into()],
             env: vec![("KEY".into(), "a secret".to_owned().into())],
+            sealed: vec![("TOKEN".into(), "a secret too".to_owned().into())],
             cwd: "/".into(),
             log_dir: "/tmp".into(),
         }
@@ -151,6 +171,7 @@ mod tests {
         let order = receive(&mut wire.as_slice()).unwrap();
         assert_eq!(order.args, plan().args);
         assert_eq!(order.env, [("KEY".to_owned(), "a secret".to_owned())]);
+        assert_eq!(order.sealed, [("TOKEN".to_owned(), "a secret too".to_owned())]);
     }
 
     #[test]

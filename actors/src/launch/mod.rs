@@ -5,6 +5,7 @@
 //! change that could be missed.
 
 pub mod gate;
+pub mod handover;
 mod identity;
 pub mod local;
 pub mod logs;
@@ -107,6 +108,9 @@ pub struct Plan {
     pub args: Vec<String>,
     /// Its whole environment: nothing is inherited.
     pub env: Vec<(String, SecretString)>,
+    /// Variables that are never in its environment: it finds them on descriptor 3, in the memory file that
+    /// [`handover`] describes.
+    pub sealed: Vec<(String, SecretString)>,
     /// Its working directory, which is made if it is missing.
     pub cwd: PathBuf,
     /// The directory for `stdout.log` and `stderr.log`, which is made if it is missing.
@@ -120,6 +124,7 @@ impl fmt::Debug for Plan {
             .field("program", &self.program)
             .field("args", &self.args.len())
             .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("sealed", &self.sealed.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("cwd", &self.cwd)
             .field("log_dir", &self.log_dir)
             .finish()

@@ -1,10 +1,10 @@
 use super::{Host, NoPlan, Subject, node_flags, plan};
 use crate::catalog::credentials::Credentials;
 use crate::catalog::program::Program;
-use crate::catalog::{TypeDefinition, variables};
+use crate::catalog::{CredentialHandover, TypeDefinition, variables};
 use minimcp_actors::launch::{Launch, Plan};
 use minimcp_actors::state::Run;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -27,6 +27,7 @@ fn host() -> Host {
         search_path: "/usr/bin:/bin".into(),
         home: "/var/home".into(),
         log_dir: "/var/logs".into(),
+        preload: "/var/preload.cjs".into(),
     }
 }
 
@@ -35,7 +36,15 @@ fn launch() -> Launch {
 }
 
 fn planned(config: Value, credentials: Option<Value>, debug: bool) -> Result<Plan, NoPlan> {
-    let definition = definition();
+    planned_as(definition(), config, credentials, debug)
+}
+
+fn planned_as(
+    definition: TypeDefinition,
+    config: Value,
+    credentials: Option<Value>,
+    debug: bool,
+) -> Result<Plan, NoPlan> {
     let credentials = credentials.map(|given| {
         Credentials::check(given.as_object().unwrap().clone(), &definition.credential_fields).unwrap()
     });
@@ -50,20 +59,21 @@ fn planned(config: Value, credentials: Option<Value>, debug: bool) -> Result<Pla
 }
 
 fn environment(plan: &Plan) -> BTreeMap<&str, &str> {
-    let env: BTreeMap<_, _> =
-        plan.env.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
-    assert_eq!(env.len(), plan.env.len(), "no variable twice");
-    env
+    shown(&plan.env)
+}
+
+fn shown(variables: &[(String, SecretString)]) -> BTreeMap<&str, &str> {
+    let shown: BTreeMap<_, _> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+    assert_eq!(shown.len(), variables.len(), "no variable twice");
+    shown
 }
 
 #[test]
 fn the_environment_is_exactly_what_the_design_lists() {
     let plan = planned(json!({"timeout_ms": 5}), Some(json!({"token": "t0k", "app": 7})), false).unwrap();
     let wanted = [
-        ("API_KEY", "t0k"),
-        ("APP_ID", "7"),
         ("CONFIG", r#"{"timeout_ms":5}"#),
-        ("CREDENTIALS", r#"{"app":7,"token":"t0k"}"#),
         ("GITHUB_API_URL", "https://api.github.com"),
         ("HOME", "/var/home"),
         ("LANG", "C.UTF-8"),
@@ -78,8 +88,11 @@ fn the_environment_is_exactly_what_the_design_lists() {
         ("USER_ID", "00000000-0000-0000-0000-000000000002"),
     ];
     assert_eq!(environment(&plan), BTreeMap::from(wanted));
+    let sealed = [("API_KEY", "t0k"), ("APP_ID", "7"), ("CREDENTIALS", r#"{"app":7,"token":"t0k"}"#)];
+    assert_eq!(shown(&plan.sealed), BTreeMap::from(sealed));
     assert_eq!(plan.program.to_str(), Some("/opt/node"));
-    assert_eq!(plan.args, ["--max-semi-space-size=1", "/srv/dist/github.mjs", "--strict"]);
+    let preloaded = ["--max-semi-space-size=1", "--require", "/var/preload.cjs"];
+    assert_eq!(plan.args, [&preloaded[..], &["/srv/dist/github.mjs", "--strict"]].concat());
     assert_eq!(plan.cwd.to_str(), Some("/srv"));
     assert_eq!(plan.log_dir.to_str(), Some("/var/logs"));
 }
@@ -100,6 +113,18 @@ fn nothing_secret_is_in_the_arguments_or_in_debug() {
     let plan = planned(json!({}), Some(json!({"token": "CANARY"})), true).unwrap();
     assert!(!plan.args.iter().any(|arg| arg.contains("CANARY")));
     assert!(!format!("{plan:?}").contains("CANARY"));
+}
+
+#[test]
+fn a_program_that_node_does_not_run_and_one_whose_type_asks_for_it_find_credentials_in_the_environment() {
+    let asked = TypeDefinition { credential_handover: CredentialHandover::Environment, ..definition() };
+    let other = TypeDefinition { server_script: None, command: Some("tool".into()), ..definition() };
+    for definition in [asked, other] {
+        let plan = planned_as(definition, json!({}), Some(json!({"token": "t0k"})), false).unwrap();
+        assert_eq!(environment(&plan)["CREDENTIALS"], r#"{"token":"t0k"}"#);
+        assert_eq!(environment(&plan)["API_KEY"], "t0k");
+        assert!(plan.sealed.is_empty() && !plan.args.iter().any(|arg| arg == "--require"));
+    }
 }
 
 #[test]
