@@ -19,7 +19,7 @@ run: servers ## Build everything and serve on 127.0.0.1:7878
 	target/release/minimcp serve
 
 test: servers ## Run every test, with real processes, Node servers, SQLite and PostgreSQL
-	cd mcp-servers && npm run --silent check && npm test --silent && npm run --silent build
+	cd mcp-servers && npm run --silent check && npm test --silent
 	$(CARGO) test --workspace --features minimcp-actors/fake --no-run
 	url=$$(scripts/postgres start $(POSTGRES_DIR)); \
 	trap 'scripts/postgres stop $(POSTGRES_DIR)' EXIT; \
@@ -64,7 +64,7 @@ mcp-servers/node_modules/.package-lock.json: mcp-servers/package-lock.json
 	cd mcp-servers && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-mcp-servers/dist/github.cjs: mcp-servers/build.mjs $(wildcard mcp-servers/runtime/src/*.ts mcp-servers/github/src/*.ts) mcp-servers/node_modules/.package-lock.json
+mcp-servers/dist/github.cjs: mcp-servers/build.mjs $(wildcard mcp-servers/*/src/*.ts) mcp-servers/node_modules/.package-lock.json
 	cd mcp-servers && npm run --silent build
 
 clean: ## Remove what was built

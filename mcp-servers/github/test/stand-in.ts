@@ -3,7 +3,7 @@ import { createPublicKey, verify } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TestContext } from 'node:test';
 import { listen } from '../../runtime/test/stand-in.ts';
-import { answers } from './answers.ts';
+import { usual } from './answers.ts';
 import { OPERATIONS, type Operation } from './contract.ts';
 
 /** A request that the published API would have taken. */
@@ -46,9 +46,9 @@ export function gitHub(tokens: string[], appKey?: string): GitHub {
     const asked = await checked(request, by);
     api.asked.push(asked);
     if (api.fault(asked, response) === true) return;
-    const { status = 200, body, headers } = answers[asked.id]!(asked, `http://${request.headers.host}`);
-    if (asked.format === 'diff') return void response.writeHead(200, { 'content-type': 'application/vnd.github.v3.diff; charset=utf-8' }).end(body);
-    reply(response, status, body, headers);
+    const { status = 200, body, headers } = usual(asked, `http://${request.headers.host}`);
+    if (typeof body !== 'string') return reply(response, status, body, headers);
+    response.writeHead(status, { 'content-type': 'application/vnd.github.v3.diff; charset=utf-8' }).end(body);
   }
   return api;
 }

@@ -18,7 +18,7 @@ export interface RestVendor {
   narrower: string;
 }
 
-/** One request. Without `json` or `form` it has no body. */
+/** One request. Without `json`, `form` or `bytes` it has no body. */
 export interface RestRequest {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Without a query; see `path` for its end. */
@@ -28,13 +28,16 @@ export interface RestRequest {
   headers?: Readonly<Record<string, string>>;
   json?: unknown;
   form?: Readonly<Record<string, string>>;
+  bytes?: Uint8Array;
 }
 
 /** An answer of any status. Redirects are not followed. */
 export interface RestAnswer {
   status: number;
   headers: IncomingHttpHeaders;
-  text: string;
+  bytes: Buffer;
+  /** The bytes as UTF-8. */
+  readonly text: string;
 }
 
 /** What of a call a request needs. */
@@ -69,8 +72,16 @@ export async function send(vendor: RestVendor, request: RestRequest, call: RestC
  * The JSON of an answer in the shape that was asked for; fields the schema does not name are dropped.
  * @throws Failure of kind `malformed`
  */
-export function read<T>(vendor: RestVendor, { text }: RestAnswer, schema: z.ZodType<T>): T {
-  const parsed = schema.safeParse(json(text));
+export function read<T>(vendor: Pick<RestVendor, 'name'>, { text }: Pick<RestAnswer, 'text'>, schema: z.ZodType<T>): T {
+  return shaped(vendor, json(text), schema);
+}
+
+/**
+ * The same for an answer that has been parsed.
+ * @throws Failure of kind `malformed`
+ */
+export function shaped<T>(vendor: Pick<RestVendor, 'name'>, answer: unknown, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(answer);
   if (parsed.success) return parsed.data;
   const where = parsed.error.issues[0]?.path.join('.') || 'the whole';
   throw new Failure('malformed', `${vendor.name} answered something that is not in its API (at ${where})`);
@@ -104,19 +115,27 @@ async function exchange(vendor: RestVendor, request: RestRequest, signal: AbortS
     if (!idle || (request.method ?? 'GET') !== 'GET') throw error;
     response = await answered(open(vendor, request, signal));
   }
-  return { status: response.statusCode!, headers: response.headers, text: await body(vendor, response) };
+  const bytes = await body(vendor, response);
+  const { statusCode, headers } = response;
+  return {
+    status: statusCode!,
+    headers,
+    bytes,
+    get text() {
+      return bytes.toString('utf8');
+    },
+  };
 }
 
 function open(vendor: RestVendor, request: RestRequest, signal: AbortSignal): ClientRequest {
-  const { method = 'GET', headers, form } = request;
+  const { method = 'GET', headers } = request;
+  const { type, content } = payload(request);
   const url = new URL(request.url);
   for (const [name, value] of Object.entries(request.query ?? {})) {
     for (const one of Array.isArray(value) ? value : [value]) {
       if (one !== undefined) url.searchParams.append(name, String(one));
     }
   }
-  const content = form ? String(new URLSearchParams(form)) : request.json === undefined ? '' : JSON.stringify(request.json);
-  const type = form ? 'application/x-www-form-urlencoded' : 'application/json';
   const options = {
     method,
     signal,
@@ -124,7 +143,7 @@ function open(vendor: RestVendor, request: RestRequest, signal: AbortSignal): Cl
       accept: 'application/json',
       'accept-encoding': 'gzip',
       'user-agent': vendor.userAgent,
-      ...(content && { 'content-type': type }),
+      ...(type && { 'content-type': type }),
       ...(method !== 'GET' && { 'content-length': Buffer.byteLength(content) }),
       ...headers,
     },
@@ -132,11 +151,17 @@ function open(vendor: RestVendor, request: RestRequest, signal: AbortSignal): Cl
   return (url.protocol === 'https:' ? overHttps : overHttp)(url, options).end(content);
 }
 
+function payload({ json, form, bytes }: RestRequest): { type?: string; content: string | Uint8Array } {
+  if (bytes) return { type: 'application/octet-stream', content: bytes };
+  if (form) return { type: 'application/x-www-form-urlencoded', content: String(new URLSearchParams(form)) };
+  return json === undefined ? { content: '' } : { type: 'application/json', content: JSON.stringify(json) };
+}
+
 function answered(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => request.once('response', resolve).on('error', reject));
 }
 
-async function body(vendor: RestVendor, response: IncomingMessage): Promise<string> {
+async function body(vendor: RestVendor, response: IncomingMessage): Promise<Buffer> {
   const zipped = response.headers['content-encoding'] === 'gzip';
   const stream = zipped ? response.pipe(createGunzip()) : response;
   // A pipe does not hand on that its source broke.
@@ -152,7 +177,7 @@ async function body(vendor: RestVendor, response: IncomingMessage): Promise<stri
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 function timeout({ config }: RestCall): number {

@@ -38,6 +38,8 @@ test('a request carries its query, headers and body as they were given', async (
   await ask({ method: 'POST', form: { a: '1 &' } });
   assert.deepEqual([asked[2]!.body, asked[2]!.headers['content-type']], ['a=1+%26', 'application/x-www-form-urlencoded']);
   await ask({ method: 'DELETE' });
+  await ask({ method: 'POST', bytes: Buffer.from('raw') });
+  assert.deepEqual([asked[4]!.body, asked[4]!.headers['content-type']], ['raw', 'application/octet-stream']);
   assert.equal(asked[3]!.headers['content-length'], '0');
 });
 
@@ -52,7 +54,7 @@ test('an answer of any status is handed on, redirects too, plain or compressed',
     return response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"day":"ü"}'));
   });
   const moved = await ask();
-  assert.deepEqual([moved.status, moved.text], [302, 'moved']);
+  assert.deepEqual([moved.status, moved.text, moved.bytes], [302, 'moved', Buffer.from('moved')]);
   assert.deepEqual(read(VENDOR, await ask(), z.object({ day: z.string() })), { day: 'ü' });
 });
 
