@@ -34,10 +34,11 @@ export const getAttachment = defineTool({
   run: async ({ message_id, part_id }, call: Call<Credentials>) => {
     const { payload } = await fetchMessage(call, message_id);
     const part = [...allParts(payload ?? {})].find(({ partId }) => (partId ?? '') === part_id);
-    if (part?.body === undefined || part.parts?.length) {
+    const { size = 0, attachmentId, data } = part?.body ?? {};
+    const absent = size > 0 && data === undefined && attachmentId === undefined;
+    if (part === undefined || absent || part.mimeType?.startsWith('multipart/')) {
       throw new Failure('not_found', `The message has no attachment ${part_id || 'without a number'}; read_message lists those it has`);
     }
-    const { size = 0, attachmentId, data } = part.body;
     if (size > MAX_BYTES) throw new Failure('invalid', `The attachment has ${size} bytes, and ${MAX_BYTES} are the most`);
     const bytes = Buffer.from(data ?? (attachmentId === undefined ? '' : await fetchData(call, message_id, attachmentId)), 'base64url');
     const { filename = '', mimeType = 'application/octet-stream' } = part;

@@ -44,7 +44,7 @@ export async function htmlText(html: string): Promise<string> {
   const { convert } = await import('html-to-text');
   return convert(html, {
     wordwrap: false,
-    limits: { maxInputLength: 1_000_000 },
+    limits: { maxInputLength: 1_000_000, maxDepth: 200 },
     selectors: [
       { selector: 'a', options: { hideLinkHrefIfSameAsText: true } },
       { selector: 'img', format: 'skip' },

@@ -39,6 +39,8 @@ const file = (partId: string, filename: string, mimeType: string, size: number, 
 export const FILES: Record<string, Buffer> = {
   'ANGjdJ-report': Buffer.from([0x25, 0x50, 0x44, 0x46, 0xff, 0x00]),
   'ANGjdJ-table': Buffer.from('name;city\nJürgen;Köln\n', 'latin1'),
+  'ANGjdJ-forwarded': Buffer.from('Subject: Old\r\n\r\nForwarded'),
+  'ANGjdJ-empty': Buffer.alloc(0),
 };
 
 const WINTER = Date.parse('2026-11-01T08:00:00Z');
@@ -72,6 +74,8 @@ const report = multipart(
     file('1', 'report.pdf', 'application/pdf', 6, 'ANGjdJ-report'),
     { ...file('2', 'table.csv', 'text/csv', 22, 'ANGjdJ-table'), headers: headers({ 'Content-Type': 'text/csv; charset=iso-8859-1' }) },
     file('3', 'film.mp4', 'video/mp4', 20_000_000, 'ANGjdJ-film'),
+    { ...file('4', '', 'message/rfc822', 26, 'ANGjdJ-forwarded'), parts: [leaf('4.0', 'text/plain', 'Forwarded')] },
+    file('5', 'empty.txt', 'text/plain', 0, 'ANGjdJ-empty'),
   ],
   addressed('"Lovelace, Ada" <ada@example.com>', '=?UTF-8?B?VGhlIMO8YmVy?= =?UTF-8?Q?_report?=', {
     Cc: 'Charles <charles@example.com>',

@@ -103,6 +103,8 @@ test('read_message reads headers, the plain text and the list of attachments', a
     { part_id: '1', filename: 'report.pdf', mime_type: 'application/pdf', size: 6 },
     { part_id: '2', filename: 'table.csv', mime_type: 'text/csv', size: 22 },
     { part_id: '3', filename: 'film.mp4', mime_type: 'video/mp4', size: 20_000_000 },
+    { part_id: '4', filename: '', mime_type: 'message/rfc822', size: 26 },
+    { part_id: '5', filename: 'empty.txt', mime_type: 'text/plain', size: 0 },
   ]);
   assert.deepEqual(api.asked.at(-1)!.query, { format: ['full'] });
   const html = await call('read_message', { message_id: REPORT, format: 'html', max_characters: 10 });
@@ -122,6 +124,9 @@ test('get_attachment gives text as text, in its charset, and the rest in base64'
   assert.deepEqual(table, { filename: 'table.csv', mime_type: 'text/csv', size: 22, encoding: 'utf-8', content: 'name;city\nJürgen;Köln\n' });
   const report = await call('get_attachment', { message_id: REPORT, part_id: '1' });
   assert.deepEqual([report.encoding, report.content, report.size], ['base64', 'JVBERv8A', 6]);
+  assert.equal((await call('get_attachment', { message_id: REPORT, part_id: '4' })).content, 'Subject: Old\r\n\r\nForwarded');
+  assert.equal((await call('get_attachment', { message_id: REPORT, part_id: '5' })).content, '');
+  assert.match(await failing('get_attachment', { message_id: REPORT, part_id: '0' }), /no attachment 0; read_message lists/);
   assert.match(await failing('get_attachment', { message_id: REPORT, part_id: '3' }), /has 20000000 bytes, and 2097152 are the most/);
   assert.match(await failing('get_attachment', { message_id: REPORT, part_id: '9' }), /no attachment 9; read_message lists/);
   assert.equal((await call('get_attachment', { message_id: JAPANESE, part_id: '' })).content, '\x1b$B$3$s$K$A$O\x1b(B');
