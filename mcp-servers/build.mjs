@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
-const SERVERS = ['figma', 'github', 'slack'];
+const SERVERS = ['figma', 'github', 'gmail', 'slack'];
 
 const shared = { bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
 

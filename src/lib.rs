@@ -17,6 +17,7 @@ pub mod http;
 pub mod instances;
 pub mod journal;
 pub mod logging;
+pub mod memory;
 pub mod problem;
 pub mod provision;
 mod restore;

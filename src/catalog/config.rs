@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use super::TypeDefinition;
 use super::fault::{FaultKind, Faults, Invalid};
 use super::validate::MAX_CONFIG;
+use super::variables;
 
 /// What the server gets: `wishes` over the template, key by key. A value is replaced whole, not merged deeper.
 ///
 /// # Errors
-/// [`Invalid`] with every key that is locked, not declared (where the template declares any) or of another kind
+/// [`Invalid`] with every key that is called like a variable that steers loaders, is locked, not declared (where the template declares any) or of another kind
 /// than the template's, and if the whole is over 64 KiB or holds NUL.
 pub fn merge(
     definition: &TypeDefinition,
@@ -19,6 +20,11 @@ pub fn merge(
     let mut faults = Faults::default();
     for (key, wish) in wishes {
         let path = ["config", key.as_str()];
+        if variables::steers(key) {
+            // A server may well copy its configuration into its environment.
+            faults.add(&path, "is a variable that changes how programs are loaded or found, and no setting");
+            continue;
+        }
         if definition.config_locked.contains(key) {
             faults.add(&path, "is set by an administrator and cannot be changed");
             continue;
@@ -90,6 +96,15 @@ mod tests {
         let mut places: Vec<_> = invalid.faults.iter().map(|fault| fault.pointer.as_str()).collect();
         places.sort_unstable();
         assert_eq!(places, ["/config/timeout_ms", "/config/uid", "/config/url"]);
+    }
+
+    #[test]
+    fn nobody_configures_how_programs_are_loaded() {
+        for key in ["NODE_OPTIONS", "LD_PRELOAD", "PATH", "NODE_PATH", "HTTPS_PROXY"] {
+            let invalid = merged(json!({}), &[], json!({key: "x"})).unwrap_err();
+            assert_eq!(invalid.faults[0].pointer, format!("/config/{key}"));
+        }
+        assert!(merged(json!({}), &[], json!({"path": "/mail", "env": "test"})).is_ok());
     }
 
     #[test]

@@ -55,10 +55,15 @@ pub fn refusal(name: &str) -> Option<&'static str> {
     if OWN.contains(&name) {
         return Some("the daemon sets this variable itself");
     }
-    if STEERING.iter().any(|pattern| matches(pattern, name)) {
+    if steers(name) {
         return Some("this variable changes how programs are loaded or found, so no type may set it");
     }
     None
+}
+
+/// Whether a variable of this name changes how programs are loaded or found.
+pub(super) fn steers(name: &str) -> bool {
+    STEERING.iter().any(|pattern| matches(pattern, name))
 }
 
 /// `^[A-Z_][A-Z0-9_]{0,63}$`

@@ -2,12 +2,14 @@
 //! command line beside it as further processes.
 
 mod answers;
+mod canary;
 mod chatter;
 mod crashes;
 mod journal;
 mod keys;
 mod leftovers;
 mod postgres;
+mod privacy;
 mod restoring;
 mod servers;
 mod shutdown;

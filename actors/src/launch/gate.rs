@@ -71,6 +71,9 @@ fn pass() -> i32 {
     // The stage leads no group yet, so this cannot fail; if it did, the daemon would still find us by pid.
     let _ = rustix::process::setsid();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // The order holds secrets: until the program takes over, nobody of the same user may look. If the kernel
+    // refused, they could look at the program's own memory just as well.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let Some(order) = receive(&mut io::stdin().lock()) else {
         return NOT_OPENED;
     };

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import test, { type TestContext } from 'node:test';
-import { connect, ended, start, text } from '../../runtime/test/support.ts';
+import test from 'node:test';
+import { testVendorInTrouble } from '../../runtime/test/rest-faults.ts';
+import { ended } from '../../runtime/test/support.ts';
 import { FILE } from './answers.ts';
 import credentials from './credentials.json' with { type: 'json' };
-import { reply, standIn } from './stand-in.ts';
+import { reply } from './stand-in.ts';
+import { figma } from './support.ts';
 
 const CALLS: [string, Record<string, unknown>][] = [
   ['list_files', { folder_id: '801' }],
@@ -18,32 +17,25 @@ const CALLS: [string, Record<string, unknown>][] = [
   ['post_comment', { file: FILE, message: 'Hello' }],
 ];
 
-async function figma(t: TestContext, env: Record<string, string>) {
-  const server = await start(t, '../figma.cjs', { CREDENTIALS: JSON.stringify(credentials), ...env });
-  const client = await connect(t, server.url, 'modern');
-  const failing = async (name: string, args: Record<string, unknown>) => {
-    const result = await client.callTool({ name, arguments: args });
-    assert.equal(result.isError, true, text(result));
-    return text(result);
-  };
-  return { server, client, failing };
-}
+testVendorInTrouble({
+  vendor: 'Figma',
+  calls: CALLS,
+  open: (t, config, url) => figma(t, { config, env: url === undefined ? {} : { FIGMA_API_URL: url } }),
+});
 
-for (const [name, args] of CALLS) {
-  test(`${name}: a refused token makes the instance unhealthy, and is never shown`, async (t) => {
-    const api = await standIn(t, 'another');
-    const { server, failing } = await figma(t, { FIGMA_API_URL: api.url });
-    assert.equal(await failing(name, args), 'Figma refused the credentials: Invalid token');
-    const health = await fetch(`${server.url}/health`);
-    assert.equal(health.status, 503);
-    assert.equal(((await health.json()) as any).reason, 'Figma refused the credentials: Invalid token');
-    await server.stop();
-    assert.doesNotMatch(await readFile(join(server.logDir, 'app.log'), 'utf8'), /canary/);
-  });
+test('a refused token makes the instance unhealthy, and is never shown', async (t) => {
+  const { server, failing } = await figma(t, { token: 'another' });
+  for (const [name, args] of CALLS) assert.equal(await failing(name, args), 'Figma refused the credentials: Invalid token');
+  const health = await fetch(`${server.url}/health`);
+  assert.equal(health.status, 503);
+  assert.equal(((await health.json()) as any).reason, 'Figma refused the credentials: Invalid token');
+  await server.stop();
+  assert.doesNotMatch(await readFile(join(server.logDir, 'app.log'), 'utf8'), /canary/);
+});
 
-  test(`${name}: limits, missing scopes and missing files are told apart`, async (t) => {
-    const api = await standIn(t, credentials.api_key);
-    const { failing, server } = await figma(t, { FIGMA_API_URL: api.url });
+test('every tool tells limits, missing scopes and missing files apart', async (t) => {
+  const { api, failing, server } = await figma(t);
+  for (const [name, args] of CALLS) {
     const answered = (status: number, err: string, headers: Record<string, string> = {}) => {
       api.fault = (_asked, response) => (reply(response, status, { status, err }, headers), true);
       return failing(name, args);
@@ -58,51 +50,19 @@ for (const [name, args] of CALLS) {
     assert.match(await answered(400, 'Request too large'), /did not accept this \(400\): Request too large$/);
     assert.match(await answered(500, 'Render timed out'), /^Figma failed \(500\): Render timed out$/);
     assert.match(await answered(400, `bad ${credentials.api_key}`), /^Figma did not accept this \(400\): bad \[redacted\]$/);
-    assert.equal((await fetch(`${server.url}/health`)).status, 200);
-    assert.match(await answered(403, 'Token expired'), /refused the credentials: Token expired/);
-    assert.equal((await fetch(`${server.url}/health`)).status, 503);
-  });
+  }
+  assert.equal((await fetch(`${server.url}/health`)).status, 200);
+});
 
-  test(`${name}: an answer that is not in the API is called that`, async (t) => {
-    const api = await standIn(t, credentials.api_key);
-    const { failing } = await figma(t, { FIGMA_API_URL: api.url });
-    for (const body of ['<html>login</html>', '{"truncated":', '{}', 'null', '[]', '']) {
-      api.fault = (_asked, response) => (response.writeHead(200).end(body), true);
-      assert.match(await failing(name, args), /^Figma answered something that is not in its API \(at /, body);
-    }
-    api.fault = (_asked, response) => (response.writeHead(302, { location: 'https://example.com' }).end(), true);
-    assert.equal(await failing(name, args), 'Figma did not accept this (302): no explanation');
-    api.fault = (_asked, response) => (response.writeHead(502, { 'content-type': 'text/html' }).end('<html>'), true);
-    assert.equal(await failing(name, args), 'Figma failed (502): no explanation');
-    api.fault = (_asked, response) => {
-      response.writeHead(200, { 'content-length': '1000' }).write('{', () => response.destroy());
-      return true;
-    };
-    assert.match(await failing(name, args), /^Figma cannot be reached: /);
-  });
-
-  test(`${name}: a Figma that does not answer is given up after the configured time`, async (t) => {
-    const api = await standIn(t, credentials.api_key);
-    api.fault = () => true;
-    const { failing } = await figma(t, { FIGMA_API_URL: api.url, CONFIG: '{"timeout_ms":200}' });
-    assert.equal(await failing(name, args), 'Figma did not answer within 0.2 seconds');
-  });
-
-  test(`${name}: a Figma that is down is unavailable, not the token's fault`, async (t) => {
-    const gone = createServer().listen(0, '127.0.0.1');
-    await once(gone, 'listening');
-    const url = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`;
-    gone.close();
-    await once(gone, 'close');
-    const { failing, server } = await figma(t, { FIGMA_API_URL: url });
-    assert.equal(await failing(name, args), 'Figma cannot be reached: ECONNREFUSED');
-    assert.equal((await fetch(`${server.url}/health`)).status, 200);
-  });
-}
+test('a token that expired is refused, like one that never was', async (t) => {
+  const { api, failing, server } = await figma(t);
+  api.fault = (_asked, response) => (reply(response, 403, { status: 403, err: 'Token expired' }), true);
+  assert.equal(await failing('read_file', { file: FILE }), 'Figma refused the credentials: Token expired');
+  assert.equal((await fetch(`${server.url}/health`)).status, 503);
+});
 
 test('files, folders and nodes that do not exist are named as such', async (t) => {
-  const api = await standIn(t, credentials.api_key);
-  const { failing } = await figma(t, { FIGMA_API_URL: api.url });
+  const { failing } = await figma(t);
   assert.match(await failing('list_files', { folder_id: '1' }), /does not have this/);
   assert.match(await failing('list_files', { team_id: '1' }), /does not have this/);
   for (const name of ['read_file', 'get_comments']) assert.match(await failing(name, { file: 'Gone' }), /does not have this/);
@@ -110,10 +70,9 @@ test('files, folders and nodes that do not exist are named as such', async (t) =
 });
 
 test('the address of Figma comes from the environment, never from the settings of a user', async (t) => {
-  const api = await standIn(t, credentials.api_key);
-  const CONFIG = '{"FIGMA_API_URL":"http://127.0.0.1:1","vendorUrl":"http://127.0.0.1:1"}';
-  const { client } = await figma(t, { FIGMA_API_URL: `${api.url}/`, CONFIG });
-  assert.equal((await client.callTool({ name: 'list_files', arguments: { folder_id: '801' } })).isError, undefined);
+  const nowhere = 'http://127.0.0.1:1';
+  const { call } = await figma(t, { config: { FIGMA_API_URL: nowhere, vendorUrl: nowhere } });
+  assert.equal((await call('list_files', { folder_id: '801' })).name, 'Folder 1');
 });
 
 for (const unusable of ['{}', '{"api_key":""}', '{"api_key":"canary a"}', '{"api_key":"canary\\r\\nx"}', '{"api_key":7}', '{"token":"canary"}']) {

@@ -1,23 +1,9 @@
 import assert from 'node:assert/strict';
-import test, { type TestContext } from 'node:test';
-import { connect, ERAS, start, text, type Era } from '../../runtime/test/support.ts';
+import test from 'node:test';
+import { ERAS } from '../../runtime/test/support.ts';
 import { FILE, TEAM } from './answers.ts';
-import credentials from './credentials.json' with { type: 'json' };
 import { reply, standIn } from './stand-in.ts';
-
-/** Runs the real bundle against the stand-in; `call` answers the structured content or throws the error's text. */
-async function figma(t: TestContext, config = {}, era: Era = 'modern') {
-  const api = await standIn(t, credentials.api_key);
-  const CREDENTIALS = JSON.stringify(credentials);
-  const server = await start(t, '../figma.cjs', { CREDENTIALS, FIGMA_API_URL: api.url, CONFIG: JSON.stringify(config) });
-  const client = await connect(t, server.url, era);
-  const call = async (name: string, args: Record<string, unknown>) => {
-    const result = await client.callTool({ name, arguments: args });
-    if (result.isError) throw new Error(text(result));
-    return result.structuredContent as any;
-  };
-  return { api, call, client, server };
-}
+import { figma } from './support.ts';
 
 test('the stand-in refuses what the published description does', async (t) => {
   const { url } = await standIn(t, 'token');
@@ -42,7 +28,7 @@ test('the stand-in refuses what the published description does', async (t) => {
 
 for (const era of ERAS) {
   test(`${era}: the tools say what they do`, async (t) => {
-    const { client, call } = await figma(t, {}, era);
+    const { client, call } = await figma(t, { era });
     const { tools } = await client.listTools();
     assert.deepEqual(tools.map(({ name }) => name), ['list_files', 'read_file', 'export_assets', 'get_comments', 'post_comment']);
     assert.deepEqual(tools.map(({ annotations }) => annotations?.readOnlyHint), [true, true, true, true, false]);
@@ -77,12 +63,12 @@ test('list_files goes through the folders of a team, five on a page', async (t) 
 });
 
 test('list_files takes the team of the settings, and says what is missing without one', async (t) => {
-  const settled = await figma(t, { team_id: TEAM });
+  const settled = await figma(t, { config: { team_id: TEAM } });
   assert.equal((await settled.call('list_files', {})).name, 'Designers');
   const bare = await figma(t);
   await assert.rejects(bare.call('list_files', {}), /Give folder_id or team_id, or set team_id in CONFIG/);
   assert.deepEqual(bare.api.asked, []);
-  const rounded = await figma(t, { team_id: Number(TEAM) });
+  const rounded = await figma(t, { config: { team_id: Number(TEAM) } });
   await assert.rejects(rounded.call('list_files', {}), /team_id in CONFIG is not an id: digits in quotes/);
 });
 

@@ -1,9 +1,14 @@
 //! Whether a daemon answers, can serve and knows us.
 
+use std::collections::BTreeSet;
+
 use super::Finding;
+use crate::api::Page;
+use crate::api::instance::Instance;
 use crate::api::me::Me;
 use crate::api::problem::ProblemDocument;
 use crate::api::readiness::Readiness;
+use crate::catalog::CredentialsExposure;
 use crate::cli::client::Client;
 use crate::cli::connection::{Connection, Globals};
 
@@ -36,8 +41,9 @@ pub(super) async fn look(globals: &Globals) -> Seen {
             return Seen { reachable: false, findings: vec![finding] };
         }
     }
-    let findings =
+    let mut findings =
         vec![Finding::ok("daemon", format!("answers at {url}")), ready(&client).await, token(&client).await];
+    findings.extend(exposure(&client).await);
     Seen { reachable: true, findings }
 }
 
@@ -61,6 +67,27 @@ async fn ready(client: &Client) -> Finding {
         true => Finding::ok("readiness", "every part is ready"),
         false => Finding::fail("readiness", words.join("; "), "the daemon's log says more"),
     }
+}
+
+/// Whether credentials of servers can be read by whoever runs as the same user. Nothing if that is not ours to
+/// know.
+async fn exposure(client: &Client) -> Option<Finding> {
+    let instances: Page<Instance> = client.list("/v1/instances", &[]).await.ok()?.read().ok()?;
+    let exposed = |instance: &&Instance| {
+        instance.credentials_exposure == Some(CredentialsExposure::Environment)
+            && instance.process_id.is_some()
+    };
+    let types: BTreeSet<&str> = instances.items.iter().filter(exposed).map(|one| &*one.mcp_type).collect();
+    if types.is_empty() {
+        return Some(Finding::ok("credentials", "no running server has its credentials in its environment"));
+    }
+    let types: Vec<&str> = types.into_iter().collect();
+    Some(Finding::warn(
+        "credentials",
+        format!("running servers of these types have theirs in their environment: {}", types.join(", ")),
+        "whoever runs as the same user can read them there; for a Node program, `credential_handover = \"auto\"` \
+         in its type keeps them out",
+    ))
 }
 
 async fn token(client: &Client) -> Finding {
