@@ -1,10 +1,24 @@
 // Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/tests/. A server is a
 // folder with src/index.ts whose package depends on the runtime.
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { build } from 'esbuild';
 import { rehearse } from './build/rehearse.mjs';
 
 const shared = { bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
+
+/** Gives the SDK and the runtime small stand-ins for Fetch's classes; a server's own code and libraries keep Node's. */
+const fetchClasses = {
+  name: 'fetch-classes',
+  setup({ onLoad }) {
+    const line = `import { Headers, Request, Response } from ${JSON.stringify(resolve('runtime/absent/fetch-classes.mjs'))};`;
+    const filter = /(@modelcontextprotocol\/(server|node)\/dist|runtime\/src)\/[^/]+\.(mjs|ts)$/;
+    onLoad({ filter }, ({ path }) => ({
+      contents: `${line}${readFileSync(path, 'utf8')}`,
+      loader: path.endsWith('.ts') ? 'ts' : 'js',
+    }));
+  },
+};
 
 const bundle = {
   ...shared,
@@ -13,6 +27,7 @@ const bundle = {
   minifySyntax: true,
   minifyWhitespace: true,
   charset: 'ascii',
+  plugins: [fetchClasses],
   alias: {
     '@hono/node-server': './runtime/absent/request-listener.mjs',
     '@modelcontextprotocol/server/_shims': './runtime/absent/json-schema-validator.mjs',

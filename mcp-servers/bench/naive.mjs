@@ -19,7 +19,7 @@ function newServer() {
   const server = new McpServer({ name: 'naive', version: '1.0.0' });
   const annotations = { readOnlyHint: true, destructiveHint: false, idempotentHint: true };
   const outputSchema = z.object({ text: z.string() });
-  for (const name of ['echo', 'ask', 'heap', 'misfit', 'spill', 'crash']) {
+  for (const name of ['echo', 'ask', 'heap', 'builtins', 'misfit', 'spill', 'crash']) {
     const inputSchema = name === 'echo' ? z.object({ text: z.string() }) : z.object({});
     server.registerTool(name, { title: name, description: name, inputSchema, outputSchema, annotations }, ({ text = '' }) => ({
       content: [{ type: 'text', text: JSON.stringify({ text }) }],

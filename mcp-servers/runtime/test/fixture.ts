@@ -1,4 +1,7 @@
 // A server whose vendor is the test: VENDOR_URL answers what the test wants.
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { getHeapStatistics } from 'node:v8';
 import { defineTool, Failure, serve, type Call } from '@minimcp/runtime';
 import * as z from 'zod';
@@ -10,10 +13,10 @@ const annotations = { readOnlyHint: true, destructiveHint: false, idempotentHint
 const Text = z.object({ text: z.string() });
 
 async function askVendor(call: Call<Credentials>, path: string): Promise<string> {
-  const response = await fetch(call.vendorUrl + path, { signal: call.signal });
-  if (response.status === 401) throw new Failure('refused', `the vendor refused ${call.credentials.api_key}`);
-  if (response.status === 429) throw new Failure('rate_limited', 'too many requests', 7);
-  return response.text();
+  const [response] = (await once(get(call.vendorUrl + path, { signal: call.signal }), 'response')) as [IncomingMessage];
+  if (response.statusCode === 401) throw new Failure('refused', `the vendor refused ${call.credentials.api_key}`);
+  if (response.statusCode === 429) throw new Failure('rate_limited', 'too many requests', 7);
+  return text(response);
 }
 
 serve({
@@ -48,6 +51,17 @@ serve({
       input: z.object({}),
       output: Text,
       run: async (_args, _call: Call<Credentials>) => ({ text: String(getHeapStatistics().heap_size_limit / 2 ** 20) }),
+    }),
+    defineTool({
+      name: 'builtins',
+      title: 'Builtins',
+      description: 'Lists what Node has loaded of its own',
+      annotations,
+      input: z.object({}),
+      output: z.object({ modules: z.array(z.string()) }),
+      run: async (_args, _call: Call<Credentials>) => ({
+        modules: (process as unknown as { moduleLoadList: string[] }).moduleLoadList,
+      }),
     }),
     defineTool({
       name: 'misfit',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { connect, logLines, start } from './support.ts';
+import { connect, ERAS, listen, logLines, start } from './support.ts';
 
 const CREDENTIALS = '{"api_key":"canary-0123456789"}';
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -56,6 +56,20 @@ test('a server starts without its code cache, and with one that is not its own',
   const foreign = await start(t, join(dir, 'fixture.cjs'), { CREDENTIALS }, { flags });
   assert.match(foreign.output.stderr, /^rejected: true$/m);
   assert.equal((await fetch(`${foreign.url}/health`)).status, 200);
+});
+
+test('neither era, nor the health, brings in the HTTP client of Node', async (t) => {
+  const vendor = await listen(t, (_request, response) => response.end());
+  const { url } = await start(t, './fixture.cjs', { CREDENTIALS, VENDOR_URL: vendor.url });
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+  for (const era of ERAS) {
+    const client = await connect(t, url, era);
+    await client.listTools();
+    const { structuredContent } = await client.callTool({ name: 'builtins', arguments: {} });
+    const { modules } = structuredContent as { modules: string[] };
+    assert.ok(modules.includes('NativeModule http'));
+    assert.deepEqual(modules.filter((name) => name.includes('undici')), []);
+  }
 });
 
 test('what was said before the log was open is in it, first and in order', async (t) => {
