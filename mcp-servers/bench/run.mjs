@@ -29,8 +29,8 @@ table(
   }),
 );
 
-const loads = VARIANTS.flatMap((variant) => [
-  ...(variant.mcp ? [{ variant, what: 'tools/list', question: LIST }] : []),
+const loads = VARIANTS.filter(({ load }) => load).flatMap((variant) => [
+  { variant, what: 'tools/list', question: LIST },
   ...(variant.tool ? [{ variant, what: 'a tool call', question: ECHO }] : []),
 ]);
 const rows = [];
