@@ -2,10 +2,12 @@
 
 use super::TypeDefinition;
 
-const TEXTS: [&str; 4] = [
+const TEXTS: [&str; 6] = [
     include_str!("seeds/everything.toml"),
+    include_str!("seeds/figma.toml"),
     include_str!("seeds/github.toml"),
     include_str!("seeds/github-app.toml"),
+    include_str!("seeds/gmail.toml"),
     include_str!("seeds/slack.toml"),
 ];
 

@@ -74,7 +74,9 @@ export const postComment = defineTool({
   output: Comment,
   run: async ({ file, message, reply_to, node_id }, call: Call<Credentials>) => {
     const { key } = fileReference(file);
-    if (node_id && reply_to) throw new Failure('invalid', 'A reply stands where its thread is; give reply_to or node_id');
+    if (node_id && reply_to) {
+      throw new Failure('invalid', 'A reply stands where its thread is; give reply_to or node_id');
+    }
     const pin = node_id ? { node_id: withColons(node_id), node_offset: { x: 0, y: 0 } } : undefined;
     const json = { message, comment_id: reply_to, client_meta: pin } satisfies PostCommentRequestBody;
     return shown(await ask(call, { method: 'POST', path: path`/v1/files/${key}/comments`, json }, VendorComment));

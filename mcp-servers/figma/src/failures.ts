@@ -12,7 +12,9 @@ export function failureOf({ status, headers, text }: RestAnswer): Failure {
       return new Failure('refused', `Figma refused the credentials: ${said}`);
     case 403:
       // The same status says that the token is bad, that it lacks a scope, or that the file is somebody else's.
-      if (/token/i.test(said) && !/scope/i.test(said)) return new Failure('refused', `Figma refused the credentials: ${said}`);
+      if (/token/i.test(said) && !/scope/i.test(said)) {
+        return new Failure('refused', `Figma refused the credentials: ${said}`);
+      }
       return new Failure('forbidden', `Figma does not allow this with these credentials: ${said}`);
     case 404:
       return new Failure('not_found', `Figma does not have this, or hides it from these credentials: ${said}`);

@@ -48,7 +48,12 @@ export const listFiles = defineTool({
     const { name, folders } = await ask(call, { path: path`/v2/teams/${team}/folders` }, Folders);
     const end = page * FOLDERS_AT_ONCE;
     const opened = await Promise.all(folders.slice(end - FOLDERS_AT_ONCE, end).map(({ id }) => filesOf(call, id)));
-    return { name, folders, files: opened.flatMap(({ files }) => files), next_page: end < folders.length ? page + 1 : null };
+    return {
+      name,
+      folders,
+      files: opened.flatMap(({ files }) => files),
+      next_page: end < folders.length ? page + 1 : null,
+    };
   },
 });
 

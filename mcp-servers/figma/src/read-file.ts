@@ -30,7 +30,12 @@ export const readFile = defineTool({
   input: z.object({
     file,
     node_ids: z.array(nodeId).min(1).max(50).optional().describe('Only these; the node of the address if it names one'),
-    depth: z.int().min(1).max(50).default(2).describe('How many levels below the file or the nodes; 1 is the pages only'),
+    depth: z
+      .int()
+      .min(1)
+      .max(50)
+      .default(2)
+      .describe('How many levels below the file or the nodes; 1 is the pages only'),
     detail: z.enum(['outline', 'full']).default('outline').describe('full has all properties: fills, layout, styles'),
     version: z.string().min(1).max(100).optional().describe('An older version of the file'),
   }),

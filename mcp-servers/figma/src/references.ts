@@ -31,9 +31,15 @@ export interface FileReference {
 export function fileReference(text: string): FileReference {
   if (/^[A-Za-z0-9]+$/.test(text)) return { key: text };
   const url = URL.canParse(text) ? new URL(text) : null;
-  const found = /^\/(?:file|design|board|slides|proto|make|buzz|site)\/([A-Za-z0-9]+)(?:\/branch\/([A-Za-z0-9]+))?/.exec(url?.pathname ?? '');
+  const found =
+    /^\/(?:file|design|board|slides|proto|make|buzz|site)\/([A-Za-z0-9]+)(?:\/branch\/([A-Za-z0-9]+))?/.exec(
+      url?.pathname ?? '',
+    );
   if (url === null || found === null || !/^(www\.)?figma\.com$/.test(url.hostname)) {
-    throw new Failure('invalid', 'file is neither the key of a file nor an address like https://www.figma.com/design/KEY/Name');
+    throw new Failure(
+      'invalid',
+      'file is neither the key of a file nor an address like https://www.figma.com/design/KEY/Name',
+    );
   }
   const node = nodeId.safeParse(url.searchParams.get('node-id'));
   return { key: found[2] ?? found[1]!, ...(node.success && { nodeId: withColons(node.data) }) };

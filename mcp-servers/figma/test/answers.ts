@@ -1,5 +1,13 @@
 // One team with seven folders, and one file with two pages.
-import type { Component, Comment, FrameNode, GetFileNodesResponse, GetFileResponse, Node, TextNode } from '@figma/rest-api-spec';
+import type {
+  Component,
+  Comment,
+  FrameNode,
+  GetFileNodesResponse,
+  GetFileResponse,
+  Node,
+  TextNode,
+} from '@figma/rest-api-spec';
 import type { Described } from './description.ts';
 
 /** A status and a body, as Figma answers them. */
@@ -68,7 +76,13 @@ const described = {
   version: '2230',
 } as const;
 
-const button: Component = { key: 'c'.repeat(40), name: 'Button', description: 'Press it', documentationLinks: [], remote: false };
+const button: Component = {
+  key: 'c'.repeat(40),
+  name: 'Button',
+  description: 'Press it',
+  documentationLinks: [],
+  remote: false,
+};
 const parts = { components: { '5:1': button }, componentSets: {}, schemaVersion: 0, styles: {} };
 
 const comment = (id: string, message: string, day: number, more: Partial<Comment> = {}): Comment => ({
@@ -90,7 +104,11 @@ const comments = [
   comment('12', 'Where is the logo?', 3, { client_meta: { x: 5, y: 6 } }),
 ];
 
-const folders = [1, 2, 3, 4, 5, 6, 7].map((number) => ({ id: `80${number}`, name: `Folder ${number}`, parent_folder_id: null }));
+const folders = [1, 2, 3, 4, 5, 6, 7].map((number) => ({
+  id: `80${number}`,
+  name: `Folder ${number}`,
+  parent_folder_id: null,
+}));
 
 const notFound: Answer = { status: 404, body: { status: 404, err: 'Not found' } };
 
@@ -98,34 +116,60 @@ const notFound: Answer = { status: 404, body: { status: 404, err: 'Not found' } 
 function cut<T extends { children?: readonly unknown[] }>(node: T, depth: number): T {
   if (!node.children) return node;
   const { children, ...alone } = node;
-  return (depth === 0 ? { ...alone, children: [] } : { ...node, children: children.map((child) => cut(child as T, depth - 1)) }) as T;
+  return (
+    depth === 0
+      ? { ...alone, children: [] }
+      : { ...node, children: children.map((child) => cut(child as T, depth - 1)) }
+  ) as T;
 }
 
 function nodes({ query }: Described): Answer {
   const known: Record<string, Node> = { '0:1': pages[0]!, '0:2': pages[1]!, '1:1': home, '1:2': card, '1:3': headline };
-  const found = String(query['ids']).split(',').map((id) => {
-    const node = known[id] && cut(known[id] as { children?: Node[] }, Number(query['depth'] ?? 99));
-    return [id, node ? { document: node, ...parts } : null];
-  });
+  const found = String(query['ids'])
+    .split(',')
+    .map((id) => {
+      const node = known[id] && cut(known[id] as { children?: Node[] }, Number(query['depth'] ?? 99));
+      return [id, node ? { document: node, ...parts } : null];
+    });
   return { body: { ...described, nodes: Object.fromEntries(found) as GetFileNodesResponse['nodes'] } };
 }
 
 function wholeFile({ query }: Described): Answer {
-  const document = { id: '0:0', name: 'Document', type: 'DOCUMENT' as const, scrollBehavior: 'SCROLLS' as const, children: pages };
-  return { body: { ...described, document: cut(document, Number(query['depth'] ?? 99)), ...parts } as unknown as GetFileResponse };
+  const document = {
+    id: '0:0',
+    name: 'Document',
+    type: 'DOCUMENT' as const,
+    scrollBehavior: 'SCROLLS' as const,
+    children: pages,
+  };
+  return {
+    body: {
+      ...described,
+      document: cut(document, Number(query['depth'] ?? 99)),
+      ...parts,
+    } as unknown as GetFileResponse,
+  };
 }
 
 function images({ query }: Described): Answer {
-  const rendered = String(query['ids']).split(',').map((id) => {
-    const url = `https://images.example/${encodeURIComponent(id)}.${query['format']}`;
-    return [id, /^1:[123]$/.test(id) ? url : null];
-  });
+  const rendered = String(query['ids'])
+    .split(',')
+    .map((id) => {
+      const url = `https://images.example/${encodeURIComponent(id)}.${query['format']}`;
+      return [id, /^1:[123]$/.test(id) ? url : null];
+    });
   return { body: { err: null, images: Object.fromEntries(rendered) } };
 }
 
 function posted({ body }: Described): Answer {
-  const { message, comment_id, client_meta = { x: 0, y: 0 } } = body as { message: string; comment_id?: string; client_meta?: Comment['client_meta'] };
-  return { body: comment('13', message, 5, { client_meta, ...(comment_id && { parent_id: comment_id, order_id: null }) }) };
+  const {
+    message,
+    comment_id,
+    client_meta = { x: 0, y: 0 },
+  } = body as { message: string; comment_id?: string; client_meta?: Comment['client_meta'] };
+  return {
+    body: comment('13', message, 5, { client_meta, ...(comment_id && { parent_id: comment_id, order_id: null }) }),
+  };
 }
 
 const ofFile = (answer: (asked: Described) => Answer) => (asked: Described) =>
@@ -133,15 +177,21 @@ const ofFile = (answer: (asked: Described) => Answer) => (asked: Described) =>
 
 /** The usual answer of each operation that the tools use. */
 export const answers: Record<string, (asked: Described) => Answer> = {
-  getMe: () => ({ body: { id: '7', handle: 'Ada', img_url: 'https://images.example/ada.png', email: 'ada@example.com' } }),
+  getMe: () => ({
+    body: { id: '7', handle: 'Ada', img_url: 'https://images.example/ada.png', email: 'ada@example.com' },
+  }),
   getTeamFolders: ({ path }) => (path['team_id'] === TEAM ? { body: { name: 'Designers', folders } } : notFound),
   getFolderFolders: ({ path: { folder_id } }) => {
     const below = folder_id === '801' ? [{ id: '901', name: 'Drafts', parent_folder_id: '801' }] : [];
-    return folders.some(({ id }) => id === folder_id) ? { body: { name: `Folder ${folder_id!.slice(2)}`, folders: below } } : notFound;
+    return folders.some(({ id }) => id === folder_id)
+      ? { body: { name: `Folder ${folder_id!.slice(2)}`, folders: below } }
+      : notFound;
   },
   getFolderFiles: ({ path: { folder_id } }) => {
     const file = { key: FILE, name: `File of ${folder_id}`, last_modified: '2026-11-01T10:00:00Z' };
-    return folders.some(({ id }) => id === folder_id) ? { body: { name: `Folder ${folder_id!.slice(2)}`, files: [file] } } : notFound;
+    return folders.some(({ id }) => id === folder_id)
+      ? { body: { name: `Folder ${folder_id!.slice(2)}`, files: [file] } }
+      : notFound;
   },
   getFile: ofFile(wholeFile),
   getFileNodes: ofFile(nodes),

@@ -60,17 +60,25 @@ export function described(method: string, url: URL, body: string): Described {
   if (json !== undefined) {
     check(ajv, { $ref: `${at}/requestBody/content/application~1json/schema` }, json, 'the body');
     const known = propertiesOf(operation);
-    for (const name of Object.keys(json as object)) assert.ok(known.includes(name), `${operation.operationId} does not know ${name}`);
+    for (const name of Object.keys(json as object))
+      assert.ok(known.includes(name), `${operation.operationId} does not know ${name}`);
   }
   return { id: operation.operationId, path, query, body: json };
 }
 
 /** @throws AssertionError if the operation could not answer this */
 export function couldAnswer(id: string, status: number, body: unknown): void {
-  const operation = Object.values(document.paths).flatMap((methods) => Object.values(methods)).find((one) => one.operationId === id);
+  const operation = Object.values(document.paths)
+    .flatMap((methods) => Object.values(methods))
+    .find((one) => one.operationId === id);
   const response = operation?.responses[status]?.$ref?.split('/').at(-1);
   assert.ok(response, `${id} does not answer ${status}`);
-  check(ajv, { $ref: `figma#/components/responses/${response}/content/application~1json/schema` }, body, `${id}'s answer`);
+  check(
+    ajv,
+    { $ref: `figma#/components/responses/${response}/content/application~1json/schema` },
+    body,
+    `${id}'s answer`,
+  );
 }
 
 function find(method: string, pathname: string) {
@@ -79,7 +87,11 @@ function find(method: string, pathname: string) {
     const match = new RegExp(`^${route.replace(/\{\w+\}/g, '([^/]+)')}$`).exec(pathname);
     const operation = methods[method.toLowerCase()];
     if (match === null || operation === undefined) continue;
-    return { route, operation, path: Object.fromEntries(names.map((name, index) => [name, decodeURIComponent(match[index + 1]!)])) };
+    return {
+      route,
+      operation,
+      path: Object.fromEntries(names.map((name, index) => [name, decodeURIComponent(match[index + 1]!)])),
+    };
   }
   throw new assert.AssertionError({ message: `no operation for ${method} ${pathname}` });
 }

@@ -25,7 +25,8 @@ testVendorInTrouble({
 
 test('a refused token makes the instance unhealthy, and is never shown', async (t) => {
   const { server, failing } = await figma(t, { token: 'another' });
-  for (const [name, args] of CALLS) assert.equal(await failing(name, args), 'Figma refused the credentials: Invalid token');
+  for (const [name, args] of CALLS)
+    assert.equal(await failing(name, args), 'Figma refused the credentials: Invalid token');
   const health = await fetch(`${server.url}/health`);
   assert.equal(health.status, 503);
   assert.equal(((await health.json()) as any).reason, 'Figma refused the credentials: Invalid token');
@@ -40,8 +41,14 @@ test('every tool tells limits, missing scopes and missing files apart', async (t
       api.fault = (_asked, response) => (reply(response, status, { status, err }, headers), true);
       return failing(name, args);
     };
-    const limited = await answered(429, 'Rate limit exceeded', { 'retry-after': '37', 'x-figma-rate-limit-type': 'low' });
-    assert.match(limited, /limits .*\(the low limits of a View or Collab seat\): Rate limit exceeded\. Try again in 37 seconds\.$/);
+    const limited = await answered(429, 'Rate limit exceeded', {
+      'retry-after': '37',
+      'x-figma-rate-limit-type': 'low',
+    });
+    assert.match(
+      limited,
+      /limits .*\(the low limits of a View or Collab seat\): Rate limit exceeded\. Try again in 37 seconds\.$/,
+    );
     assert.match(await answered(429, 'Slow down'), /Try again in 60 seconds\.$/);
     const scope = 'Invalid scope(s): current_user:read. This endpoint requires another scope of the token';
     assert.match(await answered(403, scope), /does not allow this with these credentials: Invalid scope/);
@@ -49,7 +56,10 @@ test('every tool tells limits, missing scopes and missing files apart', async (t
     assert.match(await answered(404, 'Not found'), /does not have this, or hides it .*: Not found$/);
     assert.match(await answered(400, 'Request too large'), /did not accept this \(400\): Request too large$/);
     assert.match(await answered(500, 'Render timed out'), /^Figma failed \(500\): Render timed out$/);
-    assert.match(await answered(400, `bad ${credentials.api_key}`), /^Figma did not accept this \(400\): bad \[redacted\]$/);
+    assert.match(
+      await answered(400, `bad ${credentials.api_key}`),
+      /^Figma did not accept this \(400\): bad \[redacted\]$/,
+    );
   }
   assert.equal((await fetch(`${server.url}/health`)).status, 200);
 });
@@ -65,7 +75,8 @@ test('files, folders and nodes that do not exist are named as such', async (t) =
   const { failing } = await figma(t);
   assert.match(await failing('list_files', { folder_id: '1' }), /does not have this/);
   assert.match(await failing('list_files', { team_id: '1' }), /does not have this/);
-  for (const name of ['read_file', 'get_comments']) assert.match(await failing(name, { file: 'Gone' }), /does not have this/);
+  for (const name of ['read_file', 'get_comments'])
+    assert.match(await failing(name, { file: 'Gone' }), /does not have this/);
   assert.match(await failing('export_assets', { file: 'Gone', node_ids: ['1:1'] }), /does not have this/);
 });
 
@@ -75,7 +86,14 @@ test('the address of Figma comes from the environment, never from the settings o
   assert.equal((await call('list_files', { folder_id: '801' })).name, 'Folder 1');
 });
 
-for (const unusable of ['{}', '{"api_key":""}', '{"api_key":"canary a"}', '{"api_key":"canary\\r\\nx"}', '{"api_key":7}', '{"token":"canary"}']) {
+for (const unusable of [
+  '{}',
+  '{"api_key":""}',
+  '{"api_key":"canary a"}',
+  '{"api_key":"canary\\r\\nx"}',
+  '{"api_key":7}',
+  '{"token":"canary"}',
+]) {
   test(`credentials that cannot be used: ${unusable}`, async () => {
     const { code, stderr } = await ended('../figma.cjs', { PORT: '0', CREDENTIALS: unusable });
     assert.equal(code, 78);

@@ -13,10 +13,18 @@ export interface Wishes {
 }
 
 /** Runs the real bundle against the stand-in. `call` answers the structured content or throws the error's text. */
-export async function figma(t: TestContext, { config = {}, env, token = credentials.api_key, era = 'modern' }: Wishes = {}) {
+export async function figma(
+  t: TestContext,
+  { config = {}, env, token = credentials.api_key, era = 'modern' }: Wishes = {},
+) {
   const api = await standIn(t, token);
   const CREDENTIALS = JSON.stringify(credentials);
-  const server = await start(t, '../figma.cjs', { CREDENTIALS, FIGMA_API_URL: api.url, CONFIG: JSON.stringify(config), ...env });
+  const server = await start(t, '../figma.cjs', {
+    CREDENTIALS,
+    FIGMA_API_URL: api.url,
+    CONFIG: JSON.stringify(config),
+    ...env,
+  });
   const client = await connect(t, server.url, era);
   const call = async (name: string, args: Record<string, unknown>) => {
     const result = await client.callTool({ name, arguments: args });

@@ -8,7 +8,10 @@ import { figma } from './support.ts';
 test('the stand-in refuses what the published description does', async (t) => {
   const { url } = await standIn(t, 'token');
   const ask = async (path: string, init: RequestInit = {}, token = 'token') => {
-    const response = await fetch(url + path, { ...init, headers: { 'x-figma-token': token, 'content-type': 'application/json' } });
+    const response = await fetch(url + path, {
+      ...init,
+      headers: { 'x-figma-token': token, 'content-type': 'application/json' },
+    });
     return `${response.status} ${await response.text()}`;
   };
   const comment = (body: object) => ({ method: 'POST', body: JSON.stringify(body) });
@@ -30,8 +33,14 @@ for (const era of ERAS) {
   test(`${era}: the tools say what they do`, async (t) => {
     const { client, call } = await figma(t, { era });
     const { tools } = await client.listTools();
-    assert.deepEqual(tools.map(({ name }) => name), ['list_files', 'read_file', 'export_assets', 'get_comments', 'post_comment']);
-    assert.deepEqual(tools.map(({ annotations }) => annotations?.readOnlyHint), [true, true, true, true, false]);
+    assert.deepEqual(
+      tools.map(({ name }) => name),
+      ['list_files', 'read_file', 'export_assets', 'get_comments', 'post_comment'],
+    );
+    assert.deepEqual(
+      tools.map(({ annotations }) => annotations?.readOnlyHint),
+      [true, true, true, true, false],
+    );
     for (const { title, inputSchema, outputSchema } of tools) {
       assert.ok(title && outputSchema);
       assert.ok(!('anyOf' in inputSchema || 'oneOf' in inputSchema));
@@ -54,10 +63,16 @@ test('list_files goes through the folders of a team, five on a page', async (t) 
   const first = await call('list_files', { team_id: TEAM });
   assert.equal(first.name, 'Designers');
   assert.equal(first.folders.length, 7);
-  assert.deepEqual(first.files.map((file: any) => file.folder_id), ['801', '802', '803', '804', '805']);
+  assert.deepEqual(
+    first.files.map((file: any) => file.folder_id),
+    ['801', '802', '803', '804', '805'],
+  );
   assert.equal(first.next_page, 2);
   const second = await call('list_files', { team_id: TEAM, page: 2 });
-  assert.deepEqual(second.files.map((file: any) => file.name), ['File of 806', 'File of 807']);
+  assert.deepEqual(
+    second.files.map((file: any) => file.name),
+    ['File of 806', 'File of 807'],
+  );
   assert.equal(second.next_page, null);
   assert.equal(api.asked.length, 6 + 3);
 });
@@ -106,18 +121,39 @@ test('read_file reads nodes, from an address too, and names those that are not t
 
 test('read_file says how to ask for less where an answer would be too long', async (t) => {
   const { api, call } = await figma(t);
-  const children = Array.from({ length: 3000 }, (_, index) => ({ id: `2:${index}`, name: 'x'.repeat(60), type: 'FRAME' }));
+  const children = Array.from({ length: 3000 }, (_, index) => ({
+    id: `2:${index}`,
+    name: 'x'.repeat(60),
+    type: 'FRAME',
+  }));
   const document = { id: '0:0', name: 'Document', type: 'DOCUMENT', children };
-  const file = { name: 'Large', role: 'viewer', lastModified: '', editorType: 'figma', version: '1', document, components: {}, styles: {} };
+  const file = {
+    name: 'Large',
+    role: 'viewer',
+    lastModified: '',
+    editorType: 'figma',
+    version: '1',
+    document,
+    components: {},
+    styles: {},
+  };
   api.fault = (_asked, response) => (reply(response, 200, file), true);
-  await assert.rejects(call('read_file', { file: FILE }), /has \d+ characters, and 200000 are the most: ask with a smaller depth/);
+  await assert.rejects(
+    call('read_file', { file: FILE }),
+    /has \d+ characters, and 200000 are the most: ask with a smaller depth/,
+  );
   api.fault = (_asked, response) => (response.writeHead(200).end(Buffer.alloc(33 * 1024 * 1024, ' ')), true);
   await assert.rejects(call('read_file', { file: FILE }), /larger than 32 MiB: ask for fewer nodes/);
 });
 
 test('export_assets renders nodes, and names those that cannot be', async (t) => {
   const { api, call } = await figma(t);
-  const { images, failed } = await call('export_assets', { file: FILE, node_ids: ['1:1', '7-7'], format: 'jpg', scale: 2 });
+  const { images, failed } = await call('export_assets', {
+    file: FILE,
+    node_ids: ['1:1', '7-7'],
+    format: 'jpg',
+    scale: 2,
+  });
   assert.deepEqual(images, [{ node_id: '1:1', url: 'https://images.example/1%3A1.jpg' }]);
   assert.deepEqual(failed, ['7:7']);
   assert.deepEqual(api.asked.at(-1)!.query, { ids: '1:1,7:7', format: 'jpg', scale: 2 });
@@ -128,7 +164,10 @@ test('export_assets renders nodes, and names those that cannot be', async (t) =>
 test('get_comments reads the newest first, in pages, with or without resolved threads', async (t) => {
   const { api, call } = await figma(t);
   const all = await call('get_comments', { file: FILE, per_page: 2 });
-  assert.deepEqual(all.comments.map((one: any) => one.id), ['12', '11']);
+  assert.deepEqual(
+    all.comments.map((one: any) => one.id),
+    ['12', '11'],
+  );
   assert.deepEqual([all.total, all.next_page], [3, 2]);
   const last = await call('get_comments', { file: FILE, per_page: 2, page: 2 });
   assert.deepEqual(last.comments, [
@@ -144,7 +183,10 @@ test('get_comments reads the newest first, in pages, with or without resolved th
   ]);
   assert.equal(last.next_page, null);
   const open = await call('get_comments', { file: FILE, unresolved_only: true });
-  assert.deepEqual(open.comments.map((one: any) => one.id), ['12']);
+  assert.deepEqual(
+    open.comments.map((one: any) => one.id),
+    ['12'],
+  );
   assert.deepEqual(api.asked.at(-1)!.query, { as_md: true });
 });
 
@@ -152,10 +194,16 @@ test('post_comment pins a comment to a node or replies to one', async (t) => {
   const { api, call } = await figma(t);
   const pinned = await call('post_comment', { file: FILE, message: 'Grüße', node_id: '1-2' });
   assert.deepEqual([pinned.message, pinned.node_id, pinned.parent_id], ['Grüße', '1:2', null]);
-  assert.deepEqual(api.asked.at(-1)!.body, { message: 'Grüße', client_meta: { node_id: '1:2', node_offset: { x: 0, y: 0 } } });
+  assert.deepEqual(api.asked.at(-1)!.body, {
+    message: 'Grüße',
+    client_meta: { node_id: '1:2', node_offset: { x: 0, y: 0 } },
+  });
   await call('post_comment', { file: FILE, message: 'Yes', reply_to: '12' });
   assert.deepEqual(api.asked.at(-1)!.body, { message: 'Yes', comment_id: '12' });
-  await assert.rejects(call('post_comment', { file: FILE, message: 'x', reply_to: '12', node_id: '1:2' }), /reply_to or node_id/);
+  await assert.rejects(
+    call('post_comment', { file: FILE, message: 'x', reply_to: '12', node_id: '1:2' }),
+    /reply_to or node_id/,
+  );
 });
 
 test('arguments that are none are refused without asking Figma', async (t) => {

@@ -30,12 +30,15 @@ async function github(t: TestContext, env: Record<string, string>, token = TOKEN
 for (const [name, args] of CALLS) {
   test(`${name}: refused credentials make the instance unhealthy, and are never shown`, async (t) => {
     const api = await standIn(t, ['another-token']);
-    const { server, failing } = await github(t, { GITHUB_API_URL: api.url });
+    const env = { GITHUB_API_URL: api.url, LOG_LEVEL: 'debug', NODE_DEBUG: 'http,net,stream' };
+    const { server, failing } = await github(t, env);
     assert.equal(await failing(name, args), 'GitHub refused the credentials: Bad credentials');
     const health = await fetch(`${server.url}/health`);
     assert.equal(health.status, 503);
     assert.equal(((await health.json()) as any).reason, 'GitHub refused the credentials: Bad credentials');
     await server.stop();
+    assert.match(server.output.stderr, /^HTTP \d+: /m);
+    assert.doesNotMatch(server.output.stdout + server.output.stderr, /canary/);
     assert.doesNotMatch(await readFile(join(server.logDir, 'app.log'), 'utf8'), /canary/);
   });
 

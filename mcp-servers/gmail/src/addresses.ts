@@ -12,7 +12,13 @@ export const address = z.string().max(1000).refine(isAddress, 'is not an address
 /** The two halves of an address that passed `address`. */
 export function parsedAddress(text: string): { name: string; address: string } {
   const { name = '', address = text } = NAMED.exec(text.trim())?.groups ?? {};
-  return { name: name.trim().replace(/^"(.*)"$/, '$1').replace(/\\(.)/g, '$1'), address: address.trim() };
+  return {
+    name: name
+      .trim()
+      .replace(/^"(.*)"$/, '$1')
+      .replace(/\\(.)/g, '$1'),
+    address: address.trim(),
+  };
 }
 
 function isAddress(text: string): boolean {

@@ -37,10 +37,18 @@ export const getAttachment = defineTool({
     const { size = 0, attachmentId, data } = part?.body ?? {};
     const absent = size > 0 && data === undefined && attachmentId === undefined;
     if (part === undefined || absent || part.mimeType?.startsWith('multipart/')) {
-      throw new Failure('not_found', `The message has no attachment ${part_id || 'without a number'}; read_message lists those it has`);
+      throw new Failure(
+        'not_found',
+        `The message has no attachment ${part_id || 'without a number'}; read_message lists those it has`,
+      );
     }
-    if (size > MAX_BYTES) throw new Failure('invalid', `The attachment has ${size} bytes, and ${MAX_BYTES} are the most`);
-    const bytes = Buffer.from(data ?? (attachmentId === undefined ? '' : await fetchData(call, message_id, attachmentId)), 'base64url');
+    if (size > MAX_BYTES) {
+      throw new Failure('invalid', `The attachment has ${size} bytes, and ${MAX_BYTES} are the most`);
+    }
+    const bytes = Buffer.from(
+      data ?? (attachmentId === undefined ? '' : await fetchData(call, message_id, attachmentId)),
+      'base64url',
+    );
     const { filename = '', mimeType = 'application/octet-stream' } = part;
     const described = { filename, mime_type: mimeType, size: bytes.length };
     const text = isTextual(mimeType) ? (strictly(bytes, 'utf-8') ?? strictly(bytes, charsetOf(part))) : undefined;

@@ -1,5 +1,5 @@
 import { Failure, type Call } from '@minimcp/runtime';
-import { read, send, type RestAnswer, type RestRequest, type RestVendor } from '@minimcp/runtime/rest';
+import { read, send, type RestRequest, type RestVendor } from '@minimcp/runtime/rest';
 import * as z from 'zod';
 import type { Credentials } from './credentials.ts';
 import { failureOf } from './failures.ts';
@@ -25,10 +25,14 @@ export interface Ask extends Pick<RestRequest, 'method' | 'query' | 'json'> {
  * @param schema what the answer has to look like; unknown fields are dropped
  * @throws Failure
  */
-export async function ask<T>(call: Call<Credentials>, { path, purpose, ...request }: Ask, schema: z.ZodType<T>): Promise<T> {
+export async function ask<T>(
+  call: Call<Credentials>,
+  { path, purpose, ...request }: Ask,
+  schema: z.ZodType<T>,
+): Promise<T> {
   permit(call, purpose);
   const url = `${call.vendorUrl}/gmail/${version(call)}/users/me${path}`;
-  const sendWith = async (token: string): Promise<RestAnswer> =>
+  const sendWith = (token: string) =>
     send(GMAIL, { ...request, url, headers: { authorization: `Bearer ${token}` } }, call);
   const token = await accessToken(call);
   let answer = await sendWith(token);

@@ -10,24 +10,37 @@ import { header } from './payload.ts';
 import { headerText } from './text.ts';
 
 /** Text of a header. A line break would begin a header of the caller's own. */
-const line = z.string().max(998).regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'holds a line break or another control character');
+const line = z
+  .string()
+  .max(998)
+  .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'holds a line break or another control character');
 
 const addresses = z.array(address).max(100);
 
 const File = z.object({
   filename: line.min(1).max(255),
-  content_type: z.string().regex(/^[\w.+-]+\/[\w.+-]+$/, 'is not a media type').optional().describe('Told from the name if left out'),
+  content_type: z
+    .string()
+    .regex(/^[\w.+-]+\/[\w.+-]+$/, 'is not a media type')
+    .optional()
+    .describe('Told from the name if left out'),
   content: z.string(),
   encoding: z.enum(['utf-8', 'base64']).default('utf-8').describe('How content is to be read'),
 });
 
 /** The arguments of a tool that writes a message. */
 export const outgoing = {
-  to: addresses.optional().describe('Such as ada@example.com or Ada <ada@example.com>; a reply goes to who wrote if left out'),
+  to: addresses
+    .optional()
+    .describe('Such as ada@example.com or Ada <ada@example.com>; a reply goes to who wrote if left out'),
   cc: addresses.optional(),
   bcc: addresses.optional(),
   subject: line.optional().describe('Needed, but for a reply'),
-  text: z.string().max(2_000_000).optional().describe('Plain text. One of text and html is needed; both are two versions of the same'),
+  text: z
+    .string()
+    .max(2_000_000)
+    .optional()
+    .describe('Plain text. One of text and html is needed; both are two versions of the same'),
   html: z.string().max(2_000_000).optional(),
   attachments: z.array(File).max(20).optional().describe('About 3 MB together at most'),
   reply_to_message_id: id.optional().describe('Makes this a reply in the thread of that message'),
@@ -47,25 +60,25 @@ export interface Raw {
  * @throws Failure
  */
 export async function compose(call: Call<Credentials>, message: Outgoing): Promise<Raw> {
-  const answered = message.reply_to_message_id === undefined ? null : await thread(call, message.reply_to_message_id);
-  const subject = message.subject ?? answered?.subject;
-  const to = message.to ?? answered?.to;
-  if (subject === undefined) throw new Failure('invalid', 'The message needs a subject');
-  if (message.text === undefined && message.html === undefined) throw new Failure('invalid', 'The message needs text or html');
-  if (![to, message.cc, message.bcc].some((list) => list?.length)) throw new Failure('invalid', 'The message needs a recipient');
+  const { text, html, cc, bcc, reply_to_message_id: answers } = message;
+  if (text === undefined && html === undefined) throw lacking('text or html');
+  const answered = answers === undefined ? null : await thread(call, answers);
+  const { subject = answered?.subject, to = answered?.to } = message;
+  if (subject === undefined) throw lacking('a subject');
+  if (![to, cc, bcc].some((list) => list?.length)) throw lacking('a recipient');
   // Loaded when it is first needed: it costs time at the start.
   const { default: MailComposer } = await import('nodemailer/lib/mail-composer');
   const mail = new MailComposer({
     to: to?.map(parsedAddress),
-    cc: message.cc?.map(parsedAddress),
-    bcc: message.bcc?.map(parsedAddress),
+    cc: cc?.map(parsedAddress),
+    bcc: bcc?.map(parsedAddress),
     subject,
-    text: message.text,
-    html: message.html,
+    text,
+    html,
     attachments: message.attachments?.map(file),
     inReplyTo: answered?.messageId,
     references: answered?.references,
-    // Its own would name this machine.
+    // Its own would end in @localhost.
     messageId: `<${randomUUID()}@mail.gmail.com>`,
     disableFileAccess: true,
     disableUrlAccess: true,
@@ -78,8 +91,12 @@ export async function compose(call: Call<Credentials>, message: Outgoing): Promi
 
 /** What a reply takes from the message it answers: RFC 5322, section 3.6.4. */
 async function thread(call: Call<Credentials>, messageId: string) {
-  const query = { format: 'metadata', metadataHeaders: ['Message-ID', 'References', 'In-Reply-To', 'Subject', 'From', 'Reply-To'] };
-  const { threadId, payload = {} } = await ask(call, { path: path`/messages/${messageId}`, query, purpose: 'read' }, VendorMessage);
+  const query = {
+    format: 'metadata',
+    metadataHeaders: ['Message-ID', 'References', 'In-Reply-To', 'Subject', 'From', 'Reply-To'],
+  };
+  const request = { path: path`/messages/${messageId}`, query, purpose: 'read' as const };
+  const { threadId, payload = {} } = await ask(call, request, VendorMessage);
   const ids = (name: string) => header(payload, name)?.match(/<[^<>\s]+>/g) ?? [];
   const [own] = ids('Message-ID');
   const before = ids('References').length > 0 ? ids('References') : ids('In-Reply-To').slice(0, 1);
@@ -92,6 +109,10 @@ async function thread(call: Call<Credentials>, messageId: string) {
     subject: /^re:/i.test(subject) ? subject : `Re: ${subject}`,
     to: address.safeParse(author).success ? [author] : undefined,
   };
+}
+
+function lacking(what: string): Failure {
+  return new Failure('invalid', `The message needs ${what}`);
 }
 
 function file({ filename, content_type, content, encoding }: z.infer<typeof File>) {

@@ -27,11 +27,15 @@ export const listDrafts = defineTool({
   }),
   run: async ({ query: q, max_results, page_token }, call: Call<Credentials>) => {
     const query = { q, maxResults: max_results, pageToken: page_token };
-    const listed = z.object({ drafts: z.array(z.object({ id: z.string() })).optional(), nextPageToken: z.string().optional() });
+    const listed = z.object({
+      drafts: z.array(z.object({ id: z.string() })).optional(),
+      nextPageToken: z.string().optional(),
+    });
     const { drafts = [], nextPageToken } = await ask(call, { path: '/drafts', query, purpose: 'readDrafts' }, listed);
     const schema = z.object({ id: z.string(), message: VendorMessage });
-    const found = await each(drafts.map(({ id }) => id), (one) =>
-      ask(call, { path: path`/drafts/${one}`, query: { format: 'metadata' }, purpose: 'readDrafts' }, schema),
+    const found = await each(
+      drafts.map(({ id }) => id),
+      (one) => ask(call, { path: path`/drafts/${one}`, query: { format: 'metadata' }, purpose: 'readDrafts' }, schema),
     );
     const shown = found.map(({ id, message }) => ({ draft_id: id, message: summaryOf(message) }));
     return { drafts: shown, next_page_token: nextPageToken ?? null };

@@ -6,7 +6,8 @@ import { scopesFor, type Purpose } from './scopes.ts';
 const QUOTA_SECONDS = 60;
 
 /** Reasons, in the two spellings of Google's errors, for which the same request succeeds later. */
-const LIMITS = /^(rateLimitExceeded|userRateLimitExceeded|quotaExceeded|dailyLimitExceeded|RATE_LIMIT_EXCEEDED|RESOURCE_EXHAUSTED)$/;
+const LIMITS =
+  /^(rateLimitExceeded|userRateLimitExceeded|quotaExceeded|dailyLimitExceeded|RATE_LIMIT_EXCEEDED|RESOURCE_EXHAUSTED)$/;
 
 /** Reasons that speak of the scopes of the token. */
 const SCOPES = /^(insufficientPermissions|ACCESS_TOKEN_SCOPE_INSUFFICIENT)$/;
@@ -15,7 +16,9 @@ const SCOPES = /^(insufficientPermissions|ACCESS_TOKEN_SCOPE_INSUFFICIENT)$/;
 export function failureOf({ status, headers, text }: RestAnswer, purpose: Purpose, renewable: boolean): Failure {
   const { said, reasons } = explanation(json(text));
   if (status === 401) {
-    const remedy = renewable ? '' : '. The access token in api_key lasted its hour: store a refresh_token, with which the server renews it';
+    const remedy = renewable
+      ? ''
+      : '. The access token in api_key lasted its hour: store a refresh_token, with which the server renews it';
     return new Failure('refused', `Gmail refused the credentials: ${said}${remedy}`);
   }
   if (status === 429 || (status === 403 && reasons.some((reason) => LIMITS.test(reason)))) {

@@ -16,10 +16,15 @@ const withSpam = z.boolean().default(false).describe('Look into Spam and Trash t
 export const listMessages = defineTool({
   name: 'list_messages',
   title: 'List messages',
-  description: 'Lists messages, the newest first, of the whole mailbox or with all of some labels. Follow next_page_token for more.',
+  description:
+    'Lists messages, the newest first, of the whole mailbox or with all of some labels. Follow next_page_token for more.',
   annotations,
   input: z.object({
-    label_ids: z.array(id).max(20).default(['INBOX']).describe('Only messages with all of these; an empty list for all'),
+    label_ids: z
+      .array(id)
+      .max(20)
+      .default(['INBOX'])
+      .describe('Only messages with all of these; an empty list for all'),
     include_spam_trash: withSpam,
     ...pageArguments,
   }),
@@ -30,10 +35,15 @@ export const listMessages = defineTool({
 export const searchMessages = defineTool({
   name: 'search_messages',
   title: 'Search messages',
-  description: 'Searches messages, the newest first, in the language of the search field of Gmail. Follow next_page_token for more.',
+  description:
+    'Searches messages, the newest first, in the language of the search field of Gmail. Follow next_page_token for more.',
   annotations,
   input: z.object({
-    query: z.string().min(1).max(2000).describe('Such as: from:ada@example.com is:unread after:2026/10/01 "exact words"'),
+    query: z
+      .string()
+      .min(1)
+      .max(2000)
+      .describe('Such as: from:ada@example.com is:unread after:2026/10/01 "exact words"'),
     include_spam_trash: withSpam,
     ...pageArguments,
   }),
@@ -47,5 +57,11 @@ async function list(call: Call<Credentials>, filter: { labelIds?: string[]; q?: 
   const { include_spam_trash, max_results, page_token } = paging;
   const query = { ...filter, includeSpamTrash: include_spam_trash, maxResults: max_results, pageToken: page_token };
   const { messages = [], nextPageToken } = await ask(call, { path: '/messages', query, purpose: 'read' }, Listed);
-  return { messages: await summaries(call, messages.map(({ id }) => id)), next_page_token: nextPageToken ?? null };
+  return {
+    messages: await summaries(
+      call,
+      messages.map(({ id }) => id),
+    ),
+    next_page_token: nextPageToken ?? null,
+  };
 }

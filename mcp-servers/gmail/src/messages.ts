@@ -27,7 +27,10 @@ export const VendorMessage = z.object({
   threadId: z.string(),
   labelIds: z.array(z.string()).optional(),
   snippet: z.string().optional(),
-  internalDate: z.string().regex(/^\d{1,15}$/).optional(),
+  internalDate: z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .optional(),
   payload: Part.optional(),
 });
 export type VendorMessage = z.infer<typeof VendorMessage>;
@@ -102,7 +105,9 @@ export function fetchMessage(call: Call<Credentials>, messageId: string): Promis
 /** Summaries in the order of `ids`. A message that has gone since it was listed is left out. */
 export async function summaries(call: Call<Credentials>, ids: readonly string[]): Promise<z.infer<typeof Summary>[]> {
   const query = { format: 'metadata', metadataHeaders: SUMMARY_HEADERS };
-  const found = await each(ids, (one) => ask(call, { path: path`/messages/${one}`, query, purpose: 'read' }, VendorMessage));
+  const found = await each(ids, (one) =>
+    ask(call, { path: path`/messages/${one}`, query, purpose: 'read' }, VendorMessage),
+  );
   return found.map(summaryOf);
 }
 

@@ -80,7 +80,9 @@ function isAttachment(part: Part): boolean {
   if (part.mimeType?.startsWith('multipart/')) return false;
   const named = Boolean(part.filename) || /^attachment\b/i.test(header(part, 'Content-Disposition') ?? '');
   // Gmail puts what is large aside, texts too.
-  return named || part.mimeType === 'message/rfc822' || part.body?.attachmentId !== undefined || hasForeignContent(part);
+  return (
+    named || part.mimeType === 'message/rfc822' || part.body?.attachmentId !== undefined || hasForeignContent(part)
+  );
 }
 
 function hasForeignContent(part: Part): boolean {

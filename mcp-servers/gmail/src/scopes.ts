@@ -29,7 +29,10 @@ export function permit({ config }: Pick<Call<unknown>, 'config'>, purpose: Purpo
   }
   const granted = scopes.map((scope: string) => scope.replace(PREFIX, ''));
   if (granted.includes(EVERYTHING) || PURPOSES[purpose].some((scope) => granted.includes(scope))) return;
-  throw new Failure('forbidden', `The settings of this instance do not allow this: scopes in CONFIG has none of ${scopesFor(purpose)}`);
+  throw new Failure(
+    'forbidden',
+    `The settings of this instance do not allow this: scopes in CONFIG has none of ${scopesFor(purpose)}`,
+  );
 }
 
 /** The scopes that a purpose needs one of, for a message. */

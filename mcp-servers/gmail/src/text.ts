@@ -6,7 +6,11 @@
 export function decoded(bytes: Uint8Array, charset: string | undefined): string {
   // Charsets that switch by escape sequences look like ASCII.
   const switching = /^iso-2022-/i.test(charset ?? '') && bytes.includes(0x1b);
-  return (switching ? undefined : strictly(bytes, 'utf-8')) ?? strictly(bytes, charset) ?? new TextDecoder('windows-1252').decode(bytes);
+  return (
+    (switching ? undefined : strictly(bytes, 'utf-8')) ??
+    strictly(bytes, charset) ??
+    new TextDecoder('windows-1252').decode(bytes)
+  );
 }
 
 /** The text, or undefined where the bytes are not in the charset, or nobody knows it. */
@@ -27,7 +31,9 @@ export function headerText(value: string): string {
     .replace(/\?=\s+=\?/g, '?==?')
     .replace(WORD, (_word, charset: string, encoding: string, content: string) => {
       if (encoding.toLowerCase() === 'b') return decoded(Buffer.from(content, 'base64'), charset);
-      const octets = content.replaceAll('_', ' ').replace(/=([0-9a-f]{2})/gi, (_hex, digits: string) => String.fromCharCode(parseInt(digits, 16)));
+      const octets = content
+        .replaceAll('_', ' ')
+        .replace(/=([0-9a-f]{2})/gi, (_hex, digits: string) => String.fromCharCode(parseInt(digits, 16)));
       return decoded(Buffer.from(octets, 'latin1'), charset);
     });
 }

@@ -8,7 +8,10 @@ import { each, id, Message, messageOf, nextPageToken, pageArguments, summaryOf, 
 /** What all bodies of a thread may hold together, in characters: an agent reads them at once. */
 const MAX_THREAD = 200_000;
 
-const Listed = z.object({ threads: z.array(z.object({ id: z.string() })).optional(), nextPageToken: z.string().optional() });
+const Listed = z.object({
+  threads: z.array(z.object({ id: z.string() })).optional(),
+  nextPageToken: z.string().optional(),
+});
 const VendorThread = z.object({ id: z.string(), messages: z.array(VendorMessage).min(1) });
 
 const annotations = { readOnlyHint: true, destructiveHint: false, idempotentHint: true };
@@ -16,7 +19,8 @@ const annotations = { readOnlyHint: true, destructiveHint: false, idempotentHint
 export const listThreads = defineTool({
   name: 'list_threads',
   title: 'List threads',
-  description: 'Lists conversations, the newest first, all or those that match a search. Follow next_page_token for more.',
+  description:
+    'Lists conversations, the newest first, all or those that match a search. Follow next_page_token for more.',
   annotations,
   input: z.object({
     query: z.string().min(1).max(2000).optional().describe('In the language of the search field of Gmail'),
@@ -38,10 +42,19 @@ export const listThreads = defineTool({
     next_page_token: nextPageToken,
   }),
   run: async ({ query: q, label_ids, include_spam_trash, max_results, page_token }, call: Call<Credentials>) => {
-    const query = { q, labelIds: label_ids, includeSpamTrash: include_spam_trash, maxResults: max_results, pageToken: page_token };
+    const query = {
+      q,
+      labelIds: label_ids,
+      includeSpamTrash: include_spam_trash,
+      maxResults: max_results,
+      pageToken: page_token,
+    };
     const { threads = [], nextPageToken } = await ask(call, { path: '/threads', query, purpose: 'read' }, Listed);
     const headers = { format: 'metadata', metadataHeaders: ['From', 'Subject'] };
-    const found = await each(threads.map(({ id }) => id), (one) => fetchThread(call, one, headers));
+    const found = await each(
+      threads.map(({ id }) => id),
+      (one) => fetchThread(call, one, headers),
+    );
     return { threads: found.map(threadOf), next_page_token: nextPageToken ?? null };
   },
 });
@@ -53,7 +66,12 @@ export const readThread = defineTool({
   annotations,
   input: z.object({
     thread_id: id,
-    max_characters: z.int().min(1).max(MAX_THREAD).default(20_000).describe('Where the body of each message is cut off'),
+    max_characters: z
+      .int()
+      .min(1)
+      .max(MAX_THREAD)
+      .default(20_000)
+      .describe('Where the body of each message is cut off'),
   }),
   output: z.object({ id: z.string(), messages: z.array(Message) }),
   run: async ({ thread_id, max_characters }, call: Call<Credentials>) => {

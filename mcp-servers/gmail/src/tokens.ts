@@ -73,7 +73,8 @@ async function refresh({ credentials, vendorUrls, config, secret }: Call<Credent
 
 /** What to do about the errors of OAuth that have one remedy. */
 const REMEDIES: Record<string, string> = {
-  invalid_grant: 'The user took the access back, or the refresh token expired: authorise the account again and store the new refresh_token',
+  invalid_grant:
+    'The user took the access back, or the refresh token expired: authorise the account again and store the new refresh_token',
   invalid_client: 'Check client_id and client_secret',
   unauthorized_client: 'The refresh token was issued to another OAuth client: check client_id and client_secret',
 };
@@ -84,7 +85,9 @@ function failureOf({ status, headers, text }: RestAnswer): Failure {
   const said = typeof error_description === 'string' ? `${code}: ${error_description.slice(0, 300)}` : code;
   const remedy = Object.hasOwn(REMEDIES, code) ? REMEDIES[code] : undefined;
   if (remedy !== undefined) return new Failure('refused', `Google refused the credentials (${said}). ${remedy}`);
-  if (status === 429) return new Failure('rate_limited', `Google limits the rate of tokens: ${said}`, retryAfter(headers) ?? 60);
+  if (status === 429) {
+    return new Failure('rate_limited', `Google limits the rate of tokens: ${said}`, retryAfter(headers) ?? 60);
+  }
   if (status >= 500) return new Failure('unavailable', `Google failed to give a token (${status}): ${said}`);
-  return new Failure('refused', `Google gave no token (${status}): ${said}`);
+  return new Failure('refused', `Google refused the credentials (${status}): ${said}`);
 }

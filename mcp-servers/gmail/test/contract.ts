@@ -21,7 +21,10 @@ type Body<S> = Partial<Record<keyof S & string, Check>>;
 
 const text: Check = (value) => typeof value === 'string' && value.length > 0;
 const flag: Check = (value) => value === 'true' || value === 'false';
-const upTo = (most: number): Check => (value) => /^[1-9]\d*$/.test(String(value)) && Number(value) <= most;
+const upTo =
+  (most: number): Check =>
+  (value) =>
+    /^[1-9]\d*$/.test(String(value)) && Number(value) <= most;
 const texts: Check = (value) => (Array.isArray(value) ? value : [value]).every(text);
 const labels: Check = (value) => Array.isArray(value) && value.length <= 100 && value.every(text);
 const oneOf =
@@ -34,7 +37,10 @@ const raw: Check = (value) => {
   if (typeof value !== 'string' || !/^[\w-]+={0,2}$/.test(value)) return false;
   const message = Buffer.from(value, 'base64url').toString('latin1');
   const [head = ''] = message.split('\r\n\r\n', 1);
-  return message.includes('\r\n\r\n') && head.split('\r\n').every((line) => /^[!-9;-~]+:|^[ \t]/.test(line) && line.length <= 998);
+  return (
+    message.includes('\r\n\r\n') &&
+    head.split('\r\n').every((line) => /^[!-9;-~]+:|^[ \t]/.test(line) && line.length <= 998)
+  );
 };
 
 const outgoing: Body<gmail_v1.Schema$Message> = { raw, threadId: text };
@@ -55,7 +61,13 @@ export const OPERATIONS: Operation[] = [
     id: 'list_messages',
     method: 'GET',
     path: /^\/messages$/,
-    query: { q: text, labelIds: texts, includeSpamTrash: flag, maxResults: upTo(500), pageToken: text } satisfies Query<gmail_v1.Params$Resource$Users$Messages$List>,
+    query: {
+      q: text,
+      labelIds: texts,
+      includeSpamTrash: flag,
+      maxResults: upTo(500),
+      pageToken: text,
+    } satisfies Query<gmail_v1.Params$Resource$Users$Messages$List>,
     scopes: READ,
   },
   {
@@ -85,21 +97,33 @@ export const OPERATIONS: Operation[] = [
     method: 'POST',
     path: /^\/messages\/(?<id>[^/]+)\/modify$/,
     query: {},
-    body: { properties: { addLabelIds: labels, removeLabelIds: labels } satisfies Body<gmail_v1.Schema$ModifyMessageRequest>, required: [] },
+    body: {
+      properties: { addLabelIds: labels, removeLabelIds: labels } satisfies Body<gmail_v1.Schema$ModifyMessageRequest>,
+      required: [],
+    },
     scopes: ['gmail.modify'],
   },
   {
     id: 'list_threads',
     method: 'GET',
     path: /^\/threads$/,
-    query: { q: text, labelIds: texts, includeSpamTrash: flag, maxResults: upTo(500), pageToken: text } satisfies Query<gmail_v1.Params$Resource$Users$Threads$List>,
+    query: {
+      q: text,
+      labelIds: texts,
+      includeSpamTrash: flag,
+      maxResults: upTo(500),
+      pageToken: text,
+    } satisfies Query<gmail_v1.Params$Resource$Users$Threads$List>,
     scopes: READ,
   },
   {
     id: 'get_thread',
     method: 'GET',
     path: /^\/threads\/(?<id>[^/]+)$/,
-    query: { format: oneOf('full', 'metadata', 'minimal'), metadataHeaders: texts } satisfies Query<gmail_v1.Params$Resource$Users$Threads$Get>,
+    query: {
+      format: oneOf('full', 'metadata', 'minimal'),
+      metadataHeaders: texts,
+    } satisfies Query<gmail_v1.Params$Resource$Users$Threads$Get>,
     scopes: READ,
   },
   { id: 'list_labels', method: 'GET', path: /^\/labels$/, query: {}, scopes: [...READ, 'gmail.labels'] },
@@ -107,7 +131,12 @@ export const OPERATIONS: Operation[] = [
     id: 'list_drafts',
     method: 'GET',
     path: /^\/drafts$/,
-    query: { q: text, includeSpamTrash: flag, maxResults: upTo(500), pageToken: text } satisfies Query<gmail_v1.Params$Resource$Users$Drafts$List>,
+    query: {
+      q: text,
+      includeSpamTrash: flag,
+      maxResults: upTo(500),
+      pageToken: text,
+    } satisfies Query<gmail_v1.Params$Resource$Users$Drafts$List>,
     scopes: [...READ, 'gmail.compose'],
   },
   {

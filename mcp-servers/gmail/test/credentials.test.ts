@@ -48,8 +48,16 @@ test('a token that is refused even when new makes the instance unhealthy', async
 });
 
 const refusals: [string, Record<string, string>, RegExp][] = [
-  ['a refresh token that was taken back', { refresh_token: '1//revoked-canary' }, /invalid_grant: Token has been expired or revoked\.\)\. .*authorise the account again and store the new refresh_token$/],
-  ['a client that does not exist', { client_id: 'other-canary' }, /invalid_client: .*Check client_id and client_secret$/],
+  [
+    'a refresh token that was taken back',
+    { refresh_token: '1//revoked-canary' },
+    /invalid_grant: Token has been expired or revoked\.\)\. .*authorise the account again and store the new refresh_token$/,
+  ],
+  [
+    'a client that does not exist',
+    { client_id: 'other-canary' },
+    /invalid_client: .*Check client_id and client_secret$/,
+  ],
   ['a wrong client secret', { client_secret: 'wrong-canary' }, /invalid_client: .*Check client_id and client_secret$/],
 ];
 for (const [name, change, words] of refusals) {
@@ -65,6 +73,8 @@ test('credentials that work again make the instance healthy again', async (t) =>
   const { api, server, call, failing } = await gmail(t);
   api.tokenFault = (_form, response) => (reply(response, 400, { error: 'unauthorized_client' }), true);
   assert.match(await failing('list_labels'), /issued to another OAuth client/);
+  api.tokenFault = (_form, response) => (reply(response, 400, { error: 'something_new' }), true);
+  assert.match(await failing('list_labels'), /^Google refused the credentials \(400\): something_new$/);
   assert.equal((await health(server)).status, 503);
   api.tokenFault = () => false;
   await call('list_labels');
@@ -78,8 +88,14 @@ test('trouble at the issuer of tokens is not the credentials’ fault', async (t
     return failing('list_labels');
   };
   assert.match(await answered(503, '<html>'), /^Google failed to give a token \(503\): no explanation$/);
-  assert.match(await answered(429, { error: 'rate_limited' }, { 'retry-after': '9' }), /rate of tokens: rate_limited\. Try again in 9 seconds\.$/);
-  assert.match(await answered(200, { token: 'x' }), /^Google answered something that is not in its API \(at access_token\)$/);
+  assert.match(
+    await answered(429, { error: 'rate_limited' }, { 'retry-after': '9' }),
+    /rate of tokens: rate_limited\. Try again in 9 seconds\.$/,
+  );
+  assert.match(
+    await answered(200, { token: 'x' }),
+    /^Google answered something that is not in its API \(at access_token\)$/,
+  );
   api.tokenFault = () => true;
   assert.equal(await failing('list_labels'), 'Google did not answer within 1 seconds');
   assert.deepEqual(api.asked, []);
@@ -87,21 +103,38 @@ test('trouble at the issuer of tokens is not the credentials’ fault', async (t
 });
 
 test('without a refresh token the access token in api_key is used while it lives', async (t) => {
-  const { api, server, call, failing } = await gmail(t, { credentials: { ...credentials, api_key: 'ya29.given-canary', refresh_token: undefined } });
+  const { api, server, call, failing } = await gmail(t, {
+    credentials: { ...credentials, api_key: 'ya29.given-canary', refresh_token: undefined },
+  });
   api.tokens.set('ya29.given-canary', ['gmail.modify']);
   await call('list_labels');
   assert.deepEqual([api.asked[0]!.by, api.issued], ['ya29.given-canary', 0]);
   api.tokens.clear();
   const said = await failing('list_labels');
-  assert.match(said, /^Gmail refused the credentials: .*lasted its hour: store a refresh_token, with which the server renews it$/);
+  assert.match(
+    said,
+    /^Gmail refused the credentials: .*lasted its hour: store a refresh_token, with which the server renews it$/,
+  );
   assert.equal((await health(server)).reason, said);
 });
 
 const unusable: [string, object, RegExp][] = [
   ['nothing', {}, /CREDENTIALS\.refresh_token: is missing: nothing here opens a mailbox\. Give the refresh token/],
-  ['an API key of the console', { ...credentials, refresh_token: undefined }, /CREDENTIALS\.refresh_token: is missing: an API key of the console \(AIza…\) opens no mailbox/],
-  ['a refresh token without its client', { refresh_token: '1//canary' }, /CREDENTIALS\.client_id: is missing: .*; CREDENTIALS\.client_secret: is missing: /],
-  ['a secret with a line break', { ...credentials, client_secret: 'canary\nx' }, /CREDENTIALS\.client_secret: is empty, or holds white space/],
+  [
+    'an API key of the console',
+    { ...credentials, refresh_token: undefined },
+    /CREDENTIALS\.refresh_token: is missing: an API key of the console \(AIza…\) opens no mailbox/,
+  ],
+  [
+    'a refresh token without its client',
+    { refresh_token: '1//canary' },
+    /CREDENTIALS\.client_id: is missing: .*; CREDENTIALS\.client_secret: is missing: /,
+  ],
+  [
+    'a secret with a line break',
+    { ...credentials, client_secret: 'canary\nx' },
+    /CREDENTIALS\.client_secret: is empty, or holds white space/,
+  ],
   ['a number', { ...credentials, refresh_token: 7 }, /CREDENTIALS\.refresh_token: .*string/],
 ];
 for (const [name, given, line] of unusable) {

@@ -32,7 +32,8 @@ testVendorInTrouble({
   askedFirst: 'Google',
   // What Gmail answers to a deletion says nothing.
   calls: CALLS.filter(([name]) => name !== 'delete_draft').map(([name, args]) => [name, args]),
-  open: (t, config, url) => gmail(t, { config, env: url === undefined ? {} : { GMAIL_API_URL: url, GOOGLE_OAUTH_URL: url } }),
+  open: (t, config, url) =>
+    gmail(t, { config, env: url === undefined ? {} : { GMAIL_API_URL: url, GOOGLE_OAUTH_URL: url } }),
 });
 
 test('every tool tells limits, missing rights and what does not exist apart', async (t) => {
@@ -42,10 +43,19 @@ test('every tool tells limits, missing rights and what does not exist apart', as
       api.fault = (_asked, response) => (reply(response, status, refusal(status, message, reason), headers), true);
       return failing(name, args);
     };
-    assert.match(await answered(429, 'Too many', undefined, { 'retry-after': '37' }), /limits the rate of requests: Too many\. Try again in 37 seconds\.$/);
-    assert.match(await answered(403, 'Mail service not enabled', 'domainPolicy'), /does not allow this with these credentials: Mail service not enabled$/);
+    assert.match(
+      await answered(429, 'Too many', undefined, { 'retry-after': '37' }),
+      /limits the rate of requests: Too many\. Try again in 37 seconds\.$/,
+    );
+    assert.match(
+      await answered(403, 'Mail service not enabled', 'domainPolicy'),
+      /does not allow this with these credentials: Mail service not enabled$/,
+    );
     assert.match(await answered(404, 'Not found', 'notFound'), /^Gmail does not have this: Not found$/);
-    assert.match(await answered(400, 'Invalid id value', 'invalidArgument'), /^Gmail did not accept this \(400\): Invalid id value$/);
+    assert.match(
+      await answered(400, 'Invalid id value', 'invalidArgument'),
+      /^Gmail did not accept this \(400\): Invalid id value$/,
+    );
     assert.match(await answered(503, 'Backend Error', 'backendError'), /^Gmail failed \(503\): Backend Error$/);
   }
   assert.equal((await fetch(`${server.url}/health`)).status, 200);
@@ -58,9 +68,20 @@ test('a limit says how long to wait, however Google says it', async (t) => {
     return failing('list_labels');
   };
   for (const reason of ['rateLimitExceeded', 'userRateLimitExceeded', 'quotaExceeded', 'dailyLimitExceeded']) {
-    assert.match(await answered(403, refusal(403, 'Quota exceeded', reason)), /limits the rate .* Try again in 60 seconds\.$/, reason);
+    assert.match(
+      await answered(403, refusal(403, 'Quota exceeded', reason)),
+      /limits the rate .* Try again in 60 seconds\.$/,
+      reason,
+    );
   }
-  const exhausted = { error: { code: 403, message: 'Quota exceeded', status: 'RESOURCE_EXHAUSTED', details: [{ reason: 'RATE_LIMIT_EXCEEDED' }] } };
+  const exhausted = {
+    error: {
+      code: 403,
+      message: 'Quota exceeded',
+      status: 'RESOURCE_EXHAUSTED',
+      details: [{ reason: 'RATE_LIMIT_EXCEEDED' }],
+    },
+  };
   assert.match(await answered(403, exhausted), /Try again in 60 seconds\.$/);
   const until = new Date(Date.now() + 100_000).toISOString();
   for (const sentence of [`User-rate limit exceeded.  Retry after ${until}`, `Limit exceeded (retry after ${until})`]) {
@@ -105,11 +126,15 @@ test('no credential and no token shows in an error or a log', async (t) => {
   const { api, server, failing } = await gmail(t, { env: { LOG_LEVEL: 'debug' } });
   api.fault = ({ by }, response) => (reply(response, 400, refusal(400, `bad ${by} 1//canary-0123456789`)), true);
   assert.equal(await failing('list_labels'), 'Gmail did not accept this (400): bad [redacted] [redacted]');
-  api.tokenFault = (form, response) => (reply(response, 503, { error: `${form}`, error_description: form.get('client_secret') }), true);
+  api.tokenFault = (form, response) => (
+    reply(response, 503, { error: `${form}`, error_description: form.get('client_secret') }),
+    true
+  );
   api.tokens.clear();
   assert.doesNotMatch(await failing('list_labels'), /canary/);
   await server.stop();
-  for (const name of ['app.log', 'error.log']) assert.doesNotMatch(await readFile(join(server.logDir, name), 'utf8'), /canary/);
+  for (const name of ['app.log', 'error.log'])
+    assert.doesNotMatch(await readFile(join(server.logDir, name), 'utf8'), /canary/);
 });
 
 test('the addresses of Google come from the environment, never from the settings of a user', async (t) => {

@@ -47,7 +47,11 @@ test('the stand-in refuses what the API would', async (t) => {
   tokens.set('good', ['gmail.modify']);
   const ask = async (path: string, body?: object, authorization = 'Bearer good', method = body ? 'POST' : 'GET') => {
     const headers = { authorization, 'content-type': 'application/json' };
-    const response = await fetch(`${url}/gmail/v1/users/me${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const response = await fetch(`${url}/gmail/v1/users/me${path}`, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+    });
     return `${response.status} ${await response.text()}`;
   };
   const raw = (text: string) => ({ raw: Buffer.from(text).toString('base64url') });
@@ -60,9 +64,15 @@ test('the stand-in refuses what the API would', async (t) => {
   assert.match(await ask('/messages?q=a&q=b'), /^400 .*is given q twice/);
   assert.match(await ask('/messages/x?format=summary'), /^400 .*as format/);
   assert.match(await ask('/messages/send', {}), /^400 .*send_message needs raw/);
-  assert.match(await ask('/messages/send', raw('To: ada@example.com\nSubject: x\n\nx')), /^400 .*does not take this as raw/);
+  assert.match(
+    await ask('/messages/send', raw('To: ada@example.com\nSubject: x\n\nx')),
+    /^400 .*does not take this as raw/,
+  );
   assert.match(await ask('/messages/send', { raw: 'To: ada@example.com\r\n\r\n' }), /^400 .*does not take this as raw/);
-  assert.match(await ask('/drafts', raw('To: ada@example.com\r\n\r\nx')), /^400 .*create_draft does not know raw|needs message/);
+  assert.match(
+    await ask('/drafts', raw('To: ada@example.com\r\n\r\nx')),
+    /^400 .*create_draft does not know raw|needs message/,
+  );
   assert.match(await ask('/messages/x/modify', { addLabelIds: 'INBOX' }), /^400 .*as addLabelIds/);
   assert.match(await ask('/messages/18c0000000000009'), /^404 .*Requested entity was not found/);
 });

@@ -72,7 +72,10 @@ const report = multipart(
       leaf('0.1', 'text/html; charset="utf-8"', '<p>Grüße,<br>the <b>report</b> is attached.</p>'),
     ]),
     file('1', 'report.pdf', 'application/pdf', 6, 'ANGjdJ-report'),
-    { ...file('2', 'table.csv', 'text/csv', 22, 'ANGjdJ-table'), headers: headers({ 'Content-Type': 'text/csv; charset=iso-8859-1' }) },
+    {
+      ...file('2', 'table.csv', 'text/csv', 22, 'ANGjdJ-table'),
+      headers: headers({ 'Content-Type': 'text/csv; charset=iso-8859-1' }),
+    },
     file('3', 'film.mp4', 'video/mp4', 20_000_000, 'ANGjdJ-film'),
     { ...file('4', '', 'message/rfc822', 26, 'ANGjdJ-forwarded'), parts: [leaf('4.0', 'text/plain', 'Forwarded')] },
     file('5', 'empty.txt', 'text/plain', 0, 'ANGjdJ-empty'),
@@ -85,15 +88,26 @@ const report = multipart(
   }),
 );
 
-const answer = leaf('', 'text/html; charset=iso-8859-1', Buffer.from('<p>Schöne <a href="https://example.com/x">Grüße</a></p>', 'latin1'), {
-  headers: headers({
-    ...addressed('Charles <charles@example.com>', 'Re: The über report', { 'Message-Id': '<answer@example.com>', 'In-Reply-To': '<report@example.com>' }),
-    'Content-Type': 'text/html; charset=iso-8859-1',
-  }),
-});
+const answer = leaf(
+  '',
+  'text/html; charset=iso-8859-1',
+  Buffer.from('<p>Schöne <a href="https://example.com/x">Grüße</a></p>', 'latin1'),
+  {
+    headers: headers({
+      ...addressed('Charles <charles@example.com>', 'Re: The über report', {
+        'Message-Id': '<answer@example.com>',
+        'In-Reply-To': '<report@example.com>',
+      }),
+      'Content-Type': 'text/html; charset=iso-8859-1',
+    }),
+  },
+);
 
 const japanese = leaf('', 'text/plain; charset=iso-2022-jp', Buffer.from('\x1b$B$3$s$K$A$O\x1b(B', 'latin1'), {
-  headers: headers({ ...addressed('hanako@example.jp', 'Hello', {}), 'Content-Type': 'text/plain; charset=iso-2022-jp' }),
+  headers: headers({
+    ...addressed('hanako@example.jp', 'Hello', {}),
+    'Content-Type': 'text/plain; charset=iso-2022-jp',
+  }),
 });
 
 /** The newest first, as Gmail lists them. */
@@ -112,8 +126,22 @@ export const LABELS: gmail_v1.Schema$Label[] = [
 /** A draft as it is read back: the headers of what was written. */
 export function written(number: number, raw: string, threadId: string | undefined, labelIds: string[]): Message {
   const [head = ''] = Buffer.from(raw, 'base64url').toString().split('\r\n\r\n', 1);
-  const fields = head.replace(/\r\n[ \t]+/g, ' ').split('\r\n').map((line) => /^([^:]+):\s*(.*)$/.exec(line)!);
-  const payload: Part = { partId: '', mimeType: 'text/plain', headers: fields.map(([, name, value]) => ({ name: name!, value: value! })) };
+  const fields = head
+    .replace(/\r\n[ \t]+/g, ' ')
+    .split('\r\n')
+    .map((line) => /^([^:]+):\s*(.*)$/.exec(line)!);
+  const payload: Part = {
+    partId: '',
+    mimeType: 'text/plain',
+    headers: fields.map(([, name, value]) => ({ name: name!, value: value! })),
+  };
   const id = `18d000000000000${number}`;
-  return { id, threadId: threadId ?? id, labelIds, snippet: '', internalDate: String(WINTER + number * 3_600_000), payload };
+  return {
+    id,
+    threadId: threadId ?? id,
+    labelIds,
+    snippet: '',
+    internalDate: String(WINTER + number * 3_600_000),
+    payload,
+  };
 }

@@ -40,7 +40,11 @@ export class Mailbox {
       case 'profile':
         return { body: { emailAddress: 'me@example.com', messagesTotal: 3, threadsTotal: 2, historyId: '1000' } };
       case 'list_messages':
-        return listed('messages', asked, this.#found(asked).map(({ id, threadId }) => ({ id, threadId })));
+        return listed(
+          'messages',
+          asked,
+          this.#found(asked).map(({ id, threadId }) => ({ id, threadId })),
+        );
       case 'get_message':
         return one(this.#message(asked.path['id']), (message) => shown(message, asked));
       case 'get_attachment': {
@@ -52,21 +56,46 @@ export class Mailbox {
       case 'modify_message':
         return one(this.#message(asked.path['id']), (message) => relabelled(message, body));
       case 'list_threads':
-        return listed('threads', asked, [...new Set(this.#found(asked).map(({ threadId }) => threadId))].map((id) => ({ id, snippet: '', historyId: '1000' })));
+        return listed(
+          'threads',
+          asked,
+          [...new Set(this.#found(asked).map(({ threadId }) => threadId))].map((id) => ({
+            id,
+            snippet: '',
+            historyId: '1000',
+          })),
+        );
       case 'get_thread': {
         const messages = this.#mail.filter(({ threadId }) => threadId === asked.path['id']).reverse();
-        return messages.length === 0 ? NOT_FOUND : { body: { id: asked.path['id'], historyId: '1000', messages: messages.map((message) => shown(message, asked)) } };
+        return messages.length === 0
+          ? NOT_FOUND
+          : {
+              body: {
+                id: asked.path['id'],
+                historyId: '1000',
+                messages: messages.map((message) => shown(message, asked)),
+              },
+            };
       }
       case 'list_labels':
         return { body: { labels: LABELS } };
       case 'list_drafts':
-        return listed('drafts', asked, [...this.#drafts].map(([id, { id: message, threadId }]) => ({ id, message: { id: message, threadId } })));
+        return listed(
+          'drafts',
+          asked,
+          [...this.#drafts].map(([id, { id: message, threadId }]) => ({ id, message: { id: message, threadId } })),
+        );
       case 'get_draft':
-        return one(this.#drafts.get(asked.path['id']!), (message) => ({ id: asked.path['id'], message: shown(message, asked) }));
+        return one(this.#drafts.get(asked.path['id']!), (message) => ({
+          id: asked.path['id'],
+          message: shown(message, asked),
+        }));
       case 'create_draft':
         return { body: this.#draft(`r-${this.#count + 1}`, body['message'] as Outgoing) };
       case 'update_draft':
-        return one(this.#drafts.get(asked.path['id']!), () => this.#draft(asked.path['id']!, body['message'] as Outgoing));
+        return one(this.#drafts.get(asked.path['id']!), () =>
+          this.#draft(asked.path['id']!, body['message'] as Outgoing),
+        );
       case 'send_draft':
         return one(this.#drafts.get(String(body['id'])), (message) => {
           this.#drafts.delete(String(body['id']));
@@ -121,7 +150,10 @@ function shown(message: Message, { query }: Asked): Message {
   if (query['format']?.[0] !== 'metadata') return message;
   const wanted = query['metadataHeaders']?.map((name) => name.toLowerCase());
   const { mimeType, headers = [] } = message.payload ?? {};
-  return { ...message, payload: { mimeType, headers: headers.filter(({ name }) => wanted?.includes(name!.toLowerCase()) ?? true) } };
+  return {
+    ...message,
+    payload: { mimeType, headers: headers.filter(({ name }) => wanted?.includes(name!.toLowerCase()) ?? true) },
+  };
 }
 
 function relabelled(message: Message, { addLabelIds = [], removeLabelIds = [] }: gmail_v1.Schema$ModifyMessageRequest) {

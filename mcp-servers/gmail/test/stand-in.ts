@@ -63,9 +63,14 @@ export function gmail(grant: Grant, scopes: string[] = ALL): Gmail {
     const by = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
     const granted = by === undefined ? undefined : api.tokens.get(by);
     const { operation, asked } = check(request, url, await content(request), by ?? '');
-    if (granted === undefined) return reply(response, 401, refusal(401, 'Request had invalid authentication credentials.', 'authError'));
+    if (granted === undefined)
+      return reply(response, 401, refusal(401, 'Request had invalid authentication credentials.', 'authError'));
     if (!operation.scopes.some((scope) => granted.includes(scope))) {
-      return reply(response, 403, refusal(403, 'Request had insufficient authentication scopes.', 'insufficientPermissions'));
+      return reply(
+        response,
+        403,
+        refusal(403, 'Request had insufficient authentication scopes.', 'insufficientPermissions'),
+      );
     }
     api.asked.push(asked);
     if (api.fault(asked, response) === true) return;
@@ -101,8 +106,15 @@ export async function standIn(t: TestContext, grant: Grant, scopes?: string[]): 
 }
 
 /** Sends JSON as Google does. */
-export function reply(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
-  response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8', ...headers }).end(JSON.stringify(body));
+export function reply(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
+  response
+    .writeHead(status, { 'content-type': 'application/json; charset=UTF-8', ...headers })
+    .end(JSON.stringify(body));
 }
 
 /** An error in the shape of Google's. */

@@ -40,10 +40,19 @@ test('send_message writes names, subjects, texts and files in any language', asy
   assert.equal(mail.subject, `Grüße aus Köln — ${'sehr '.repeat(30)}lang`);
   assert.equal(mail.text!.trim(), 'Schöne Grüße\n.\nzum Schluß 日本');
   assert.equal(mail.html!.trim(), '<p>Schöne Grüße</p>');
-  assert.deepEqual(mail.attachments.map(({ filename, mimeType }) => [filename, mimeType]), [['Übersicht.csv', 'text/csv'], ['picture.png', 'image/png']]);
+  assert.deepEqual(
+    mail.attachments.map(({ filename, mimeType }) => [filename, mimeType]),
+    [
+      ['Übersicht.csv', 'text/csv'],
+      ['picture.png', 'image/png'],
+    ],
+  );
   assert.deepEqual(Buffer.from(mail.attachments[1]!.content as ArrayBuffer), Buffer.from('iVBORw0KGgo=', 'base64'));
   assert.match(source, /^[\x00-\x7f]*$/, 'the message is plain ASCII on the wire');
-  assert.ok(source.split('\r\n').every((line) => line.length <= 78 + 20), 'lines are folded');
+  assert.ok(
+    source.split('\r\n').every((line) => line.length <= 78 + 20),
+    'lines are folded',
+  );
   assert.match(mail.messageId!, /@mail\.gmail\.com>$/);
   assert.equal(threadId, undefined);
 });
@@ -59,7 +68,12 @@ test('a reply stays in its thread and goes to who wrote', async (t) => {
   assert.equal(mail.inReplyTo, '<report@example.com>');
   assert.equal(mail.references, '<first@example.com> <second@example.com> <report@example.com>');
 
-  await call('send_message', { reply_to_message_id: '18c0000000000002', text: 'x', to: ['charles@example.com'], subject: 'Re: the report' });
+  await call('send_message', {
+    reply_to_message_id: '18c0000000000002',
+    text: 'x',
+    to: ['charles@example.com'],
+    subject: 'Re: the report',
+  });
   const second = await handedOver(api.asked.at(-1)!);
   assert.equal(second.mail.subject, 'Re: the report');
   assert.equal(second.mail.references, '<report@example.com> <answer@example.com>');
@@ -76,7 +90,10 @@ test('a header cannot be smuggled in', async (t) => {
     [{ bcc: ['Ada <ada@example.com> <eve@example.com>'] }, /bcc\.0: is not an address/],
     [{ to: ['undisclosed-recipients:;'] }, /to\.0: is not an address/],
     [{ attachments: [{ filename: 'a\r\nX: y', content: '' }] }, /attachments\.0\.filename: holds a line break/],
-    [{ attachments: [{ filename: 'a', content: '', content_type: 'text/plain\r\nX: y' }] }, /content_type: is not a media type/],
+    [
+      { attachments: [{ filename: 'a', content: '', content_type: 'text/plain\r\nX: y' }] },
+      /content_type: is not a media type/,
+    ],
   ];
   for (const [change, words] of refused) assert.match(await failing('send_message', { ...MAIL, ...change }), words);
   assert.deepEqual(api.asked, []);
@@ -114,13 +131,24 @@ test('drafts are created, listed, read, replaced, sent and deleted', async (t) =
   const { api, call, failing } = await gmail(t);
   const { draft_id, message_id } = await call('create_draft', MAIL);
   const { drafts } = await call('list_drafts', { query: 'subject:Hello' });
-  assert.deepEqual(drafts.map((one: any) => [one.draft_id, one.message.id, one.message.subject]), [[draft_id, message_id, 'Hello']]);
+  assert.deepEqual(
+    drafts.map((one: any) => [one.draft_id, one.message.id, one.message.subject]),
+    [[draft_id, message_id, 'Hello']],
+  );
   assert.equal((await call('read_message', { message_id })).to, 'ada@example.com');
-  const replaced = await call('update_draft', { draft_id, ...MAIL, reply_to_message_id: REPORT, subject: 'Re: The über report' });
+  const replaced = await call('update_draft', {
+    draft_id,
+    ...MAIL,
+    reply_to_message_id: REPORT,
+    subject: 'Re: The über report',
+  });
   assert.equal(replaced.thread_id, '18c0000000000001');
   assert.equal((await handedOver(api.asked.at(-1)!)).mail.inReplyTo, '<report@example.com>');
   assert.deepEqual((await call('send_draft', { draft_id })).label_ids, ['SENT']);
-  assert.match(await failing('send_draft', { draft_id }), /Gmail does not have this: Requested entity was not found\.$/);
+  assert.match(
+    await failing('send_draft', { draft_id }),
+    /Gmail does not have this: Requested entity was not found\.$/,
+  );
   const another = await call('create_draft', MAIL);
   assert.deepEqual(await call('delete_draft', { draft_id: another.draft_id }), { deleted: another.draft_id });
   assert.deepEqual((await call('list_drafts')).drafts, []);

@@ -37,8 +37,14 @@ export function testVendorInTrouble({ vendor, askedFirst = vendor, calls, open }
         const words = new RegExp(`^${vendor} answered something that is not in its API \\(at `);
         assert.match(await answered(200, body), words, `${name}: ${body}`);
       }
-      assert.equal(await answered(302, '', { location: 'https://example.com' }), `${vendor} did not accept this (302): no explanation`);
-      assert.equal(await answered(502, '<html>', { 'content-type': 'text/html' }), `${vendor} failed (502): no explanation`);
+      assert.equal(
+        await answered(302, '', { location: 'https://example.com' }),
+        `${vendor} did not accept this (302): no explanation`,
+      );
+      assert.equal(
+        await answered(502, '<html>', { 'content-type': 'text/html' }),
+        `${vendor} failed (502): no explanation`,
+      );
     }
   });
 
@@ -48,7 +54,8 @@ export function testVendorInTrouble({ vendor, askedFirst = vendor, calls, open }
       response.writeHead(200, { 'content-length': '1000' }).write('{', () => response.destroy());
       return true;
     };
-    for (const [name, args] of calls) assert.match(await failing(name, args), new RegExp(`^${vendor} cannot be reached: `), name);
+    for (const [name, args] of calls)
+      assert.match(await failing(name, args), new RegExp(`^${vendor} cannot be reached: `), name);
   });
 
   test('a vendor that does not answer is given up after the configured time', async (t) => {
@@ -62,7 +69,8 @@ export function testVendorInTrouble({ vendor, askedFirst = vendor, calls, open }
 
   test("a vendor that is down is unavailable, not the credentials' fault", async (t) => {
     const { failing, server } = await open(t, {}, await nobody());
-    for (const [name, args] of calls) assert.equal(await failing(name, args), `${askedFirst} cannot be reached: ECONNREFUSED`);
+    for (const [name, args] of calls)
+      assert.equal(await failing(name, args), `${askedFirst} cannot be reached: ECONNREFUSED`);
     assert.equal((await fetch(`${server.url}/health`)).status, 200);
   });
 }

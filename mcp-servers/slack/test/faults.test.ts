@@ -31,13 +31,14 @@ const saying =
 for (const [name, args] of CALLS) {
   test(`${name}: refused credentials make the instance unhealthy, and are never shown`, async (t) => {
     const api = await standIn(t, { bot_token: 'xoxb-another' });
-    const { server, failing } = await slack(t, { SLACK_API_URL: api.url, LOG_LEVEL: 'debug' });
+    const { server, failing } = await slack(t, { SLACK_API_URL: api.url, LOG_LEVEL: 'debug', NODE_DEBUG: 'http,net,stream' });
     const refusal = 'Slack refused the credentials: the token is wrong, or belongs to another workspace (invalid_auth)';
     assert.equal(await failing(name, args), refusal);
     const health = await fetch(`${server.url}/health`);
     assert.equal(health.status, 503);
     assert.equal(((await health.json()) as any).reason, refusal);
     await server.stop();
+    assert.match(server.output.stderr, /^HTTP \d+: /m);
     assert.doesNotMatch(server.output.stdout + server.output.stderr, /canary/);
     assert.doesNotMatch(await readFile(join(server.logDir, 'app.log'), 'utf8'), /canary/);
   });

@@ -13,7 +13,12 @@ use super::{Daemon, Said, id};
 use crate::ground::{PATIENCE, node};
 
 /// Every server, and the variables that say where its vendor is.
-const SERVERS: [(&str, &[&str]); 2] = [("github", &["GITHUB_API_URL"]), ("slack", &["SLACK_API_URL"])];
+const SERVERS: [(&str, &[&str]); 4] = [
+    ("figma", &["FIGMA_API_URL"]),
+    ("github", &["GITHUB_API_URL"]),
+    ("gmail", &["GMAIL_API_URL", "GOOGLE_OAUTH_URL"]),
+    ("slack", &["SLACK_API_URL"]),
+];
 
 fn servers_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers")
@@ -159,12 +164,13 @@ async fn an_instance_whose_credentials_the_vendor_refuses_is_unhealthy_and_says_
             *value = json!(format!("{}9", value.as_str().unwrap()));
         }
         let made = instance(&daemon, server, &mcp_type, &fields).await;
-        let ill = daemon.status(&id(&made), "unhealthy").await;
-        let reason = ill["status_reason"].as_str().unwrap();
-        assert!(reason.contains("refused the credentials"), "{server}: {reason}");
+        // Before it is restarted for being unhealthy.
         let refused = call(&daemon, server, &fixture(server, "calls.json")[0]).await;
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.out.contains("refused the credentials"), "{refused:?}");
+        let ill = daemon.status(&id(&made), "unhealthy").await;
+        let reason = ill["status_reason"].as_str().unwrap();
+        assert!(reason.contains("refused the credentials"), "{server}: {reason}");
         found_nowhere(&daemon, &made, &mcp_type, &fields).await;
     }
 }
