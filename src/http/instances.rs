@@ -62,6 +62,8 @@ pub(super) async fn create(call: Call) -> Answer {
         return Ok(first);
     }
     let request: CreateInstance = call.read()?;
+    call.note("mcp_type", request.mcp_type.as_str());
+    call.note("credential_id", request.credential_id.map(|id| id.to_string()));
     restored(&call)?;
     let remember = |promised: &CreatedInstance| match &key {
         Some(key) => key.remembered(&call, Some(promised.instance.id), promised).map(Some),
@@ -162,6 +164,7 @@ pub(super) async fn delete(text: String, call: Call) -> Answer {
     let with_credential = query.word("delete_credential", &[("true", true), ("false", false)])?;
     query.end()?;
     restored(&call)?;
+    call.note("delete_credential", with_credential.unwrap_or(false));
     call.parts().instances.delete(id(&text)?, own, with_credential.unwrap_or(false)).await?;
     no_content()
 }

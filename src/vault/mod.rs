@@ -84,6 +84,12 @@ impl Vault {
         self.0.pepper.hash(token)
     }
 
+    /// The key of the codes in the audit trail.
+    #[must_use]
+    pub fn audit_key(&self) -> Zeroizing<[u8; 32]> {
+        self.0.master.derive(&[b"minimcp/audit-key/1"])
+    }
+
     /// Whether `token` is the one of which `stored` was kept. Takes as long for any wrong token.
     #[must_use]
     pub fn matches(&self, token: &Token, stored: &[u8]) -> bool {
