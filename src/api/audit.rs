@@ -90,6 +90,8 @@ pub struct AuditPage {
     pub next_cursor: Option<String>,
     /// The state of the whole trail, not only of this page.
     pub chain: Chain,
+    /// Whether records can be written. While they cannot, operations that need them are refused.
+    pub writable: bool,
 }
 
 /// Whether a trail is as it was written.

@@ -36,5 +36,6 @@ pub(super) async fn show(call: Call) -> Answer {
         Problem::new(Code::AuditUnavailable, detail).retry_after(5).because(&error)
     })?;
     let next_cursor = part.before.map(|seq| Cursor::Number(seq.try_into().unwrap_or(i64::MAX)).text());
-    ok(&AuditPage { items: part.records, next_cursor, chain })
+    let writable = !call.parts().trail.standing().failing;
+    ok(&AuditPage { items: part.records, next_cursor, chain, writable })
 }

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Method, header, request};
 use serde_json::{Map, Value};
 use utoipa::Modify;
-use utoipa::openapi::{RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use uuid::Uuid;
 use warp::reply::Response;
 
@@ -22,6 +22,8 @@ use crate::problem::{Code, Problem};
 
 /// Carries the id under which the trail knows the request.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const PROBLEM: &str = "application/problem+json";
 
 /// What a handler wants to have said about its operation in the second record. Never a secret.
 #[derive(Debug, Clone, Default)]
@@ -163,7 +165,8 @@ impl Modify for FailsClosed {
             let changing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in changing.into_iter().flatten() {
                 let words = "Nothing was changed: `audit_unavailable`, or another part is not ready";
-                let answer = ResponseBuilder::new().description(words).build();
+                let problem = Content::new(Some(Ref::from_schema_name("ProblemDocument")));
+                let answer = ResponseBuilder::new().description(words).content(PROBLEM, problem).build();
                 operation.responses.responses.entry("503".into()).or_insert(RefOr::T(answer));
             }
         }

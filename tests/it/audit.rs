@@ -345,6 +345,8 @@ async fn the_command_line_lists_the_trail_and_names_what_was_touched() {
     );
     let json: Value = serde_json::from_str(&shell.run("audit verify --json").await.out).unwrap();
     assert_eq!((&json["verified"], &json["problems"][0]["seq"]), (&false.into(), &3.into()));
+    let doctor: Value = serde_json::from_str(&shell.run("doctor --json").await.out).unwrap();
+    assert!(doctor.to_string().contains("`minimcp audit verify` says what is wrong"), "{doctor}");
     let listed = shell.run("audit").await;
     assert!(listed.err.contains("`minimcp audit verify`"), "{listed:?}");
 }
