@@ -217,6 +217,15 @@ impl Trail {
     }
 }
 
+/// Checks the trail in a directory that no daemon of ours may be writing to. Blocks.
+///
+/// # Errors
+/// If the files cannot be read.
+pub fn verify(dir: PathBuf, key: Zeroizing<[u8; 32]>, head: Head) -> io::Result<Chain> {
+    let key = Arc::new(ChainKey::new(key));
+    Reader { dir, key, checked: Mutex::new(HashMap::new()) }.chain(head, true)
+}
+
 #[cfg(test)]
 impl Trail {
     /// A trail that writes nothing.

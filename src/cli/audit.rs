@@ -5,11 +5,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::failure::Failure;
 use super::{Context, table};
-use crate::api::audit::{ActorKind, AuditPage, AuditRecord, AuditResult};
+use crate::api::audit::{ActorKind, AuditPage, AuditRecord, AuditResult, Chain};
+use crate::audit::{self, Head};
+use crate::config;
+use crate::store::Location;
+use crate::vault::{self, KeySource};
 
 /// The audit trail: who did what, when, and what came of it; for administrators
 #[derive(Debug, Args)]
@@ -19,6 +24,7 @@ Examples:
   minimcp audit ls --since 24h --action credential.
   minimcp audit ls --limit 1000 --json | jq -c '.items[]'
   minimcp audit verify                           # is the trail as it was written?
+  minimcp audit verify --offline                 # the same without a daemon, on its machine
 
 Every operation has two records: `begun`, from before its effect, and what came of it.
 A use of credentials is `credential.open`, of an instance's token `instance.use`.")]
@@ -33,7 +39,12 @@ enum AuditCommand {
     Ls(Ls),
     /// Read the whole trail and name every record that was changed, dropped, moved, put in or cut off; exit
     /// code 1 if there is any
-    Verify,
+    Verify {
+        /// Do it here and not in the daemon: reads the data directory, the database and the master key, and
+        /// changes nothing
+        #[arg(long)]
+        offline: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -62,7 +73,10 @@ impl Audit {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
         match self.command.unwrap_or_else(|| AuditCommand::Ls(Ls::default())) {
             AuditCommand::Ls(ls) => ls.run(context).await,
-            AuditCommand::Verify => verify(context).await,
+            AuditCommand::Verify { offline } => {
+                let chain = if offline { here(context).await? } else { at_the_daemon(context).await? };
+                tell(context, &chain)
+            }
         }
     }
 }
@@ -122,11 +136,36 @@ impl Ls {
     }
 }
 
-async fn verify(context: &mut Context) -> Result<(), Failure> {
+async fn at_the_daemon(context: &Context) -> Result<Chain, Failure> {
     let answer = context.client.get("/v1/audit", &[("recheck", "true"), ("limit", "1")]).await?;
-    let chain = answer.read::<AuditPage>()?.chain;
+    Ok(answer.read::<AuditPage>()?.chain)
+}
+
+async fn here(context: &Context) -> Result<Chain, Failure> {
+    let data_dir = Some(context.client.connection().data_dir.clone());
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(error.to_string())
+            .next("give the same --data-dir, settings and master key as the daemon has")
+    };
+    let flags = config::Flags { data_dir, ..config::Flags::default() };
+    let settings = config::load(&flags).map_err(|error| failed(&error))?.settings;
+    let location = Location::parse(settings.database_url.expose_secret()).map_err(|error| failed(&error))?;
+    let key =
+        KeySource::from_environment(settings.data_dir.join("master.key")).map_err(|error| failed(&error))?;
+    let seen = vault::look(&location, &key).await.map_err(|error| failed(&error))?;
+    let (peek, vault) = seen.ok_or_else(|| failed(&"there is no database, so there is no trail"))?;
+    let head = peek.audit_head.as_deref().and_then(Head::from_bytes).ok_or_else(|| {
+        Failure::new("the database does not know how long the trail is, so a missing end would not be seen")
+            .next("start the daemon once, and see what `minimcp audit ls --action audit.` says")
+    })?;
+    let dir = settings.data_dir.join("audit");
+    audit::verify(dir.clone(), vault.audit_key(), head)
+        .map_err(|error| failed(&format!("{}: {error}", dir.display())))
+}
+
+fn tell(context: &mut Context, chain: &Chain) -> Result<(), Failure> {
     if context.output.json() {
-        let text = serde_json::to_string(&chain)
+        let text = serde_json::to_string(chain)
             .map_err(|error| Failure::new(format!("the result could not be put together: {error}")))?;
         context.output.text(&text)?;
     } else {

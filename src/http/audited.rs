@@ -50,7 +50,7 @@ pub(super) struct Operation {
 
 impl Operation {
     /// The operation that a request of this caller is; `None` if it only reads.
-    pub(super) fn of(head: &request::Parts, caller: &Caller, address: IpAddr) -> Option<Self> {
+    pub(super) fn of(head: &request::Parts, caller: &Caller, address: IpAddr, trail: &Trail) -> Option<Self> {
         if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return None;
         }
@@ -65,9 +65,16 @@ impl Operation {
         });
         let actor = Actor::user(caller.user_id, Some(caller.token_id), address);
         let request_id = Uuid::now_v7();
-        let mut entry =
-            Entry::new(actor, format!("{kind}.{verb}"), AuditResult::Begun).about(&kind, id.as_deref());
+        let mut entry = Entry::new(actor, format!("{kind}.{verb}"), AuditResult::Begun);
         entry.request_id = Some(request_id);
+        let (known, strange) = match id {
+            Some(id) if is_name(&id) => (Some(id), None),
+            other => (None, other),
+        };
+        entry = entry.about(&kind, known.as_deref());
+        if let Some(strange) = strange {
+            entry = entry.with("given_mark", trail.mark(strange.as_bytes()));
+        }
         Some(Self { entry, request_id, kind, notes: Notes::default() })
     }
 
@@ -100,7 +107,7 @@ impl Operation {
     /// The second record. What was made is known by its place in the answer.
     fn outcome(&self, response: Option<&Response>) -> Entry {
         let mut entry = self.entry.clone();
-        entry.detail = self.notes.take();
+        entry.detail.append(&mut self.notes.take());
         let Some(response) = response else {
             entry.result = AuditResult::Failed;
             return entry.with("cause", "the handler panicked");
@@ -120,6 +127,13 @@ impl Operation {
         }
         entry.with("status", status.as_u16())
     }
+}
+
+/// Whether this can be the id or the name of something. Anything else in a path may be a secret that was put in
+/// the wrong place, and is known by its mark alone.
+fn is_name(given: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    given.len() <= 63 && given.bytes().all(is_plain)
 }
 
 /// How the trail names what a request does.

@@ -84,7 +84,7 @@ impl Edge {
         let mut operation = None;
         if is_private(head.uri.path()) {
             let caller = auth::caller(&self.context, &head.headers, peer.ip()).await?;
-            operation = Operation::of(&head, &caller, peer.ip());
+            operation = Operation::of(&head, &caller, peer.ip(), &self.context.parts.trail);
             head.extensions.insert(operation.as_ref().map(Operation::notes).unwrap_or_default());
             head.extensions.insert(caller);
         }

@@ -62,15 +62,17 @@ pub(super) async fn create(call: Call) -> Answer {
         return Ok(first);
     }
     let request: CreateInstance = call.read()?;
-    call.note("mcp_type", request.mcp_type.as_str());
-    call.note("credential_id", request.credential_id.map(|id| id.to_string()));
     restored(&call)?;
     let remember = |promised: &CreatedInstance| match &key {
         Some(key) => key.remembered(&call, Some(promised.instance.id), promised).map(Some),
         None => Ok(None),
     };
     match call.parts().instances.create(user_id, request, wait, &remember).await {
-        Ok(made) => created(&format!("/v1/instances/{}", made.instance.id), &made),
+        Ok(made) => {
+            call.note("mcp_type", made.instance.mcp_type.as_str());
+            call.note("credential_id", made.instance.credential_id.map(|id| id.to_string()));
+            created(&format!("/v1/instances/{}", made.instance.id), &made)
+        }
         // Another request with the same key was faster.
         Err(problem) if problem.code() == Problem::from(Conflict::IdempotencyKey).code() => {
             idempotency::first_answer(&call, key.as_ref()).await?.ok_or(problem)

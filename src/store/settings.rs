@@ -12,7 +12,7 @@ pub const KEY_CHECK: &str = "key_check";
 /// The name of the UUID that every seal of this deployment covers, so that no row of another one fits in.
 pub const DEPLOYMENT_ID: &str = "deployment_id";
 /// The name of the number and the code of the newest audit record.
-const AUDIT_HEAD: &str = "audit_head";
+pub(super) const AUDIT_HEAD: &str = "audit_head";
 
 impl Store {
     /// The value under a name, if there is one.

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 pub use keyring::{KeyError, KeyId, KeySource, MasterKey, NotAKey, Place};
 pub use seal::{Scope, SealError};
 pub use tokens::{Minted, NotAToken, Token, TokenHash, TokenKind};
-pub use unlock::{UnlockError, check, unlock};
+pub use unlock::{UnlockError, check, look, unlock};
 
 use tokens::Pepper;
 

@@ -121,6 +121,25 @@ async fn every_route_that_changes_something_is_recorded_before_and_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_id_in_a_path_may_be_a_secret_and_is_known_by_its_mark_alone() {
+    let daemon = Daemon::start().await;
+    for path in
+        ["/v1/credentials/sk-SECRET", "/v1/types/SECRET", "/v1/nothing/SECRET", "/v1/instances/%53ECRET/stop"]
+    {
+        let one = daemon.post(path, &daemon.admin, &json!({})).await;
+        assert!(one.status.is_client_error(), "{one:?}");
+    }
+    let twice = daemon.send(daemon.request(Method::DELETE, "/v1/credentials/SECRET", &daemon.admin)).await;
+    let both = records_of(&daemon, &twice).await;
+    assert_eq!(both[0]["object"], json!({"kind": "credential", "id": null}));
+    assert!(both[0]["detail"]["given_mark"].is_string());
+    assert_eq!(both[0]["detail"]["given_mark"], both[1]["detail"]["given_mark"]);
+    let again = daemon.send(daemon.request(Method::DELETE, "/v1/types/SECRET", &daemon.admin)).await;
+    assert_eq!(records_of(&daemon, &again).await[0]["detail"]["given_mark"], both[0]["detail"]["given_mark"]);
+    assert!(!text(&daemon).contains("ECRET"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_administrators_read_the_trail() {
     let daemon = Daemon::start().await;
     for role in [Role::User, Role::Operator] {

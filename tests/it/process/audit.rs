@@ -86,9 +86,14 @@ async fn the_daemon_tells_of_records_that_were_cut_off_while_it_was_down_and_goe
     assert!(daemon.cli(&["audit", "verify"]).await.done().starts_with("All 9 records"));
     assert!(daemon.terminate().await.success());
     let file = daemon.data().join("audit/audit.jsonl");
+    assert!(daemon.cli(&["audit", "verify", "--offline"]).await.done().starts_with("All 10 records"));
     let lines: Vec<String> = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 10, "a start, the first administrator, three types and an end: {lines:#?}");
     fs::write(&file, lines[..7].join("\n") + "\n").unwrap();
+
+    let offline = daemon.cli(&["audit", "verify", "--offline"]).await;
+    assert_eq!(offline.code, Some(1), "{offline:?}");
+    assert_eq!(offline.out, "the end is cut off: records 8 to 10 are missing (audit.jsonl)\n");
 
     daemon.serve().await;
     let said = daemon.cli(&["audit", "verify"]).await;
