@@ -18,6 +18,8 @@ use crate::api::audit::AuditRecord;
 const MARK: &str = ",\"mac\":\"";
 /// Characters of a code.
 const CODE_LENGTH: usize = 43;
+/// Numbers that are believed without a code; more than can ever be written, and far from the end of their type.
+const MAX_SEQ: u64 = 1 << 62;
 /// From the mark to the end of the object.
 const SUFFIX: usize = MARK.len() + CODE_LENGTH + 2;
 
@@ -66,7 +68,8 @@ impl Head {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (seq, code) = bytes.split_first_chunk()?;
-        Some(Self { seq: u64::from_be_bytes(*seq), code: Code(code.try_into().ok()?) })
+        let seq = Some(u64::from_be_bytes(*seq)).filter(|seq| *seq < MAX_SEQ)?;
+        Some(Self { seq, code: Code(code.try_into().ok()?) })
     }
 }
 
@@ -121,7 +124,7 @@ pub(crate) fn open(key: &ChainKey, line: &[u8]) -> Result<Link, Strange> {
         prev: String,
     }
     let place = serde_json::from_slice::<Place>(line).ok();
-    let strange = Strange(place.as_ref().map(|place| place.seq));
+    let strange = Strange(place.as_ref().map(|place| place.seq).filter(|seq| *seq < MAX_SEQ));
     let (covered, suffix) = line.split_at_checked(line.len().saturating_sub(SUFFIX)).ok_or(strange)?;
     let code = suffix.strip_prefix(MARK.as_bytes()).and_then(|rest| rest.strip_suffix(b"\"}"));
     let code = code.and_then(Code::parse).ok_or(strange)?;
@@ -174,6 +177,8 @@ pub(super) mod tests {
         let head = Head { seq: 7, code: Code([3; 32]) };
         assert_eq!(Head::from_bytes(&head.to_bytes()), Some(head));
         assert_eq!(Head::from_bytes(&head.to_bytes()[1..]), None);
+        let absurd = Head { seq: u64::MAX, ..head };
+        assert_eq!(Head::from_bytes(&absurd.to_bytes()), None);
     }
 
     #[test]

@@ -59,6 +59,9 @@ fn each_way_to_touch_a_trail_is_told_with_the_number_of_the_record() {
     assert_eq!(touched(&|lines| lines.insert(6, lines[2].clone())), ["Repeated 3-3"]);
     assert_eq!(touched(&|lines| lines.insert(4, b"{\"seq\":5}\n".to_vec())), ["Inserted 5-5"]);
     assert_eq!(touched(&|lines| lines.push(b"{\"seq\":10}\n".to_vec())), ["Inserted 10-10"]);
+    let absurd = format!("{{\"seq\":{},\"prev\":\"\"}}\n", u64::MAX).into_bytes();
+    assert_eq!(touched(&|lines| lines[0] = absurd.clone()), ["Changed 1-1"]);
+    assert!(!touched(&|lines| *lines = vec![absurd.clone()]).is_empty());
     assert_eq!(touched(&|lines| lines.truncate(6)), ["CutOff 7-9"]);
     assert_eq!(touched(&Vec::clear), ["CutOff 1-9"]);
     let both = touched(&|lines| {
