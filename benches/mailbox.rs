@@ -46,7 +46,7 @@ struct Nothing;
 
 impl Planner for Nothing {
     fn plan(&self, _: &minimcp_actors::launch::Launch) -> Result<Plan, NoPlan> {
-        Err(NoPlan("nothing is executed".into()))
+        Err(NoPlan::Never("nothing is executed".into()))
     }
 }
 

@@ -5,6 +5,7 @@
 //! ends with. Requests refuse fields they do not know.
 
 pub mod actor;
+pub mod audit;
 pub mod credential;
 pub mod diagnosis;
 pub mod event;

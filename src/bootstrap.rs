@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use uuid::Uuid;
 
+use crate::api::audit::AuditResult;
+use crate::audit::{Entry, Trail, Unavailable};
 use crate::store::{NewToken, NewUser, Quota, Role, Store, StoreError};
 use crate::vault::{SealError, TokenKind, Vault};
 
@@ -22,6 +24,9 @@ pub enum BootstrapError {
     /// No token could be made.
     #[error("making the administrator's token: {0}")]
     Token(#[from] SealError),
+    /// It could not be recorded, so it was not done.
+    #[error("no administrator was made: {0}")]
+    Audit(#[from] Unavailable),
     /// The file could not be written.
     #[error("writing {path}: {source}")]
     File {
@@ -42,11 +47,14 @@ pub enum BootstrapError {
 pub async fn administrator(
     store: &Store,
     vault: &Vault,
+    trail: &Trail,
     data_dir: &Path,
 ) -> Result<Option<PathBuf>, BootstrapError> {
     if store.count_users().await? > 0 {
         return Ok(None);
     }
+    let entry = Entry::by_daemon("user.create", AuditResult::Begun);
+    trail.record(entry.about("user", Some("admin"))).await?;
     let now = Utc::now();
     let minted = vault.mint(TokenKind::Api)?;
     let path = data_dir.join(ADMIN_TOKEN);
@@ -68,8 +76,11 @@ pub async fn administrator(
         created_at: now,
         expires_at: None,
     };
+    let (user_id, token_id) = (admin.id.to_string(), token.id.to_string());
     store.create_user(admin).await?;
     store.create_token(token).await?;
+    let entry = Entry::by_daemon("user.create", AuditResult::Done);
+    trail.record(entry.about("user", Some(&user_id)).with("token_id", token_id)).await?;
     Ok(Some(path))
 }
 

@@ -3,6 +3,7 @@
 //! A client command never touches the store or a process: whatever it can do, any other caller of the API
 //! can do too. `doctor` alone looks at this machine, and `serve` alone is the daemon.
 
+mod audit;
 mod call;
 mod client;
 mod completions;
@@ -96,6 +97,7 @@ enum ClientCommand {
     Token(token::Token),
     Logs(logs::Logs),
     Events(events::Events),
+    Audit(audit::Audit),
     Top(top::Top),
     Diagnose(diagnose::Diagnose),
     Call(call::Call),
@@ -166,6 +168,7 @@ impl ClientCommand {
             Self::Token(token) => token.run(context).await,
             Self::Logs(logs) => logs.run(context).await,
             Self::Events(events) => events.run(context).await,
+            Self::Audit(audit) => audit.run(context).await,
             Self::Top(top) => top.run(context).await,
             Self::Diagnose(diagnose) => diagnose.run(context).await,
             Self::Call(call) => call.run(context).await,

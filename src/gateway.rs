@@ -11,8 +11,10 @@ mod path;
 mod rate;
 mod relay;
 mod sessions;
+mod uses;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +37,8 @@ pub use access::{AccessTable, Grant};
 pub(crate) use path::plain_uuid;
 pub use relay::Relayed;
 
+use crate::api::audit::{Actor, AuditResult};
+use crate::audit::{Entry, Trail, Unavailable};
 use crate::config::GatewayLimits;
 use crate::http::{BUFFER, Outgoing, bearer, linger, sole};
 use crate::problem::{Code, Problem};
@@ -43,6 +47,7 @@ use access::Admitted;
 use counts::Counts;
 use relay::{Outbound, Parcel};
 use sessions::SessionTable;
+use uses::Uses;
 
 const SESSION: &str = "mcp-session-id";
 
@@ -53,6 +58,8 @@ pub struct Gateway {
     access: Arc<AccessTable>,
     supervision: Supervision,
     sessions: SessionTable,
+    uses: Uses,
+    trail: Trail,
     counts: Counts,
     client: Client<HttpConnector, Outbound>,
     restored: watch::Receiver<bool>,
@@ -67,7 +74,8 @@ impl fmt::Debug for Gateway {
 
 impl Gateway {
     /// A gateway to the servers of this supervision. Until `restored` says that the instances of the last
-    /// daemon are there again, requests wait: nobody is turned away who will be let in a moment later. `stop`
+    /// daemon are there again, requests wait: nobody is turned away who will be let in a moment later. `trail`
+    /// has who uses which token from where. `stop`
     /// ends listening streams when the daemon ends.
     #[must_use]
     pub fn new(
@@ -75,6 +83,7 @@ impl Gateway {
         vault: Vault,
         access: Arc<AccessTable>,
         supervision: Supervision,
+        trail: Trail,
         restored: watch::Receiver<bool>,
         stop: CancellationToken,
     ) -> Self {
@@ -89,8 +98,8 @@ impl Gateway {
             .pool_max_idle_per_host(usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX))
             .http1_max_buf_size(BUFFER)
             .build(connector);
-        let (sessions, counts) = (SessionTable::new(), Counts::new());
-        Self { limits, vault, access, supervision, sessions, counts, client, restored, stop }
+        let (sessions, uses, counts) = (SessionTable::new(), Uses::default(), Counts::new());
+        Self { limits, vault, access, supervision, sessions, uses, trail, counts, client, restored, stop }
     }
 
     /// Registers what the gateway counts.
@@ -99,25 +108,29 @@ impl Gateway {
     }
 
     /// Answers a request whose path begins with `/i/` and whose host and origin were checked.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Outgoing> {
+    pub async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<Outgoing> {
         let begun = Instant::now();
         let method = counts::method_of(request.method(), request.headers());
-        let response = self.pass(request).await.unwrap_or_else(|problem| problem.response().map(Into::into));
+        let response =
+            self.pass(request, from).await.unwrap_or_else(|problem| problem.response().map(Into::into));
         self.counts.add(method, response.status(), begun.elapsed());
         response
     }
 
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Outgoing>, Problem> {
+    async fn pass(&self, request: Request<Incoming>, from: IpAddr) -> Result<Response<Outgoing>, Problem> {
         let (head, mut body) = request.into_parts();
         let target = path::target(head.uri.path())
             .ok_or_else(|| Problem::new(Code::RouteNotFound, "MCP endpoints are at /i/{instance_id}/mcp"))?;
         let id = target.id;
         self.wait_for_restore().await?;
         let now = Utc::now();
-        let admitted = self.admit(id, &head.headers, now)?;
+        let admitted = self.admit(id, &head.headers, now).inspect_err(|_| self.denied(id, from))?;
         let session = self.session(id, &head.headers, &admitted)?;
         let route = self.supervision.routes().get(id).ok_or_else(not_here)?;
         let in_flight = self.enter(&route, &admitted, now)?;
+        self.uses
+            .recorded((id, admitted.token, from), Instant::now(), self.use_of(id, &admitted, from))
+            .await?;
         let length = head.headers.get(header::CONTENT_LENGTH);
         let length: Option<u64> = length.and_then(|length| length.to_str().ok()?.parse().ok());
         if length.is_some_and(|length| length > self.limits.max_body as u64) {
@@ -155,6 +168,20 @@ impl Gateway {
     fn admit(&self, id: Uuid, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Admitted, Problem> {
         let shown = bearer(headers).and_then(|shown| Token::parse(shown).ok()).ok_or_else(unauthorized)?;
         self.access.admit(id, &self.vault.hash(&shown), now).ok_or_else(unauthorized)
+    }
+
+    fn denied(&self, id: Uuid, from: IpAddr) {
+        let entry = Entry::new(Actor::nobody(from), "authentication.fail", AuditResult::Refused);
+        self.trail.denied(entry.about("instance", Some(&id.to_string())).with("at", "gateway"));
+    }
+
+    /// Has it recorded that the token is used from an address.
+    async fn use_of(&self, id: Uuid, admitted: &Admitted, from: IpAddr) -> Result<(), Unavailable> {
+        let owner = self.supervision.registry().get(id).map(|snapshot| snapshot.owner);
+        let entry = Entry::new(Actor::instance_token(owner, from), "instance.use", AuditResult::Done)
+            .about("instance", Some(&id.to_string()))
+            .with("token", self.trail.mark(&admitted.token));
+        self.trail.record(entry).await.map(drop)
     }
 
     /// The session that the request belongs to, if its token may use it.

@@ -4,6 +4,8 @@
 //! work to the service behind it. Errors are [`Problem`](crate::problem::Problem)s from one end to the other.
 
 mod actors;
+mod audit;
+mod audited;
 mod auth;
 mod call;
 mod context;

@@ -5,9 +5,10 @@
 //! [`http`] hears it, [`instances`] writes down what is wanted in the [`store`] and hands it to the supervisor,
 //! [`provision`] turns rows into what the supervisor has to know, and [`journal`] writes down what happened.
 //! MCP traffic goes through the [`gateway`], which asks no database. [`catalog`] knows the types of servers,
-//! [`vault`] every secret, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
+//! [`vault`] every secret, [`audit`] who did what, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
 
 pub mod api;
+pub mod audit;
 pub mod bootstrap;
 pub mod catalog;
 pub mod cli;

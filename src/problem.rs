@@ -123,6 +123,7 @@ impl Problem {
         let body = serde_json::to_vec(&self.document()).expect("a problem document is plain data");
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.code.status();
+        response.extensions_mut().insert(self.code);
         if let Some(cause) = &self.cause {
             response.extensions_mut().insert(ForTheLog(cause.clone()));
         }

@@ -20,6 +20,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::api::instance::{DeclaredLimits, RestartPolicy, RestartRules};
+use crate::audit::Trail;
 use crate::bootstrap::write_private;
 use crate::catalog::plan::PRELOAD;
 use crate::catalog::program::{Missing, Places, Program, locate};
@@ -55,6 +56,7 @@ pub struct Provisioner(Arc<Ground>);
 #[derive(Debug)]
 struct Ground {
     vault: Vault,
+    trail: Trail,
     places: Places,
     data_dir: PathBuf,
     grace: Duration,
@@ -63,16 +65,17 @@ struct Ground {
 }
 
 impl Provisioner {
-    /// A provisioner for the daemon with these settings. `search_path` is what servers get as their `PATH`.
+    /// A provisioner for the daemon with these settings. Whenever a launch opens credentials, `trail` has it
+    /// first. `search_path` is what servers get as their `PATH`.
     ///
     /// # Errors
     /// If what Node preloads cannot be written into the data directory.
-    pub fn new(settings: &Settings, vault: Vault, search_path: String) -> io::Result<Self> {
+    pub fn new(settings: &Settings, vault: Vault, trail: Trail, search_path: String) -> io::Result<Self> {
         write_private(&preload(&settings.data_dir), PRELOAD)?;
         let (node, servers_dir) = (settings.node.clone(), settings.servers_dir.clone());
         let places = Places { node, servers_dir, search_path };
         let (data_dir, grace) = (settings.data_dir.clone(), settings.grace);
-        Ok(Self(Arc::new(Ground { vault, places, data_dir, grace, definitions: DashMap::new() })))
+        Ok(Self(Arc::new(Ground { vault, trail, places, data_dir, grace, definitions: DashMap::new() })))
     }
 
     /// Instances of one type share its definition.

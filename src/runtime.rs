@@ -19,6 +19,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::audit::AuditResult;
+use crate::audit::{self, Entry, Trail, anchor};
 use crate::bootstrap::{self, BootstrapError};
 use crate::catalog;
 use crate::config::{Loaded, OnShutdown, Settings};
@@ -96,7 +98,8 @@ pub async fn serve(
     let (store, vault) = unlock(&location, &key).await?;
     let now = chrono::Utc::now();
     store.seed_types(catalog::seeds().iter().map(|seed| seed.to_row(true, now)).collect()).await?;
-    let token_file = bootstrap::administrator(&store, &vault, &settings.data_dir).await?;
+    let trail = open_trail(&store, &vault, &settings.data_dir, &log).await?;
+    let token_file = bootstrap::administrator(&store, &vault, &trail, &settings.data_dir).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| ServeError::Listen { addr: settings.listen, source })?;
@@ -106,7 +109,8 @@ pub async fn serve(
     let mut signals = Signals::new().map_err(ServeError::System)?;
 
     let stop = CancellationToken::new();
-    let (daemon, context) = Daemon::start(&settings, store, vault, gate, stop.clone(), log.clone()).await?;
+    let (daemon, context) =
+        Daemon::start(&settings, store, vault, trail, gate, stop.clone(), log.clone()).await?;
     let url_file = settings.data_dir.join(DAEMON_URL);
     bootstrap::write_private(&url_file, &local_url(settings.listen)).map_err(|source| ServeError::File {
         what: "writing",
@@ -135,6 +139,7 @@ struct Daemon {
     supervision: Supervision,
     actors: ActorThread,
     journal: actix::Addr<Journal>,
+    trail: Trail,
     log: Logger,
 }
 
@@ -143,6 +148,7 @@ impl Daemon {
         settings: &Arc<Settings>,
         store: Store,
         vault: Vault,
+        trail: Trail,
         gate: Gate,
         stop: CancellationToken,
         log: Logger,
@@ -184,13 +190,15 @@ impl Daemon {
             vault.clone(),
             Arc::clone(&access),
             supervision.clone(),
+            trail.clone(),
             restored.clone(),
             stop.clone(),
         ));
         let search_path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());
-        let provisioner = Provisioner::new(settings, vault.clone(), search_path).map_err(|source| {
-            ServeError::File { what: "writing into", path: settings.data_dir.clone(), source }
-        })?;
+        let provisioner =
+            Provisioner::new(settings, vault.clone(), trail.clone(), search_path).map_err(|source| {
+                ServeError::File { what: "writing into", path: settings.data_dir.clone(), source }
+            })?;
         let instances = Instances::new(
             Arc::clone(settings),
             store.clone(),
@@ -210,6 +218,7 @@ impl Daemon {
             on_restart: settings.on_restart,
             log: log.clone(),
         };
+        tokio::spawn(anchor::follow(trail.clone(), store.clone(), stop.clone(), log.clone()));
         tokio::spawn(crate::tidy::run(store.clone(), stop.clone(), log.clone()));
         tokio::spawn(restore(restorer, tell_restored, stop.clone(), log.clone()));
         let context = Context::new(Parts {
@@ -219,12 +228,13 @@ impl Daemon {
             supervision: supervision.clone(),
             instances,
             gateway,
+            trail: trail.clone(),
             journal: journal_state,
             restored,
             stop,
             log: log.clone(),
         });
-        Ok((Self { store, supervision, actors, journal, log }, context))
+        Ok((Self { store, supervision, actors, journal, trail, log }, context))
     }
 
     /// Takes everything down: callers, processes, journal, actors, store.
@@ -239,10 +249,34 @@ impl Daemon {
         if let Err(error) = self.actors.stop().await {
             error!(self.log, "the actors did not end well"; "error" => %error);
         }
+        let entry = Entry::by_daemon("daemon.stop", AuditResult::Done);
+        // That it cannot be written is told by the trail itself.
+        let _ = self.trail.record(entry).await;
+        if let Err(error) = anchor::keep(&self.store, &self.trail).await {
+            error!(self.log, "the newest audit record was not noted in the store"; "error" => %error);
+        }
         if let Err(error) = self.store.close().await {
             error!(self.log, "the store did not close well"; "error" => %error);
         }
     }
+}
+
+/// Opens the trail with a record of this start. One that cannot be written keeps no daemon down: servers go on,
+/// and what needs the trail is refused until it can be written.
+async fn open_trail(
+    store: &Store,
+    vault: &Vault,
+    data_dir: &Path,
+    log: &Logger,
+) -> Result<Trail, ServeError> {
+    let dir = data_dir.join("audit");
+    let head = anchor::known(store, &dir).await?;
+    let options = audit::Options::new(dir, vault.audit_key(), head, log.clone());
+    let trail = Trail::start(options).map_err(ServeError::System)?;
+    let entry = Entry::by_daemon("daemon.start", AuditResult::Done);
+    // That it cannot be written is told by the trail itself.
+    let _ = trail.record(entry.with("version", env!("CARGO_PKG_VERSION"))).await;
+    Ok(trail)
 }
 
 /// Restores unless the daemon ends first.

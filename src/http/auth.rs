@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use super::context::Context;
 use super::head::sole;
+use crate::api::audit::{Actor, AuditResult};
+use crate::audit::Entry;
 use crate::problem::{Code, Problem};
 use crate::store::Role;
 use crate::vault::{Token, TokenKind};
@@ -16,6 +18,7 @@ use crate::vault::{Token, TokenKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Caller {
     pub(super) user_id: Uuid,
+    pub(super) token_id: Uuid,
     pub(super) name: String,
     pub(super) role: Role,
 }
@@ -79,9 +82,16 @@ pub(super) async fn caller(context: &Context, headers: &HeaderMap, from: IpAddr)
         let hash = context.parts.vault.hash(&token);
         if let Some((token, user)) = context.parts.store.authenticate(&hash, now).await? {
             context.used(token.id, now);
-            return Ok(Caller { user_id: user.id, role: Role::of(&user)?, name: user.name });
+            return Ok(Caller {
+                user_id: user.id,
+                token_id: token.id,
+                role: Role::of(&user)?,
+                name: user.name,
+            });
         }
     }
+    let denied = Entry::new(Actor::nobody(from), "authentication.fail", AuditResult::Refused);
+    context.parts.trail.denied(denied.with("at", "api"));
     match context.throttle.fail(from, tokio::time::Instant::now()) {
         Ok(()) => {
             Err(Problem::new(Code::Unauthorized, "send an API token as `Authorization: Bearer mmcp_api_...`"))
@@ -114,7 +124,7 @@ mod tests {
     #[test]
     fn a_role_says_what_may_be_read_and_changed() {
         let id = Uuid::now_v7();
-        let caller = |role| Caller { user_id: id, name: "x".into(), role };
+        let caller = |role| Caller { user_id: id, token_id: id, name: "x".into(), role };
         let (admin, operator, user) = (caller(Role::Admin), caller(Role::Operator), caller(Role::User));
         assert_eq!((admin.reads(), operator.reads(), user.reads()), (None, None, Some(id)));
         assert_eq!((admin.writes(), user.writes()), (Ok(None), Ok(Some(id))));

@@ -12,6 +12,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+use super::audited::Notes;
 use super::auth::Caller;
 use super::context::{Context, Parts};
 use super::head::sole;
@@ -29,6 +30,7 @@ pub(super) type Answer = Result<Response, Problem>;
 pub(super) struct Call {
     pub(super) context: Arc<Context>,
     caller: Option<Caller>,
+    notes: Notes,
     pub(super) headers: HeaderMap,
     query: String,
     pub(super) body: Bytes,
@@ -41,10 +43,14 @@ impl Call {
         warp::any()
             .map(move || Arc::clone(&context))
             .and(warp::ext::optional::<Caller>())
+            .and(warp::ext::optional::<Notes>())
             .and(warp::header::headers_cloned())
             .and(query)
             .and(warp::body::bytes())
-            .map(|context, caller, headers, query, body| Self { context, caller, headers, query, body })
+            .map(|context, caller, notes: Option<Notes>, headers, query, body| {
+                let notes = notes.unwrap_or_default();
+                Self { context, caller, notes, headers, query, body }
+            })
             .boxed()
     }
 
@@ -56,6 +62,11 @@ impl Call {
     pub(super) fn caller(&self) -> Result<&Caller, Problem> {
         let missing = || Problem::new(Code::Unauthorized, "this route needs an API token");
         self.caller.as_ref().ok_or_else(missing)
+    }
+
+    /// Has the audit trail say more about what this request did, once it is done. Never a secret.
+    pub(super) fn note(&self, name: &str, value: impl Into<serde_json::Value>) {
+        self.notes.add(name, value);
     }
 
     pub(super) fn query(&self) -> Query {

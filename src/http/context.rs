@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::metrics::Metrics;
 use super::throttle::Throttle;
+use crate::audit::Trail;
 use crate::config::Settings;
 use crate::gateway::Gateway;
 use crate::instances::Instances;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub instances: Instances,
     /// The way in to the servers.
     pub gateway: Arc<Gateway>,
+    /// Who did what.
+    pub trail: Trail,
     /// How the journal fares.
     pub journal: Arc<JournalState>,
     /// Whether every instance of earlier daemons is under supervision again.

@@ -61,6 +61,7 @@ pub(super) async fn create(call: Call) -> Answer {
         expires_at: request.expires_at,
         created_at: Utc::now(),
     };
+    call.note("mcp_type", request.mcp_type);
     let row = store.create_credential(new, call.parts().settings.quota).await?;
     let answer = view(&row);
     idempotency::remember(&call, key, &answer).await?;
@@ -92,6 +93,7 @@ pub(super) async fn replace(text: String, call: Call) -> Answer {
     let name = request.name.unwrap_or(old.name);
     let row =
         store.replace_credential(old.id, old.version, name, fields, request.expires_at, Utc::now()).await?;
+    call.note("version", row.version);
     call.parts().instances.renew_credential(&row).await?;
     ok(&view(&row))
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use warp::filters::BoxedFilter;
 
+use super::audited::Operation;
 use super::call::Answer;
 use super::context::Context;
 use super::intake::{self, Bounds as BodyBounds};
@@ -62,7 +63,7 @@ impl Edge {
         }
         let request = Request::from_parts(head, body);
         if request.uri().path().starts_with("/i/") {
-            return self.context.parts.gateway.answer(request).await;
+            return self.context.parts.gateway.answer(request, peer.ip()).await;
         }
         let uri = request.uri().clone();
         let response =
@@ -80,8 +81,11 @@ impl Edge {
         peer: SocketAddr,
     ) -> Result<Response<Outgoing>, Problem> {
         let (mut head, body) = request.into_parts();
+        let mut operation = None;
         if is_private(head.uri.path()) {
             let caller = auth::caller(&self.context, &head.headers, peer.ip()).await?;
+            operation = Operation::of(&head, &caller, peer.ip(), &self.context.parts.trail);
+            head.extensions.insert(operation.as_ref().map(Operation::notes).unwrap_or_default());
             head.extensions.insert(caller);
         }
         let http = &self.context.parts.settings.http;
@@ -93,10 +97,17 @@ impl Edge {
         }
         let request = Request::from_parts(head, Full::new(body));
         let service = TowerToHyperService::new(warp::service(self.routes.clone()));
+        let trail = self.context.parts.trail.clone();
+        let handled = async move {
+            let handler = async { service.call(request).await.unwrap_or_else(|never| match never {}) };
+            match operation {
+                Some(operation) => operation.carry_out(&trail, handler).await,
+                None => Ok(handler.await),
+            }
+        };
         // A task of its own: a client that leaves must not stop a change halfway.
-        let answered =
-            self.calls.spawn(service.call(request)).await.map_err(|error| Problem::internal(&error))?;
-        Ok(answered.unwrap_or_else(|never| match never {}).map(Outgoing::boxed))
+        let answered = self.calls.spawn(handled).await.map_err(|error| Problem::internal(&error))?;
+        Ok(answered?.map(Outgoing::boxed))
     }
 }
 

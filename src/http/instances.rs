@@ -68,7 +68,11 @@ pub(super) async fn create(call: Call) -> Answer {
         None => Ok(None),
     };
     match call.parts().instances.create(user_id, request, wait, &remember).await {
-        Ok(made) => created(&format!("/v1/instances/{}", made.instance.id), &made),
+        Ok(made) => {
+            call.note("mcp_type", made.instance.mcp_type.as_str());
+            call.note("credential_id", made.instance.credential_id.map(|id| id.to_string()));
+            created(&format!("/v1/instances/{}", made.instance.id), &made)
+        }
         // Another request with the same key was faster.
         Err(problem) if problem.code() == Problem::from(Conflict::IdempotencyKey).code() => {
             idempotency::first_answer(&call, key.as_ref()).await?.ok_or(problem)
@@ -162,6 +166,7 @@ pub(super) async fn delete(text: String, call: Call) -> Answer {
     let with_credential = query.word("delete_credential", &[("true", true), ("false", false)])?;
     query.end()?;
     restored(&call)?;
+    call.note("delete_credential", with_credential.unwrap_or(false));
     call.parts().instances.delete(id(&text)?, own, with_credential.unwrap_or(false)).await?;
     no_content()
 }

@@ -60,6 +60,8 @@ pub(super) struct Metrics {
     journal_waiting: Gauge,
     journal_written: Gauge,
     store_seconds: Gauge<f64, AtomicU64>,
+    audit_records: Gauge,
+    audit_failing: Gauge,
     uptime: Gauge,
 }
 
@@ -78,6 +80,8 @@ impl Metrics {
             journal_waiting: Gauge::default(),
             journal_written: Gauge::default(),
             store_seconds: Gauge::default(),
+            audit_records: Gauge::default(),
+            audit_failing: Gauge::default(),
             uptime: Gauge::default(),
             registry: Registry::default(),
         };
@@ -124,6 +128,16 @@ impl Metrics {
             Unit::Seconds,
             metrics.store_seconds.clone(),
         );
+        registry.register(
+            "minimcp_audit_records",
+            "Audit records written since the daemon began",
+            metrics.audit_records.clone(),
+        );
+        registry.register(
+            "minimcp_audit_failing",
+            "1 while audit records cannot be written and what needs them is refused",
+            metrics.audit_failing.clone(),
+        );
         registry.register_with_unit(
             "minimcp_uptime",
             "Since the daemon began",
@@ -169,6 +183,9 @@ impl Metrics {
         self.journal_waiting.set(parts.journal.waiting().try_into().unwrap_or(i64::MAX));
         self.journal_written.set(parts.journal.written().try_into().unwrap_or(i64::MAX));
         self.store_seconds.set(crate::instances::view::milliseconds(parts.journal.last_write_us()) / 1_000.0);
+        let trail = parts.trail.standing();
+        self.audit_records.set(trail.records.try_into().unwrap_or(i64::MAX));
+        self.audit_failing.set(trail.failing.into());
         self.uptime.set(context.uptime_seconds().try_into().unwrap_or(i64::MAX));
     }
 }

@@ -7,8 +7,9 @@ use http::{HeaderValue, StatusCode, header};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::audited::FailsClosed;
 use super::call::{Answer, Call, with_body};
-use super::{actors, credentials, docs, events, health, instances, logs, me, metrics, types};
+use super::{actors, audit, credentials, docs, events, health, instances, logs, me, metrics, types};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,10 +22,10 @@ use super::{actors, credentials, docs, events, health, instances, logs, me, metr
         instances::list, instances::create, instances::show, instances::wait, instances::stop, instances::restart,
         instances::restore, instances::extend, instances::token, instances::delete, logs::show, instances::stats,
         instances::diagnose,
-        events::follow, actors::list, actors::show,
+        events::follow, actors::list, actors::show, audit::show,
     ),
     security(("token" = [])),
-    modifiers(&Token),
+    modifiers(&Token, &FailsClosed),
 )]
 struct Document;
 

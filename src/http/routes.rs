@@ -10,7 +10,7 @@ use warp::{Filter, delete, get, post, put};
 
 use super::call::{Answer, Call};
 use super::context::Context;
-use super::{actors, credentials, docs, events, health, instances, logs, me, metrics, openapi, types};
+use super::{actors, audit, credentials, docs, events, health, instances, logs, me, metrics, openapi, types};
 use crate::problem::{Code, Problem};
 
 /// All routes. Each group is boxed, so that a request passes by the others in one step.
@@ -84,6 +84,7 @@ fn watching_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes = path("me").and(end()).and(get()).and(call()).then(me::show);
     let routes = routes.or(path("events").and(end()).and(get()).and(call()).then(events::follow)).unify();
     let routes = routes.or(path("actors").and(end()).and(get()).and(call()).then(actors::list)).unify();
+    let routes = routes.or(path("audit").and(end()).and(get()).and(call()).then(audit::show)).unify();
     let below = path("actors").and(warp::path::tail()).and(get()).and(call()).then(actors::show);
     routes.or(below).unify().boxed()
 }
@@ -134,10 +135,19 @@ fn answer_unmatched(method: &Method, path: &str) -> Answer {
     Ok(response)
 }
 
+static PATHS: LazyLock<Vec<(String, Vec<&'static str>)>> = LazyLock::new(openapi::methods);
+
 /// The methods of a path, as the OpenAPI document has them.
 fn methods_of(path: &str) -> Option<Vec<&'static str>> {
-    static PATHS: LazyLock<Vec<(String, Vec<&'static str>)>> = LazyLock::new(openapi::methods);
     PATHS.iter().find(|(template, _)| fits(template, path)).map(|(_, methods)| methods.clone())
+}
+
+/// The route of a request, such as `/v1/instances/{id}`. One that is spelled out counts before one with a place
+/// for anything.
+pub(super) fn template_of(method: &Method, path: &str) -> Option<&'static str> {
+    let fitting =
+        PATHS.iter().filter(|(template, methods)| methods.contains(&method.as_str()) && fits(template, path));
+    fitting.map(|(template, _)| template.as_str()).min_by_key(|template| template.matches('{').count())
 }
 
 fn fits(template: &str, path: &str) -> bool {

@@ -5,6 +5,7 @@ use minimcp_actors::state::Denied;
 
 use super::{Code, Problem};
 use crate::api::problem::FieldError;
+use crate::audit::Unavailable;
 use crate::catalog::program::Missing;
 use crate::catalog::{self, Unreadable};
 use crate::provision::ProvisionError;
@@ -94,6 +95,16 @@ impl From<Conflict> for Problem {
             Conflict::Deployment => return Self::internal(&conflict),
         };
         Self::new(code, conflict.to_string())
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Self {
+        let detail = format!(
+            "nothing was changed, because {unavailable}; an administrator has to free space or mend the \
+             directory data/audit; servers go on running"
+        );
+        Self::new(Code::AuditUnavailable, detail).retry_after(5).because(&unavailable)
     }
 }
 

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Ground, home_dir, log_dir, preload};
+use crate::api::audit::{Actor, AuditResult};
+use crate::audit::{Entry, Trail};
 use crate::catalog::TypeDefinition;
 use crate::catalog::credentials::Credentials;
 use crate::catalog::plan::{Host, Subject, plan};
@@ -54,8 +56,24 @@ impl Sealed {
     fn open(&self, vault: &Vault) -> Result<Credentials, NoPlan> {
         let scope = Scope::credential(self.user_id, &self.id, &self.mcp_type, self.version);
         let opened = vault.open(&scope, &self.bytes);
-        let json = opened.map_err(|error| NoPlan(format!("the credentials cannot be opened: {error}")))?;
-        Credentials::from_json(&json).map_err(|error| NoPlan(error.to_string()))
+        let json = opened.map_err(|error| never(format!("the credentials cannot be opened: {error}")))?;
+        Credentials::from_json(&json).map_err(never)
+    }
+
+    /// Opens the set for a launch. Nobody gets to use what is opened before the trail has it.
+    fn open_for(&self, launch: &Launch, vault: &Vault, trail: &Trail) -> Result<Credentials, NoPlan> {
+        let opened = self.open(vault);
+        let result = if opened.is_ok() { AuditResult::Done } else { AuditResult::Failed };
+        let entry = Entry::new(Actor::daemon(Some(self.user_id)), "credential.open", result)
+            .about("credential", Some(&self.id.to_string()))
+            .with("version", self.version)
+            .with("instance_id", launch.id.to_string())
+            .with("run", launch.run.0);
+        let recorded = trail.record_now(entry);
+        let credentials = opened?;
+        recorded
+            .map_err(|unavailable| NoPlan::NotNow(format!("the credentials stay closed: {unavailable}")))?;
+        Ok(credentials)
     }
 }
 
@@ -63,9 +81,9 @@ impl Planner for Recipe {
     fn plan(&self, launch: &Launch) -> Result<Plan, NoPlan> {
         let ground = &self.ground;
         let program = locate(&self.definition, &ground.places);
-        let program = program.map_err(|missing| NoPlan(missing.to_string()))?;
+        let program = program.map_err(never)?;
         let credentials = match &self.credential {
-            Some(sealed) => Some(sealed.open(&ground.vault)?),
+            Some(sealed) => Some(sealed.open_for(launch, &ground.vault, &ground.trail)?),
             None => None,
         };
         let subject = Subject {
@@ -83,6 +101,69 @@ impl Planner for Recipe {
             log_dir: log_dir(&ground.data_dir, self.user_id, launch.id, &self.definition.name),
             preload: preload(&ground.data_dir),
         };
-        plan(&subject, &host, launch).map_err(|error| NoPlan(error.to_string()))
+        plan(&subject, &host, launch).map_err(never)
+    }
+}
+
+fn never(why: impl std::fmt::Display) -> NoPlan {
+    NoPlan::Never(why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use minimcp_actors::state::Run;
+    use serde_json::json;
+
+    use super::*;
+    use crate::audit::{Head, Options, Wanted};
+    use crate::vault::MasterKey;
+
+    fn vault() -> Vault {
+        Vault::new(MasterKey::parse(&"1".repeat(64)).unwrap(), Uuid::nil())
+    }
+
+    fn sealed(vault: &Vault) -> Sealed {
+        let (id, user_id) = (Uuid::now_v7(), Uuid::now_v7());
+        let scope = Scope::credential(user_id, &id, "github", 1);
+        let bytes = vault.seal(&scope, br#"{"token":"canary"}"#).unwrap();
+        Sealed { id, user_id, mcp_type: "github".into(), version: 1, bytes }
+    }
+
+    fn launch() -> Launch {
+        Launch { id: Uuid::now_v7(), run: Run(3), port: None, nonce: String::new() }
+    }
+
+    #[test]
+    fn who_opens_credentials_is_on_record_whether_they_open_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (vault, launch) = (vault(), launch());
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let options = Options::new(dir.path().join("audit"), vault.audit_key(), Some(Head::GENESIS), log);
+        let trail = Trail::start(options).unwrap();
+        let mut sealed = sealed(&vault);
+        assert!(sealed.open_for(&launch, &vault, &trail).is_ok());
+        // A row that was put in the place of another does not open.
+        let changes: [fn(&mut Sealed); 3] =
+            [|set| set.version = 2, |set| set.user_id = Uuid::nil(), |set| set.mcp_type.push('x')];
+        for change in changes {
+            change(&mut sealed);
+            assert!(matches!(sealed.open_for(&launch, &vault, &trail), Err(NoPlan::Never(_))));
+        }
+        let records = trail.part(&Wanted { limit: 9, ..Wanted::default() }).unwrap().records;
+        let results: Vec<AuditResult> = records.iter().rev().map(|record| record.result).collect();
+        let failed = AuditResult::Failed;
+        assert_eq!(results, [AuditResult::Done, failed, failed, failed]);
+        let first = json!(records[3]);
+        assert_eq!(first["object"], json!({"kind": "credential", "id": sealed.id}));
+        assert_eq!(first["detail"], json!({"instance_id": launch.id, "run": 3, "version": 1}));
+        assert!(!std::fs::read_to_string(dir.path().join("audit/audit.jsonl")).unwrap().contains("canary"));
+    }
+
+    #[test]
+    fn without_a_record_the_credentials_stay_closed_for_now() {
+        let vault = vault();
+        let opened = sealed(&vault).open_for(&launch(), &vault, &Trail::broken());
+        let Err(NoPlan::NotNow(words)) = opened else { panic!("{:?}", opened.is_ok()) };
+        assert!(words.contains("audit trail cannot be written"), "{words}");
     }
 }

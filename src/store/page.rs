@@ -50,7 +50,7 @@ impl PageRequest {
     }
 
     /// The number to go on after, in a list by number.
-    pub(super) fn after_number(&self) -> Result<Option<i64>, StoreError> {
+    pub(crate) fn after_number(&self) -> Result<Option<i64>, StoreError> {
         match &self.after {
             None => Ok(None),
             Some(Cursor::Number(number)) => Ok(Some(*number)),

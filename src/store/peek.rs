@@ -5,6 +5,7 @@ use minimcp_entities::{mcp_credential, mcp_instance, setting, user};
 use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait};
 use sea_orm_migration::SchemaManager;
 
+use super::settings::AUDIT_HEAD;
 use super::{DEPLOYMENT_ID, KEY_CHECK, Location, StoreError, postgres, sqlite};
 
 /// What there is to see.
@@ -14,6 +15,8 @@ pub struct Peek {
     pub key_check: Option<Vec<u8>>,
     /// The value under [`DEPLOYMENT_ID`].
     pub deployment_id: Option<Vec<u8>>,
+    /// The newest audit record, as it was noted last.
+    pub audit_head: Option<Vec<u8>>,
     /// Whether there are users, credential sets or instances.
     pub holds_rows: bool,
 }
@@ -53,6 +56,7 @@ async fn look(connection: &DatabaseConnection) -> Result<Peek, StoreError> {
         for row in setting::Entity::find().all(connection).await? {
             match row.key.as_str() {
                 KEY_CHECK => peek.key_check = Some(row.value),
+                AUDIT_HEAD => peek.audit_head = Some(row.value),
                 DEPLOYMENT_ID => peek.deployment_id = Some(row.value),
                 _ => {}
             }

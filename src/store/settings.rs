@@ -1,6 +1,7 @@
 //! Single values of the whole deployment.
 
 use minimcp_entities::setting;
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
 
 use super::error::on_duplicate;
@@ -10,6 +11,8 @@ use super::{Conflict, Store, StoreError};
 pub const KEY_CHECK: &str = "key_check";
 /// The name of the UUID that every seal of this deployment covers, so that no row of another one fits in.
 pub const DEPLOYMENT_ID: &str = "deployment_id";
+/// The name of the number and the code of the newest audit record.
+pub(super) const AUDIT_HEAD: &str = "audit_head";
 
 impl Store {
     /// The value under a name, if there is one.
@@ -19,6 +22,26 @@ impl Store {
     pub async fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let row = setting::Entity::find_by_id(key.to_owned()).one(&self.reader).await?;
         Ok(row.map(|row| row.value))
+    }
+
+    /// The newest audit record, as it was noted last.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn audit_head(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.setting(AUDIT_HEAD).await
+    }
+
+    /// Notes the newest audit record.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn set_audit_head(&self, head: &[u8]) -> Result<(), StoreError> {
+        let row = setting::Model { key: AUDIT_HEAD.to_owned(), value: head.to_vec() };
+        let mut replace = OnConflict::column(setting::Column::Key);
+        replace.update_column(setting::Column::Value);
+        setting::Entity::insert(row.into_active_model()).on_conflict(replace).exec(&self.writer).await?;
+        Ok(())
     }
 
     /// Gives a new deployment its identity and its key check, once and for all.

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 pub use keyring::{KeyError, KeyId, KeySource, MasterKey, NotAKey, Place};
 pub use seal::{Scope, SealError};
 pub use tokens::{Minted, NotAToken, Token, TokenHash, TokenKind};
-pub use unlock::{UnlockError, check, unlock};
+pub use unlock::{UnlockError, check, look, unlock};
 
 use tokens::Pepper;
 
@@ -82,6 +82,12 @@ impl Vault {
     #[must_use]
     pub fn hash(&self, token: &Token) -> TokenHash {
         self.0.pepper.hash(token)
+    }
+
+    /// The key of the codes in the audit trail.
+    #[must_use]
+    pub fn audit_key(&self) -> Zeroizing<[u8; 32]> {
+        self.0.master.derive(&[b"minimcp/audit-key/1"])
     }
 
     /// Whether `token` is the one of which `stored` was kept. Takes as long for any wrong token.

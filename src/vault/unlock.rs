@@ -80,6 +80,19 @@ pub async fn check(location: &Location, source: &KeySource) -> Result<(), Unlock
     Ok(())
 }
 
+/// What there is to see of a database without changing it, and its vault; `None` while it holds nothing.
+///
+/// # Errors
+/// As [`unlock`].
+pub async fn look(location: &Location, source: &KeySource) -> Result<Option<(Peek, Vault)>, UnlockError> {
+    let peek = store::peek(location).await?;
+    if peek.is_empty() {
+        return Ok(None);
+    }
+    let vault = recognise(&peek, source)?;
+    Ok(Some((peek, vault)))
+}
+
 /// A new vault and the key check to keep.
 fn found(source: &KeySource) -> Result<(Vault, Option<Vec<u8>>), UnlockError> {
     let mut deployment = [0; 16];

@@ -6,6 +6,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use actix::Actor;
+use minimcp::audit::{Options, Trail, anchor};
 use minimcp::catalog::TypeDefinition;
 use minimcp::config::{Flags, Settings};
 use minimcp::gateway::{AccessTable, Gateway};
@@ -36,6 +37,7 @@ pub(crate) struct Daemon {
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Store,
     pub(crate) supervision: Supervision,
+    pub(crate) trail: Trail,
     /// An administrator's token.
     pub(crate) admin: String,
     vault: Vault,
@@ -115,6 +117,9 @@ impl Daemon {
         let launcher = LocalLauncher::new(gate, runs, logs, log.clone());
         let (supervision, actors) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
 
+        let audit = settings.data_dir.join("audit");
+        let head = anchor::known(&store, &audit).await.unwrap();
+        let trail = Trail::start(Options::new(audit, vault.audit_key(), head, log.clone())).unwrap();
         let stop = CancellationToken::new();
         let access = Arc::new(AccessTable::new(settings.gateway.max_rate));
         let (tell_restored, restored) = watch::channel(true);
@@ -123,11 +128,12 @@ impl Daemon {
             vault.clone(),
             Arc::clone(&access),
             supervision.clone(),
+            trail.clone(),
             restored.clone(),
             stop.clone(),
         );
         let search_path = std::env::var("PATH").unwrap();
-        let provisioner = Provisioner::new(&settings, vault.clone(), search_path).unwrap();
+        let provisioner = Provisioner::new(&settings, vault.clone(), trail.clone(), search_path).unwrap();
         let instances = Instances::new(
             Arc::clone(&settings),
             store.clone(),
@@ -146,6 +152,7 @@ impl Daemon {
             supervision: supervision.clone(),
             instances,
             gateway: Arc::new(gateway),
+            trail: trail.clone(),
             journal,
             restored,
             stop: stop.clone(),
@@ -157,6 +164,7 @@ impl Daemon {
             settings,
             store,
             supervision,
+            trail,
             admin: String::new(),
             vault,
             client,

@@ -7,6 +7,7 @@ mod shell;
 
 mod adoption;
 mod architecture;
+mod audit;
 mod children;
 mod cli;
 mod faults;

@@ -2,6 +2,7 @@
 //! command line beside it as further processes.
 
 mod answers;
+mod audit;
 mod canary;
 mod chatter;
 mod crashes;
@@ -40,6 +41,8 @@ pub(crate) struct Daemon {
     settings: Vec<String>,
     environment: Vec<(String, String)>,
     listen: SocketAddr,
+    /// What starts the daemon in a place of its own, if anything.
+    around: Vec<String>,
     child: Option<Child>,
 }
 
@@ -70,8 +73,14 @@ impl Daemon {
             settings: all,
             environment: environment.iter().map(owned).collect(),
             listen: SocketAddr::from(([127, 0, 0, 1], port_below_those_of_connections())),
+            around: Vec::new(),
             child: None,
         }
+    }
+
+    /// Has this program start the daemon, whose own command line comes behind these words.
+    pub(crate) fn around(&mut self, words: &[&str]) {
+        self.around = words.iter().map(ToString::to_string).collect();
     }
 
     /// Has the daemon listen on a port that the kernel chooses, at the starts that follow.
@@ -96,7 +105,12 @@ impl Daemon {
         for setting in &self.settings {
             command.args(["--set", setting]);
         }
-        command
+        let Some((program, words)) = self.around.split_first() else { return command };
+        let mut around = Command::new(program);
+        around.args(words).arg(command.get_program()).args(command.get_args()).env_clear();
+        around.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        around.current_dir(self.dir.path());
+        around
     }
 
     /// Starts the daemon and waits until it can serve.

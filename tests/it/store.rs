@@ -9,6 +9,7 @@ mod limits;
 mod migrations;
 mod round_trip;
 pub(crate) mod scratch;
+mod settings;
 mod types;
 mod unlock;
 mod wiping;
@@ -42,6 +43,8 @@ contract! {
         a_user_with_instances_cannot_be_deleted,
         a_token_lets_in_until_it_expires_or_is_revoked,
         users_and_tokens_are_listed_page_by_page_newest_first;
+    settings:
+        the_newest_audit_record_takes_the_place_of_the_one_before;
     types:
         a_type_is_registered_once_and_replaced_whole,
         a_type_in_use_cannot_be_deleted,

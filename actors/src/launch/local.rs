@@ -148,7 +148,7 @@ struct Nothing;
 
 impl Planner for Nothing {
     fn plan(&self, _: &Launch) -> Result<Plan, NoPlan> {
-        Err(NoPlan("strays are not started".into()))
+        Err(NoPlan::Never("strays are not started".into()))
     }
 }
 
@@ -327,7 +327,7 @@ impl Launcher for LocalLauncher {
         async move {
             let spawner = launcher.clone();
             let spawned = tokio::task::spawn_blocking(move || {
-                let plan = planner.plan(&launch).map_err(|why| LaunchError::Unstartable(why.0))?;
+                let plan = planner.plan(&launch)?;
                 spawner.spawn(launch, &plan)
             });
             let (mut child, record) = spawned

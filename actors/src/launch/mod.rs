@@ -133,15 +133,21 @@ impl fmt::Debug for Plan {
 
 /// Why there is no plan. The words reach the owner and hold no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NoPlan(pub String);
+pub enum NoPlan {
+    /// There is none until something changes: the instance ends as failed.
+    #[error("{0}")]
+    Never(String),
+    /// There is none at the moment: it is tried again like any start that failed.
+    #[error("{0}")]
+    NotNow(String),
+}
 
 /// Says what to execute for a launch. Called on a thread that may block.
 pub trait Planner: Send + Sync + fmt::Debug {
     /// The plan of one launch.
     ///
     /// # Errors
-    /// [`NoPlan`] ends the instance as failed: it is not tried again until something changes.
+    /// [`NoPlan`] says whether it is worth another try.
     fn plan(&self, launch: &Launch) -> Result<Plan, NoPlan>;
 }
 
@@ -237,6 +243,17 @@ pub enum LaunchError {
         /// The recorded process id.
         pid: u32,
     },
+}
+
+impl From<NoPlan> for LaunchError {
+    fn from(no_plan: NoPlan) -> Self {
+        match no_plan {
+            NoPlan::Never(words) => Self::Unstartable(words),
+            NoPlan::NotNow(words) => {
+                Self::System { what: "making the plan", source: std::io::Error::other(words) }
+            }
+        }
+    }
 }
 
 /// Starts processes and finds them again.

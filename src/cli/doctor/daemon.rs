@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use reqwest::StatusCode;
+
 use super::Finding;
 use crate::api::Page;
+use crate::api::audit::AuditPage;
 use crate::api::instance::Instance;
 use crate::api::me::Me;
 use crate::api::problem::ProblemDocument;
@@ -44,7 +47,30 @@ pub(super) async fn look(globals: &Globals) -> Seen {
     let mut findings =
         vec![Finding::ok("daemon", format!("answers at {url}")), ready(&client).await, token(&client).await];
     findings.extend(exposure(&client).await);
+    findings.extend(trail(&client).await);
     Seen { reachable: true, findings }
+}
+
+/// The audit trail, for those who may see it.
+async fn trail(client: &Client) -> Option<Finding> {
+    let (status, answer) = client.look("/v1/audit?limit=1").await.ok()?;
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let detail = answer.read::<ProblemDocument>().map_or(status.to_string(), |problem| problem.detail);
+        return Some(Finding::fail("audit", detail, "the daemon's log says why"));
+    }
+    let page = answer.read::<AuditPage>().ok().filter(|_| status.is_success())?;
+    Some(if !page.writable {
+        let detail = "records cannot be written, so operations are refused";
+        Finding::fail("audit", detail, "free space or mend data/audit; the daemon's log says more")
+    } else if page.chain.verified {
+        Finding::ok("audit", format!("{} records, all as they were written", page.chain.records))
+    } else {
+        Finding::fail(
+            "audit",
+            "the trail is not as it was written",
+            "`minimcp audit verify` says what is wrong",
+        )
+    })
 }
 
 async fn ready(client: &Client) -> Finding {
