@@ -4,6 +4,7 @@
 mod answers;
 mod chatter;
 mod crashes;
+mod expiring;
 mod github;
 mod journal;
 mod keys;
