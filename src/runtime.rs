@@ -24,6 +24,7 @@ use crate::audit::{self, Entry, Trail, anchor};
 use crate::bootstrap::{self, BootstrapError};
 use crate::catalog;
 use crate::config::{Loaded, OnShutdown, Settings};
+use crate::expiry::Reminders;
 use crate::gateway::{AccessTable, Gateway};
 use crate::http::{Bounds, Context, Parts};
 use crate::instances::Instances;
@@ -219,6 +220,8 @@ impl Daemon {
             log: log.clone(),
         };
         tokio::spawn(anchor::follow(trail.clone(), store.clone(), stop.clone(), log.clone()));
+        let reminders = Reminders::new(store.clone(), instances.clone(), log.clone());
+        tokio::spawn(reminders.run(restored.clone(), stop.clone()));
         tokio::spawn(crate::tidy::run(store.clone(), stop.clone(), log.clone()));
         tokio::spawn(restore(restorer, tell_restored, stop.clone(), log.clone()));
         let context = Context::new(Parts {

@@ -6,6 +6,7 @@ mod audit;
 mod canary;
 mod chatter;
 mod crashes;
+mod expiring;
 mod journal;
 mod keys;
 mod leftovers;
