@@ -5,6 +5,7 @@ use minimcp_entities::mcp_credential;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::Parts;
 use super::call::{Answer, Call, created, id, no_content, ok, page, shown};
 use super::idempotency::{self, Key};
 use crate::api::credential::{CreateCredential, Credential, ReplaceCredential};
@@ -25,7 +26,7 @@ pub(super) async fn list(call: Call) -> Answer {
     let filter = CredentialFilter { user_id, mcp_type: query.text("mcp_type")? };
     let page = page(&mut query)?;
     query.end()?;
-    ok(&shown(call.parts().store.credentials(&filter, &page).await?, view))
+    ok(&shown(call.parts().store.credentials(&filter, &page).await?, |row| view(&call, row)))
 }
 
 /// Stores a credential set.
@@ -62,7 +63,7 @@ pub(super) async fn create(call: Call) -> Answer {
         created_at: Utc::now(),
     };
     let row = store.create_credential(new, call.parts().settings.quota).await?;
-    let answer = view(&row);
+    let answer = view(&call, &row);
     idempotency::remember(&call, key, &answer).await?;
     created(&format!("/v1/credentials/{id}"), &answer)
 }
@@ -73,7 +74,7 @@ pub(super) async fn create(call: Call) -> Answer {
 pub(super) async fn show(text: String, call: Call) -> Answer {
     let owner = call.caller()?.user_id;
     call.no_query()?;
-    ok(&view(&call.parts().store.credential(id(&text)?, Some(owner)).await?))
+    ok(&view(&call, &call.parts().store.credential_as_stored(id(&text)?, Some(owner)).await?))
 }
 
 /// Replaces all fields. Running instances that use the set are restarted with the new ones.
@@ -93,7 +94,7 @@ pub(super) async fn replace(text: String, call: Call) -> Answer {
     let row =
         store.replace_credential(old.id, old.version, name, fields, request.expires_at, Utc::now()).await?;
     call.parts().instances.renew_credential(&row).await?;
-    ok(&view(&row))
+    ok(&view(&call, &row))
 }
 
 /// Deletes a credential set that no instance uses.
@@ -103,7 +104,7 @@ pub(super) async fn delete(text: String, call: Call) -> Answer {
     let owner = call.caller()?.owns()?;
     call.no_query()?;
     let store = &call.parts().store;
-    let row = store.credential(id(&text)?, Some(owner)).await?;
+    let row = store.credential_as_stored(id(&text)?, Some(owner)).await?;
     store.delete_credential(row.id).await?;
     no_content()
 }
@@ -133,13 +134,22 @@ fn seal(
     let vault = &call.parts().vault;
     Ok(SealedFields {
         sealed: vault.seal(scope, fields.to_json().as_bytes())?,
-        key_id: vault.key_id().to_string(),
         hint: fields.hint(&definition.credential_fields),
         field_names: fields.names(),
     })
 }
 
-fn view(row: &mcp_credential::Model) -> Credential {
+/// Why the set cannot be used, if it cannot.
+fn unreadable(call: &Call, row: &mcp_credential::Model) -> Option<String> {
+    let Parts { store, vault, .. } = call.parts();
+    if store.is_altered(row) {
+        return Some("it was changed outside of MiniMCP; delete it and make it anew".into());
+    }
+    let lacking = vault.lacks_key_of(&row.sealed)?;
+    Some(format!("{lacking}; bring the key back from a backup, or delete the set and make it anew"))
+}
+
+fn view(call: &Call, row: &mcp_credential::Model) -> Credential {
     let names = row.field_names.as_array().into_iter().flatten();
     Credential {
         id: row.id,
@@ -149,6 +159,7 @@ fn view(row: &mcp_credential::Model) -> Credential {
         hint: row.hint.clone(),
         field_names: names.filter_map(|name| name.as_str().map(Into::into)).collect(),
         key_id: row.key_id.clone(),
+        unreadable: unreadable(call, row),
         expires_at: row.expires_at,
         created_at: row.created_at,
         updated_at: row.updated_at,

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::call::{Answer, Call, with_body};
-use super::{actors, credentials, docs, events, health, instances, logs, me, metrics, types};
+use super::{actors, credentials, docs, events, health, instances, keys, logs, me, metrics, types};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,7 @@ use super::{actors, credentials, docs, events, health, instances, logs, me, metr
         instances::list, instances::create, instances::show, instances::wait, instances::stop, instances::restart,
         instances::restore, instances::extend, instances::token, instances::delete, logs::show, instances::stats,
         instances::diagnose,
+        keys::list, keys::rotate,
         events::follow, actors::list, actors::show,
     ),
     security(("token" = [])),

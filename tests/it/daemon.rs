@@ -14,7 +14,7 @@ use minimcp::instances::Instances;
 use minimcp::journal::{Journal, JournalState};
 use minimcp::provision::Provisioner;
 use minimcp::store::{Location, NewToken, NewUser, Quota, Role, Store};
-use minimcp::vault::{KeySource, TokenKind, Vault, unlock};
+use minimcp::vault::{KeyRotation, KeySource, TokenKind, Vault, unlock};
 use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
@@ -100,7 +100,7 @@ impl Daemon {
         flags.set.extend(set.iter().map(ToString::to_string));
         let settings = Arc::new(minimcp::config::load(&flags).unwrap().settings);
         let location = Location::parse(secrecy::ExposeSecret::expose_secret(&settings.database_url)).unwrap();
-        let key = KeySource::File(dir.path().join("master.key"));
+        let key = KeySource::file(dir.path().join("master.key"));
         let (store, vault) = unlock(&location, &key).await.unwrap();
 
         let log = slog::Logger::root(slog::Discard, slog::o!());
@@ -143,6 +143,7 @@ impl Daemon {
             settings: Arc::clone(&settings),
             store: store.clone(),
             vault: vault.clone(),
+            rotation: KeyRotation::new(store.clone(), vault.clone(), key, log.clone()),
             supervision: supervision.clone(),
             instances,
             gateway: Arc::new(gateway),

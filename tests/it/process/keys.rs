@@ -29,7 +29,7 @@ fn files(data: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Tries to start the daemon and answers what it says about why it does not.
 async fn refusal(daemon: &Daemon) -> String {
     let output = tokio::process::Command::from(daemon.serve_command()).output().await.unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
 }

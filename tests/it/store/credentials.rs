@@ -12,13 +12,14 @@ pub(crate) async fn a_credential_set_is_replaced_only_at_the_version_that_was_re
     assert_eq!(created.version, 1);
 
     let later = now() + TimeDelta::minutes(1);
+    let new = sealed(joe.id, b"new");
     let replace = |expected| {
-        store.replace_credential(created.id, expected, "other".into(), sealed(b"new"), Some(later), later)
+        store.replace_credential(created.id, expected, "other".into(), new.clone(), Some(later), later)
     };
     let replaced = replace(1).await.unwrap();
     assert_eq!(
         (replaced.version, replaced.sealed.as_slice(), replaced.name.as_str()),
-        (2, &b"new"[..], "other")
+        (2, new.sealed.as_slice(), "other")
     );
     assert_eq!((replaced.expires_at, replaced.updated_at), (Some(later), later));
     assert_eq!(replaced.created_at, created.created_at);

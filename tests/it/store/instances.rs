@@ -6,7 +6,7 @@ use minimcp_actors::state::Status;
 use minimcp_entities::mcp_instance::Model;
 use uuid::Uuid;
 
-use super::scratch::{joe_and_github, mcp_type, new_credential, new_instance, next, now, page, user};
+use super::scratch::{joe_and_github, mcp_type, new_credential, new_instance, next, now, page, sealed, user};
 
 pub(crate) const FREE: Quota = Quota { max_instances: None, max_running: None, max_credentials: None };
 
@@ -113,7 +113,7 @@ fn answer(user_id: Uuid) -> Remembered {
         key: "key".into(),
         request_hash: [7; 32],
         status: 201,
-        sealed_response: b"sealed".to_vec(),
+        sealed_response: sealed(user_id, b"answer").sealed,
         created_at: now(),
     }
 }

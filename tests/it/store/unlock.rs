@@ -8,7 +8,7 @@ use minimcp::store::{Location, Store};
 use minimcp::vault::{KeySource, MasterKey, Scope, UnlockError, unlock};
 use uuid::Uuid;
 
-use super::scratch::{Place, user};
+use super::scratch::{Place, user, vault};
 
 const RIGHT: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 const WRONG: &str = "2222222222222222222222222222222222222222222222222222222222222222";
@@ -27,9 +27,9 @@ async fn postgres_opens_with_its_own_key_only() {
 
 async fn opens_with_its_own_key_only(place: &Place) {
     let (store, vault) = unlock(&place.location, &variable(RIGHT)).await.unwrap();
-    user(&store, "joe").await;
+    let joe = user(&store, "joe").await;
     let record = Uuid::now_v7();
-    let scope = Scope::credential(Uuid::nil(), &record, "github", 1);
+    let scope = Scope::credential(joe.id, &record, "github", 1);
     let sealed = vault.seal(&scope, b"secret").unwrap();
     store.close().await.unwrap();
 
@@ -72,7 +72,7 @@ async fn a_wrong_key_leaves_every_byte_as_it_was() {
 async fn a_key_is_made_beside_an_empty_database_only() {
     let place = Place::sqlite();
     let file = place.directory.path().join("master.key");
-    let source = KeySource::File(file.clone());
+    let source = KeySource::file(file.clone());
     let (store, vault) = unlock(&place.location, &source).await.unwrap();
     store.close().await.unwrap();
     let text = fs::read_to_string(&file).unwrap();
@@ -95,8 +95,8 @@ async fn a_key_is_made_beside_an_empty_database_only() {
 #[tokio::test]
 async fn a_start_that_was_cut_short_before_the_key_check_can_be_repeated() {
     let place = Place::sqlite();
-    let source = KeySource::File(place.directory.path().join("master.key"));
-    let store = Store::open(&place.location).await.unwrap();
+    let source = KeySource::file(place.directory.path().join("master.key"));
+    let store = Store::open(&place.location, vault()).await.unwrap();
     store.migrate().await.unwrap();
     store.close().await.unwrap();
     let (store, _) = unlock(&place.location, &source).await.unwrap();
@@ -106,17 +106,17 @@ async fn a_start_that_was_cut_short_before_the_key_check_can_be_repeated() {
 #[tokio::test]
 async fn data_without_a_key_check_is_not_taken_for_an_empty_database() {
     let place = Place::sqlite();
-    let store = Store::open(&place.location).await.unwrap();
+    let store = Store::open(&place.location, vault()).await.unwrap();
     store.migrate().await.unwrap();
     user(&store, "joe").await;
     store.close().await.unwrap();
-    let source = KeySource::File(place.directory.path().join("master.key"));
+    let source = KeySource::file(place.directory.path().join("master.key"));
     assert!(matches!(unlock(&place.location, &source).await, Err(UnlockError::Damaged)));
     assert!(!place.directory.path().join("master.key").exists());
 }
 
 fn variable(key: &str) -> KeySource {
-    KeySource::Variable(key.to_owned().into())
+    KeySource::variable(key)
 }
 
 fn id(key: &str) -> String {
