@@ -171,9 +171,15 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    /// A directory as a daemon makes its own.
+    fn private_dir() -> tempfile::TempDir {
+        let mode = fs::Permissions::from_mode(0o700);
+        tempfile::Builder::new().permissions(mode).tempdir().unwrap()
+    }
+
     #[test]
     fn the_file_is_made_once_for_its_owner_alone_and_leaves_no_draft() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = private_dir();
         let path = directory.path().join("master.key");
         let file = KeyFile::at(&path);
         assert!(file.read().unwrap().is_none());
@@ -186,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_replaced_is_kept_until_it_is_forgotten() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = private_dir();
         let path = directory.path().join("master.key");
         let file = KeyFile::at(&path);
         let old = MasterKey::random().unwrap();
@@ -211,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_file_that_others_may_read_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = private_dir();
         let path = directory.path().join("master.key");
         let file = KeyFile::at(&path);
         file.make("CANARY").unwrap();
@@ -225,7 +231,7 @@ mod tests {
 
     #[test]
     fn no_key_is_made_in_a_directory_that_others_may_enter() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = private_dir();
         let path = directory.path().join("master.key");
         for mode in [0o755, 0o770, 0o701] {
             fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
@@ -237,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_is_named() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = private_dir();
         let path = directory.path().join("absent/master.key");
         let error = KeyFile::at(&path).make("text").unwrap_err();
         assert!(error.to_string().contains("absent/master.key"));

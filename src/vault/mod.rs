@@ -13,6 +13,7 @@ mod keyring;
 mod master;
 mod rotation;
 mod scope;
+mod scrub;
 mod source;
 mod tokens;
 mod unlock;

@@ -131,7 +131,11 @@ impl KeyRotation {
         }
     }
 
-    async fn go_on(&self, stop: &CancellationToken) -> Result<(), RotationError> {
+    /// Goes on with whatever was begun until it is done or `stop` is cancelled.
+    ///
+    /// # Errors
+    /// [`RotationError`]; asking again goes on where it stopped.
+    pub async fn go_on(&self, stop: &CancellationToken) -> Result<(), RotationError> {
         let Inner { store, vault, source, log, .. } = &*self.0;
         if source.own_file().is_some() && vault.next().is_some() {
             // The file was replaced and the daemon did not live to move the keyring.

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::MasterKey;
 use super::key_file::KeyFile;
+use super::scrub::scrub;
 
 /// The variable that holds the key.
 const KEY_VARIABLE: &str = "MINIMCP_MASTER_KEY";
@@ -61,12 +62,18 @@ impl KeySource {
     }
 
     /// From the environment of this process: `MINIMCP_MASTER_KEY`, or the file in `MINIMCP_MASTER_KEY_FILE`, or
-    /// `minimcp.key` among the secrets that systemd provides, else `own_file`.
+    /// `minimcp.key` among the secrets that systemd provides, else `own_file`. The keys are there once: their values
+    /// are then overwritten in the environment.
     ///
     /// # Errors
     /// [`KeyError::TwoSources`], [`KeyError::Malformed`].
     pub fn from_environment(own_file: PathBuf) -> Result<Self, KeyError> {
-        Self::choose(|name| std::env::var_os(name), own_file)
+        let source = Self::choose(|name| std::env::var_os(name), own_file);
+        for name in [KEY_VARIABLE, PREVIOUS_VARIABLE] {
+            // Where it is not allowed, nobody else may read the environment.
+            let _ = scrub(name);
+        }
+        source
     }
 
     fn choose(variable: impl Fn(&str) -> Option<OsString>, own_file: PathBuf) -> Result<Self, KeyError> {

@@ -29,7 +29,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::ground::own_ports;
+use crate::ground::{own_ports, private_dir};
 
 /// A daemon of its own for one test.
 pub(crate) struct Daemon {
@@ -82,7 +82,7 @@ impl Daemon {
         PROVIDER.call_once(|| {
             rustls::crypto::ring::default_provider().install_default().expect("nobody was faster");
         });
-        let dir = tempfile::tempdir().unwrap();
+        let dir = private_dir();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers");
         let ports = own_ports();

