@@ -1,9 +1,11 @@
 //! The command line: the way to start the daemon, and a client of its HTTP API with one noun per file.
 //!
 //! A client command never touches the store or a process: whatever it can do, any other caller of the API
-//! can do too. `doctor` alone looks at this machine, and `serve` alone is the daemon.
+//! can do too. `doctor` alone looks at this machine, `serve` alone is the daemon, and `backup` and
+//! `restore --backup` alone work on the database of this machine.
 
 mod audit;
+mod backup;
 mod call;
 mod client;
 mod completions;
@@ -18,11 +20,13 @@ mod failure;
 mod harmless;
 mod instances;
 mod kept_tokens;
+mod keys;
 mod lifecycle;
 mod logs;
 mod mcp;
 mod output;
 mod resolve;
+mod restore;
 mod serve;
 mod sse;
 mod table;
@@ -78,6 +82,8 @@ enum Command {
     #[command(flatten)]
     Client(ClientCommand),
     Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Completions(completions::Completions),
 }
 
@@ -91,10 +97,10 @@ enum ClientCommand {
     Show(instances::Show),
     Stop(lifecycle::Stop),
     Restart(lifecycle::Restart),
-    Restore(lifecycle::Restore),
     Extend(lifecycle::Extend),
     Rm(lifecycle::Rm),
     Token(token::Token),
+    Keys(keys::Keys),
     Logs(logs::Logs),
     Events(events::Events),
     Audit(audit::Audit),
@@ -146,6 +152,8 @@ async fn run(cli: Cli, gate: Gate, mut output: Output) -> Result<ExitCode, Failu
         Command::Serve(serve) => serve.run(gate, output).await?,
         Command::Client(command) => command.run(Context::new(&cli.globals, output)?).await?,
         Command::Doctor(doctor) => return doctor.run(&cli.globals, &mut output).await,
+        Command::Backup(backup) => backup.run(&cli.globals, &mut output).await?,
+        Command::Restore(restore) => restore.run(&cli.globals, output).await?,
         Command::Completions(completions) => completions.run(&mut Cli::command(), &mut output)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -162,7 +170,7 @@ impl ClientCommand {
             Self::Show(show) => show.run(context).await,
             Self::Stop(stop) => stop.run(context).await,
             Self::Restart(restart) => restart.run(context).await,
-            Self::Restore(restore) => restore.run(context).await,
+            Self::Keys(keys) => keys.run(context).await,
             Self::Extend(extend) => extend.run(context).await,
             Self::Rm(rm) => rm.run(context).await,
             Self::Token(token) => token.run(context).await,

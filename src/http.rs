@@ -19,6 +19,7 @@ mod idempotency;
 mod instances;
 mod intake;
 mod json;
+mod keys;
 mod listener;
 mod logs;
 mod me;

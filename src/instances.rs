@@ -260,10 +260,12 @@ impl Instances {
         owner: Option<Uuid>,
         with_credential: bool,
     ) -> Result<(), Problem> {
-        let row = self.store.instance(id, owner).await?;
+        let row = self.store.instance_as_stored(id, owner).await?;
         self.store.set_desired(id, Desired::Deleted, self.settings.quota).await?;
         self.finish_deletion(&row).await?;
-        if let Some(credential) = row.credential_id.filter(|_| with_credential) {
+        // A row that somebody else changed may name the credential set of another user.
+        let credential = row.credential_id.filter(|_| with_credential);
+        if let (Some(credential), Ok(_)) = (credential, self.store.proven(row)) {
             match self.store.delete_credential(credential).await {
                 Ok(()) | Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {}
                 Err(error) => return Err(error.into()),

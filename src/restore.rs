@@ -198,9 +198,19 @@ impl Restorer {
         newest: u64,
     ) -> Result<(), String> {
         let words = |error: &dyn std::fmt::Display| error.to_string();
+        let row = match self.store.proven(row) {
+            Ok(row) => row,
+            Err(altered) => {
+                if let Some(record) = record {
+                    self.launcher.put_down(record).await;
+                }
+                return Err(altered.to_string());
+            }
+        };
         let mcp_type = self.store.type_named(&row.mcp_type).await.map_err(|error| words(&error))?;
         let credential = match row.credential_id {
-            Some(id) => Some(self.store.credential(id, None).await.map_err(|error| words(&error))?),
+            // If it was changed or cannot be opened, that is why the run fails, and the instance says so.
+            Some(id) => Some(self.store.credential_as_stored(id, None).await.map_err(|error| words(&error))?),
             None => None,
         };
         let spec =

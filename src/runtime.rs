@@ -33,7 +33,7 @@ use crate::logging;
 use crate::provision::Provisioner;
 use crate::restore::Restorer;
 use crate::store::{Location, Store, StoreError};
-use crate::vault::{KeyError, KeySource, UnlockError, Vault, unlock};
+use crate::vault::{KeyError, KeyRotation, KeySource, UnlockError, Vault, unlock};
 
 /// Name of the file, in the data directory, that says where the daemon listens.
 pub const DAEMON_URL: &str = "daemon.url";
@@ -79,6 +79,18 @@ pub enum ServeError {
     System(#[source] io::Error),
 }
 
+impl ServeError {
+    /// Whether it is the key that is wrong, so that starting again will not help.
+    #[must_use]
+    pub fn is_setup(&self) -> bool {
+        match self {
+            Self::Key(_) => true,
+            Self::Unlock(error) => !matches!(error, UnlockError::Store(_) | UnlockError::Seal(_)),
+            _ => false,
+        }
+    }
+}
+
 /// Runs the daemon until SIGTERM or SIGINT. `ready` is called once it listens, with the file of a new
 /// administrator's token if this is the first run.
 ///
@@ -97,6 +109,7 @@ pub async fn serve(
     let key = KeySource::from_environment(settings.data_dir.join("master.key"))?;
     let location = Location::parse(settings.database_url.expose_secret())?;
     let (store, vault) = unlock(&location, &key).await?;
+    let rotation = KeyRotation::new(store.clone(), vault.clone(), key, log.clone());
     let now = chrono::Utc::now();
     store.seed_types(catalog::seeds().iter().map(|seed| seed.to_row(true, now)).collect()).await?;
     let trail = open_trail(&store, &vault, &settings.data_dir, &log).await?;
@@ -111,7 +124,7 @@ pub async fn serve(
 
     let stop = CancellationToken::new();
     let (daemon, context) =
-        Daemon::start(&settings, store, vault, trail, gate, stop.clone(), log.clone()).await?;
+        Daemon::start(&settings, store, vault, rotation, trail, gate, stop.clone(), log.clone()).await?;
     let url_file = settings.data_dir.join(DAEMON_URL);
     bootstrap::write_private(&url_file, &local_url(settings.listen)).map_err(|source| ServeError::File {
         what: "writing",
@@ -149,6 +162,7 @@ impl Daemon {
         settings: &Arc<Settings>,
         store: Store,
         vault: Vault,
+        rotation: KeyRotation,
         trail: Trail,
         gate: Gate,
         stop: CancellationToken,
@@ -222,12 +236,14 @@ impl Daemon {
         tokio::spawn(anchor::follow(trail.clone(), store.clone(), stop.clone(), log.clone()));
         let reminders = Reminders::new(store.clone(), instances.clone(), log.clone());
         tokio::spawn(reminders.run(restored.clone(), stop.clone()));
+        tokio::spawn(rotation.clone().run(stop.clone()));
         tokio::spawn(crate::tidy::run(store.clone(), stop.clone(), log.clone()));
         tokio::spawn(restore(restorer, tell_restored, stop.clone(), log.clone()));
         let context = Context::new(Parts {
             settings: Arc::clone(settings),
             store: store.clone(),
             vault,
+            rotation,
             supervision: supervision.clone(),
             instances,
             gateway,
@@ -315,7 +331,7 @@ fn local_url(listen: SocketAddr) -> String {
 }
 
 /// Makes the data directory if it is missing and keeps other daemons out of it.
-fn take_data_dir(path: &Path) -> Result<std::fs::File, ServeError> {
+pub(crate) fn take_data_dir(path: &Path) -> Result<std::fs::File, ServeError> {
     use std::os::unix::fs::DirBuilderExt;
     let fail = |what| move |source| ServeError::File { what, path: path.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail("making"))?;

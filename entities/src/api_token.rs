@@ -27,6 +27,8 @@ pub struct Model {
     pub last_used_at: Option<DateTimeUtc>,
     /// When its owner or an administrator took it back.
     pub revoked_at: Option<DateTimeUtc>,
+    /// What proves that nobody else changed the row; see `store::integrity` in the root crate.
+    pub mac: Vec<u8>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

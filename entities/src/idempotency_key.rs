@@ -19,6 +19,8 @@ pub struct Model {
     pub status: i32,
     /// The body of the answer, encrypted, because it may hold a token.
     pub sealed_response: Vec<u8>,
+    /// The id of the data key that it is encrypted under.
+    pub key_id: String,
     /// When the request came.
     pub created_at: DateTimeUtc,
 }

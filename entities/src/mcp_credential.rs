@@ -18,7 +18,7 @@ pub struct Model {
     pub name: String,
     /// The fields as a JSON object, encrypted; the format is that of `vault::seal` in the root crate.
     pub sealed: Vec<u8>,
-    /// The id of the master key that `sealed` needs.
+    /// The id of the data key that `sealed` needs.
     pub key_id: String,
     /// The last four characters of the primary field, where that gives little away.
     pub hint: Option<String>,
@@ -35,6 +35,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// When its fields were last changed.
     pub updated_at: DateTimeUtc,
+    /// What proves that nobody else changed the row; see `store::integrity` in the root crate.
+    pub mac: Vec<u8>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

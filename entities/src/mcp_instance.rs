@@ -77,6 +77,8 @@ pub struct Model {
     /// How its last process ended: `{code, signal, cause, at, stderr_tail}`
     #[sea_orm(column_type = "JsonBinary")]
     pub last_exit: Option<Json>,
+    /// What proves that nobody else changed the row; see `store::integrity` in the root crate.
+    pub mac: Vec<u8>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -23,6 +23,8 @@ pub struct Model {
     pub max_credentials: Option<i64>,
     /// When the user was made.
     pub created_at: DateTimeUtc,
+    /// What proves that nobody else changed the row; see `store::integrity` in the root crate.
+    pub mac: Vec<u8>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -8,6 +8,7 @@ mod m20261122_000001_users;
 mod m20261122_000002_types;
 mod m20261122_000003_instances;
 mod m20261122_000004_deployment;
+mod m20261122_000005_keyring;
 mod m20261122_000007_handover;
 mod m20261122_000008_credential_expiry;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_types::Migration),
             Box::new(m20261122_000003_instances::Migration),
             Box::new(m20261122_000004_deployment::Migration),
+            Box::new(m20261122_000005_keyring::Migration),
             Box::new(m20261122_000007_handover::Migration),
             Box::new(m20261122_000008_credential_expiry::Migration),
         ]

@@ -79,8 +79,10 @@ pub struct Credential {
     pub hint: Option<String>,
     /// The names of the fields that are set.
     pub field_names: Vec<String>,
-    /// The id of the master key that it is encrypted under.
+    /// The id of the data key that it is encrypted under.
     pub key_id: String,
+    /// Why it cannot be used, with what to do; null if it can. Nothing is ever deleted for it.
+    pub unreadable: Option<String>,
     /// When the vendor will refuse it.
     pub expires_at: Option<DateTime<Utc>>,
     /// What happens to instances then.

@@ -87,7 +87,10 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
     env.set("LOG_LEVEL", if subject.debug { "debug" } else { "info" });
     if subject.debug {
         env.set("DEBUG", "mcp:*");
-        env.set("NODE_DEBUG", "http,net,stream");
+        // Node then prints the headers of every request, the vendor's token among them.
+        if subject.credentials.is_none() {
+            env.set("NODE_DEBUG", "http,net,stream");
+        }
     }
     for (name, value) in &definition.env {
         env.set(name, value);

@@ -22,6 +22,8 @@ enum Kind {
     Failed,
     /// The command line was wrong.
     Usage,
+    /// The daemon is set up in a way that it cannot run with; EX_CONFIG of sysexits.h.
+    Setup,
     /// Whoever read our output has enough. Nothing went wrong.
     OutputClosed,
 }
@@ -35,6 +37,11 @@ impl Failure {
     /// The command line was wrong in a way that only shows past its grammar.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self { kind: Kind::Usage, ..Self::new(what) }
+    }
+
+    /// The daemon cannot run as it is set up, and starting it again will not help.
+    pub(crate) fn setup(what: impl Into<String>) -> Self {
+        Self { kind: Kind::Setup, ..Self::new(what) }
     }
 
     /// The daemon refused with this document.
@@ -64,11 +71,12 @@ impl Failure {
         self.kind == Kind::OutputClosed
     }
 
-    /// 1 for refused or failed, 2 for wrong use.
+    /// 1 for refused or failed, 2 for wrong use, 78 for a set-up that cannot work.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self.kind {
             Kind::Failed => ExitCode::from(1),
             Kind::Usage => ExitCode::from(2),
+            Kind::Setup => ExitCode::from(78),
             Kind::OutputClosed => ExitCode::SUCCESS,
         }
     }

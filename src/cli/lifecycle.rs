@@ -15,10 +15,10 @@ use crate::api::instance::{ExtendLease, Instance, Status};
 #[derive(Debug, Args)]
 pub(crate) struct Order {
     /// The instance: its id, a unique prefix of it, or its name
-    id: String,
+    pub(crate) id: String,
     /// Wait until it is done
     #[arg(long)]
-    wait: bool,
+    pub(crate) wait: bool,
 }
 
 /// Stop an instance and keep its record
@@ -37,17 +37,6 @@ pub(crate) struct Stop {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  minimcp restart work --wait")]
 pub(crate) struct Restart {
-    #[command(flatten)]
-    order: Order,
-}
-
-/// Bring back an instance that is disconnected
-///
-/// An instance is disconnected when its server ended and its restart budget is spent, or when it did not
-/// survive an end of the daemon.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  minimcp restore work --wait")]
-pub(crate) struct Restore {
     #[command(flatten)]
     order: Order,
 }
@@ -92,13 +81,12 @@ impl Restart {
     }
 }
 
-impl Restore {
-    pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
-        self.order.give(context, "restore", Status::Running).await
-    }
-}
-
 impl Order {
+    /// Brings a disconnected instance back.
+    pub(crate) async fn restore(self, context: &mut Context) -> Result<(), Failure> {
+        self.give(context, "restore", Status::Running).await
+    }
+
     async fn give(self, context: &mut Context, verb: &str, goal: Status) -> Result<(), Failure> {
         let id = context.instance(&self.id).await?;
         let answer = context.client.post(&format!("/v1/instances/{id}/{verb}")).await;

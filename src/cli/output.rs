@@ -105,6 +105,19 @@ impl Output {
         Spinner(bar)
     }
 
+    /// Shows how far something is, on a terminal only. Ends when dropped.
+    pub(crate) fn bar(&self, message: impl Into<String>) -> Bar {
+        let bar = ProgressBar::new(0);
+        if self.json || !io::stderr().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_message(message.into());
+        Bar(bar)
+    }
+
     /// Whether a person can be asked.
     pub(crate) fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
@@ -130,6 +143,24 @@ impl std::fmt::Debug for Output {
             .field("json", &self.json)
             .field("terminal", &self.terminal)
             .finish_non_exhaustive()
+    }
+}
+
+/// How far something is.
+#[derive(Debug)]
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    /// So much of so much is done.
+    pub(crate) fn reached(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

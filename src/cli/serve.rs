@@ -44,8 +44,8 @@ impl Serve {
             }
         };
         crate::runtime::serve(loaded, gate, ready).await.map_err(|error| {
-            Failure::new(error.to_string())
-                .next("`minimcp doctor`, with the same --data-dir, tells what to mend")
+            let failure = if error.is_setup() { Failure::setup } else { Failure::new };
+            failure(error.to_string()).next("`minimcp doctor`, with the same --data-dir, tells what to mend")
         })
     }
 }

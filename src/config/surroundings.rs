@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+
+use zeroize::Zeroizing;
 
 /// What the process finds around itself. A value, so that tests can make one up.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +25,14 @@ impl Surroundings {
     #[must_use]
     pub fn of_process() -> Self {
         let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                if name.as_bytes().starts_with(b"MINIMCP_MASTER_KEY") {
+                    // No setting, and this copy of it is wiped.
+                    drop(Zeroizing::new(value.into_vec()));
+                    return None;
+                }
+                Some((name.into_string().ok()?, value.into_string().ok()?))
+            })
             .filter(|(name, _)| name.starts_with("MINIMCP_"))
             .collect();
         Self {

@@ -19,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::instances::Instances;
 use crate::journal::JournalState;
 use crate::store::Store;
-use crate::vault::Vault;
+use crate::vault::{KeyRotation, Vault};
 
 /// Between two notes of when tokens were last used.
 const NOTE_USE: Duration = Duration::from_secs(30);
@@ -33,6 +33,8 @@ pub struct Parts {
     pub store: Store,
     /// Who opens what is sealed.
     pub vault: Vault,
+    /// Who replaces keys.
+    pub rotation: KeyRotation,
     /// The actor system.
     pub supervision: Supervision,
     /// What is done with instances.

@@ -5,9 +5,9 @@ use minimcp_entities::mcp_credential;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::Parts;
 use super::call::{Answer, Call, created, id, no_content, ok, page, shown};
 use super::idempotency::{self, Key};
-use crate::api::Page;
 use crate::api::credential::{CreateCredential, Credential, ReplaceCredential, ReplacedCredential};
 use crate::api::problem::ProblemDocument;
 use crate::catalog::credentials::Credentials;
@@ -27,9 +27,7 @@ pub(super) async fn list(call: Call) -> Answer {
     let filter = CredentialFilter { user_id, mcp_type: query.text("mcp_type")? };
     let page = page(&mut query)?;
     query.end()?;
-    let rows = shown(call.parts().store.credentials(&filter, &page).await?, view);
-    let items = rows.items.into_iter().collect::<Result<_, StoreError>>()?;
-    ok(&Page::<Credential> { items, next_cursor: rows.next_cursor })
+    ok(&shown(call.parts().store.credentials(&filter, &page).await?, |row| view(&call, row)))
 }
 
 /// Stores a credential set.
@@ -68,7 +66,7 @@ pub(super) async fn create(call: Call) -> Answer {
     call.note("mcp_type", request.mcp_type);
     let row = store.create_credential(new, call.parts().settings.quota).await?;
     call.parts().instances.bell().changed();
-    let answer = view(&row)?;
+    let answer = view(&call, &row);
     idempotency::remember(&call, key, &answer).await?;
     created(&format!("/v1/credentials/{id}"), &answer)
 }
@@ -79,7 +77,7 @@ pub(super) async fn create(call: Call) -> Answer {
 pub(super) async fn show(text: String, call: Call) -> Answer {
     let owner = call.caller()?.user_id;
     call.no_query()?;
-    ok(&view(&call.parts().store.credential(id(&text)?, Some(owner)).await?)?)
+    ok(&view(&call, &call.parts().store.credential_as_stored(id(&text)?, Some(owner)).await?))
 }
 
 /// Replaces all fields. Running instances that use the set are replaced one after another, the recently used first:
@@ -110,7 +108,7 @@ pub(super) async fn replace(text: String, call: Call) -> Answer {
     instances.bell().changed();
     let renewal = instances.renew_credential(&row).await?;
     ok(&ReplacedCredential {
-        credential: view(&row)?,
+        credential: view(&call, &row),
         replacing: renewal.replacing,
         not_replaced: if wait { Some(renewal.done().await?) } else { None },
     })
@@ -123,7 +121,7 @@ pub(super) async fn delete(text: String, call: Call) -> Answer {
     let owner = call.caller()?.owns()?;
     call.no_query()?;
     let store = &call.parts().store;
-    let row = store.credential(id(&text)?, Some(owner)).await?;
+    let row = store.credential_as_stored(id(&text)?, Some(owner)).await?;
     if let Err(error) = store.delete_credential(row.id).await {
         let problem = Problem::from(error);
         if problem.code() != Code::CredentialInUse {
@@ -159,7 +157,6 @@ fn seal(
     let vault = &call.parts().vault;
     Ok(SealedFields {
         sealed: vault.seal(scope, fields.to_json().as_bytes())?,
-        key_id: vault.key_id().to_string(),
         hint: fields.hint(&definition.credential_fields),
         field_names: fields.names(),
     })
@@ -170,9 +167,19 @@ fn on_expiry(row: &mcp_credential::Model) -> Result<OnExpiry, StoreError> {
     OnExpiry::from_name(&row.on_expiry).ok_or(corrupt)
 }
 
-fn view(row: &mcp_credential::Model) -> Result<Credential, StoreError> {
+/// Why the set cannot be used, if it cannot.
+fn unreadable(call: &Call, row: &mcp_credential::Model) -> Option<String> {
+    let Parts { store, vault, .. } = call.parts();
+    if store.is_altered(row) {
+        return Some("it was changed outside of MiniMCP; delete it and make it anew".into());
+    }
+    let lacking = vault.lacks_key_of(&row.sealed)?;
+    Some(format!("{lacking}; bring the key back from a backup, or delete the set and make it anew"))
+}
+
+fn view(call: &Call, row: &mcp_credential::Model) -> Credential {
     let names = row.field_names.as_array().into_iter().flatten();
-    Ok(Credential {
+    Credential {
         id: row.id,
         user_id: row.user_id,
         mcp_type: row.mcp_type.clone(),
@@ -180,11 +187,12 @@ fn view(row: &mcp_credential::Model) -> Result<Credential, StoreError> {
         hint: row.hint.clone(),
         field_names: names.filter_map(|name| name.as_str().map(Into::into)).collect(),
         key_id: row.key_id.clone(),
+        unreadable: unreadable(call, row),
         expires_at: row.expires_at,
-        on_expiry: on_expiry(row)?,
+        on_expiry: OnExpiry::from_name(&row.on_expiry).unwrap_or_default(),
         created_at: row.created_at,
         updated_at: row.updated_at,
-    })
+    }
 }
 
 #[cfg(test)]

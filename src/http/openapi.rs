@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::audited::FailsClosed;
 use super::call::{Answer, Call, with_body};
-use super::{actors, audit, credentials, docs, events, health, instances, logs, me, metrics, types};
+use super::{actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, types};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,7 @@ use super::{actors, audit, credentials, docs, events, health, instances, logs, m
         instances::list, instances::create, instances::show, instances::wait, instances::stop, instances::restart,
         instances::restore, instances::extend, instances::token, instances::delete, logs::show, instances::stats,
         instances::diagnose,
+        keys::list, keys::rotate,
         events::follow, actors::list, actors::show, audit::show,
     ),
     security(("token" = [])),

@@ -10,7 +10,7 @@ use warp::{Filter, delete, get, post, put};
 
 use super::call::{Answer, Call};
 use super::context::Context;
-use super::{actors, audit, credentials, docs, events, health, instances, logs, me, metrics, openapi, types};
+use super::{actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, types};
 use crate::problem::{Code, Problem};
 
 /// All routes. Each group is boxed, so that a request passes by the others in one step.
@@ -23,6 +23,8 @@ pub(super) fn all(context: Arc<Context>) -> BoxedFilter<(Answer,)> {
             .or(type_routes(&call))
             .unify()
             .or(watching_routes(&call))
+            .unify()
+            .or(key_routes(&call))
             .unify(),
     );
     v1.or(public_routes(&call)).unify().or(unmatched()).unify().boxed()
@@ -77,6 +79,13 @@ fn type_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes = routes.or(one().and(put()).and(call()).then(types::replace)).unify();
     let routes = routes.or(one().and(delete()).and(call()).then(types::delete)).unify();
     path("types").and(routes).boxed()
+}
+
+fn key_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
+    let call = || call.clone();
+    let routes = end().and(get()).and(call()).then(keys::list);
+    let routes = routes.or(path("rotate").and(end()).and(post()).and(call()).then(keys::rotate)).unify();
+    path("keys").and(routes).boxed()
 }
 
 fn watching_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {

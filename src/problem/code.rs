@@ -91,6 +91,10 @@ codes! {
     UserInUse = CONFLICT, "user_in_use";
     /// It was changed in the meantime
     Changed = CONFLICT, "changed";
+    /// The stored record was changed by something else
+    RowAltered = CONFLICT, "row_altered";
+    /// What is stored encrypted cannot be opened
+    Unreadable = CONFLICT, "unreadable";
     /// The instance is being deleted
     BeingDeleted = CONFLICT, "being_deleted";
     /// The type is in use
@@ -175,6 +179,8 @@ codes! {
     Unavailable = SERVICE_UNAVAILABLE, "unavailable";
     /// The store cannot be reached
     StoreUnavailable = SERVICE_UNAVAILABLE, "store_unavailable";
+    /// The master key cannot be replaced
+    KeyFile = SERVICE_UNAVAILABLE, "key_file";
     /// The audit trail cannot be written
     AuditUnavailable = SERVICE_UNAVAILABLE, "audit_unavailable";
 }

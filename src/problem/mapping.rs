@@ -10,7 +10,7 @@ use crate::catalog::program::Missing;
 use crate::catalog::{self, Unreadable};
 use crate::provision::ProvisionError;
 use crate::store::{Conflict, Noun, StoreError};
-use crate::vault::SealError;
+use crate::vault::{RotationError, SealError};
 
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
@@ -73,6 +73,12 @@ impl From<StoreError> for Problem {
                     .retry_after(5)
                     .because(&error)
             }
+            StoreError::Altered { what, .. } => Self::new(
+                Code::RowAltered,
+                format!("the stored {what} was changed outside of MiniMCP, so it is not used; tell an administrator"),
+            )
+            .because(&error),
+            StoreError::Seal(error) => error.into(),
             StoreError::UnknownDatabase
             | StoreError::Unsafe { .. }
             | StoreError::Corrupt { .. }
@@ -92,6 +98,9 @@ impl From<Conflict> for Problem {
             Conflict::CredentialOfOtherType => Code::CredentialTypeMismatch,
             Conflict::Version { .. } => Code::Changed,
             Conflict::BeingDeleted => Code::BeingDeleted,
+            Conflict::KeyReplaced => {
+                return Self::new(Code::Unavailable, "the keys were just rotated; try again").retry_after(1);
+            }
             Conflict::Deployment => return Self::internal(&conflict),
         };
         Self::new(code, conflict.to_string())
@@ -110,7 +119,34 @@ impl From<Unavailable> for Problem {
 
 impl From<SealError> for Problem {
     fn from(error: SealError) -> Self {
-        Self::internal(&error)
+        match error {
+            SealError::UsedUp(_) => {
+                Self::new(Code::Unavailable, "your data key is used up and being replaced; try again")
+                    .retry_after(5)
+                    .because(&error)
+            }
+            SealError::NoRandomness(_) | SealError::NoUserKey(_) => Self::internal(&error),
+            SealError::Truncated
+            | SealError::UnknownFormat(_)
+            | SealError::UnknownAlgorithm(_)
+            | SealError::OtherKey { .. }
+            | SealError::MissingKey(_)
+            | SealError::Forged => Self::new(Code::Unreadable, error.to_string()).because(&error),
+        }
+    }
+}
+
+impl From<RotationError> for Problem {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::Store(error) => error.into(),
+            RotationError::Key(_) => Self::new(
+                Code::KeyFile,
+                "a new master key cannot be written to the data directory; the old one is still in force, and \
+                 the daemon's log says why",
+            )
+            .because(&error),
+        }
     }
 }
 

@@ -119,11 +119,12 @@ mod tests {
     use crate::vault::MasterKey;
 
     fn vault() -> Vault {
-        Vault::new(MasterKey::parse(&"1".repeat(64)).unwrap(), Uuid::nil())
+        Vault::found(MasterKey::random().unwrap()).unwrap().0
     }
 
     fn sealed(vault: &Vault) -> Sealed {
         let (id, user_id) = (Uuid::now_v7(), Uuid::now_v7());
+        vault.hold(vault.new_user_key(user_id, chrono::Utc::now()).unwrap());
         let scope = Scope::credential(user_id, &id, "github", 1);
         let bytes = vault.seal(&scope, br#"{"token":"canary"}"#).unwrap();
         Sealed { id, user_id, mcp_type: "github".into(), version: 1, bytes }

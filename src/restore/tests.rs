@@ -37,6 +37,7 @@ fn row(status: Status, cause: Cause) -> mcp_instance::Model {
         last_accessed_at: None,
         restarts_total: 0,
         last_exit: None,
+        mac: Vec::new(),
     }
 }
 

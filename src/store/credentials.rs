@@ -3,23 +3,19 @@
 use chrono::{DateTime, Utc};
 use minimcp_entities::{mcp_credential, mcp_instance, mcp_type};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use uuid::Uuid;
 
 use super::error::on_duplicate;
-use super::users::locked;
 use super::{Conflict, Cursor, Limit, Noun, Page, PageRequest, Quota, Store, StoreError, micros};
 use crate::expiry::Expiry;
 
 /// The content of a credential set, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedFields {
-    /// The fields, encrypted.
+    /// The fields, encrypted. They name the data key that opens them.
     pub sealed: Vec<u8>,
-    /// The id of the master key that opens them.
-    pub key_id: String,
     /// The last four characters of the primary field, where that gives little away.
     pub hint: Option<String>,
     /// Names of the fields.
@@ -66,7 +62,7 @@ impl Store {
         defaults: Quota,
     ) -> Result<mcp_credential::Model, StoreError> {
         let transaction = self.begin().await?;
-        let owner = locked(&transaction, new.user_id).await?;
+        let owner = self.locked_user(&transaction, new.user_id).await?;
         if mcp_type::Entity::find_by_id(new.mcp_type.clone()).one(&transaction).await?.is_none() {
             return Err(StoreError::NotFound(Noun::Type));
         }
@@ -76,13 +72,14 @@ impl Store {
                 return Err(StoreError::LimitReached { what: Limit::Credentials, limit });
             }
         }
+        let key_id = self.count_seal(&transaction, &new.fields.sealed).await?;
         let row = mcp_credential::Model {
             id: new.id,
             user_id: new.user_id,
             mcp_type: new.mcp_type,
             name: new.name,
             sealed: new.fields.sealed,
-            key_id: new.fields.key_id,
+            key_id,
             hint: new.fields.hint,
             field_names: new.fields.field_names.into(),
             version: 1,
@@ -90,18 +87,32 @@ impl Store {
             on_expiry: new.expiry.then.as_str().to_owned(),
             created_at: micros(new.created_at),
             updated_at: micros(new.created_at),
+            mac: Vec::new(),
         };
-        let inserted = row.into_active_model().insert(&transaction).await;
+        let inserted = self.insert(&transaction, row).await;
         let row = inserted.map_err(on_duplicate(Conflict::CredentialName))?;
         transaction.commit().await?;
         Ok(row)
     }
 
-    /// One credential set; with `owner` only if it is theirs.
+    /// One credential set, to work with; with `owner` only if it is theirs.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Altered`] if somebody else changed it.
+    pub async fn credential(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+    ) -> Result<mcp_credential::Model, StoreError> {
+        Ok(self.intact(self.credential_as_stored(id, owner).await?)?.into_row())
+    }
+
+    /// One credential set, to show or to delete; with `owner` only if it is theirs. It may not be as it was
+    /// written: see [`Self::is_altered`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn credential(
+    pub async fn credential_as_stored(
         &self,
         id: Uuid,
         owner: Option<Uuid>,
@@ -109,6 +120,12 @@ impl Store {
         let row = mcp_credential::Entity::find_by_id(id).one(&self.reader).await?;
         row.filter(|row| owner.is_none_or(|owner| row.user_id == owner))
             .ok_or(StoreError::NotFound(Noun::Credential))
+    }
+
+    /// Whether somebody else changed this credential set.
+    #[must_use]
+    pub fn is_altered(&self, row: &mcp_credential::Model) -> bool {
+        self.intact(row.clone()).is_err()
     }
 
     /// Credential sets, newest first.
@@ -149,22 +166,25 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<mcp_credential::Model, StoreError> {
         let transaction = self.begin().await?;
-        let row = held(&transaction, id).await?;
+        let row = self.intact(held(&transaction, id).await?)?;
         if row.version != expected {
             return Err(Conflict::Version { expected, found: row.version }.into());
         }
-        let mut row = row.into_active_model();
+        let key_id = self.count_seal(&transaction, &fields.sealed).await?;
+        let mut row = row.change();
         row.name = Set(name);
         row.sealed = Set(fields.sealed);
-        row.key_id = Set(fields.key_id);
+        row.key_id = Set(key_id);
         row.hint = Set(fields.hint);
         row.field_names = Set(fields.field_names.into());
         row.version = Set(expected + 1);
         row.expires_at = Set(expiry.at.map(micros));
         row.on_expiry = Set(expiry.then.as_str().to_owned());
         row.updated_at = Set(micros(now));
-        let row = row.update(&transaction).await.map_err(on_duplicate(Conflict::CredentialName))?;
+        let row = self.update(&transaction, row).await.map_err(on_duplicate(Conflict::CredentialName))?;
         transaction.commit().await?;
+        // What was replaced must not be found in the files.
+        self.wipe_deleted().await?;
         Ok(row)
     }
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use sea_orm::sqlx;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use uuid::Uuid;
+
+use crate::vault::SealError;
 
 /// A refusal or failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,17 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+    /// A row from which a right follows is not as this program wrote it.
+    #[error("the stored {what} {id} was changed by something else than MiniMCP")]
+    Altered {
+        /// What it describes.
+        what: Noun,
+        /// Its id.
+        id: Uuid,
+    },
+    /// No key could be made.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The database cannot be reached, is busy, is full or is going down: the same request may work later.
     #[error("the database is not available")]
     Unavailable(#[source] DbErr),
@@ -133,6 +147,9 @@ pub enum Conflict {
     /// The instance is on its way out.
     #[error("the instance is being deleted")]
     BeingDeleted,
+    /// What was sealed is under a key that a rotation has removed in the meantime.
+    #[error("the data key was replaced in the meantime")]
+    KeyReplaced,
     /// The deployment has an identity and a key already.
     #[error("the database was set up by another process in the meantime")]
     Deployment,

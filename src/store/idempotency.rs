@@ -25,23 +25,26 @@ pub struct Remembered {
     pub created_at: DateTime<Utc>,
 }
 
-impl Remembered {
-    /// Writes it within a transaction.
-    pub(super) async fn insert(self, connection: &impl ConnectionTrait) -> Result<(), StoreError> {
+impl Store {
+    pub(super) async fn insert_answer(
+        &self,
+        connection: &impl ConnectionTrait,
+        answer: Remembered,
+    ) -> Result<(), StoreError> {
+        let key_id = self.count_seal(connection, &answer.sealed_response).await?;
         let row = idempotency_key::Model {
-            user_id: self.user_id,
-            key: self.key,
-            request_hash: self.request_hash.to_vec(),
-            status: self.status.into(),
-            sealed_response: self.sealed_response,
-            created_at: micros(self.created_at),
+            user_id: answer.user_id,
+            key: answer.key,
+            request_hash: answer.request_hash.to_vec(),
+            status: answer.status.into(),
+            sealed_response: answer.sealed_response,
+            key_id,
+            created_at: micros(answer.created_at),
         };
         let inserted = row.into_active_model().insert(connection).await;
         inserted.map(drop).map_err(on_duplicate(Conflict::IdempotencyKey))
     }
-}
 
-impl Store {
     /// The first answer to a request of this user with this key, if there was one.
     ///
     /// # Errors
@@ -59,7 +62,9 @@ impl Store {
     /// # Errors
     /// [`Conflict::IdempotencyKey`] if there is one.
     pub async fn remember(&self, answer: Remembered) -> Result<(), StoreError> {
-        answer.insert(&self.writer).await
+        let transaction = self.begin().await?;
+        self.insert_answer(&transaction, answer).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Forgets the answer to one request, whose effect was taken back: the next one with its key is a first one.

@@ -6,12 +6,10 @@ use minimcp_actors::state::Status;
 use minimcp_entities::{mcp_credential, mcp_instance, mcp_type, user};
 use sea_orm::prelude::Json;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
-use super::users::locked;
 use super::{
     Conflict, Cursor, Desired, Limit, Noun, Page, PageRequest, Quota, Remembered, Store, StoreError, micros,
 };
@@ -82,6 +80,7 @@ impl NewInstance {
             last_accessed_at: None,
             restarts_total: 0,
             last_exit: None,
+            mac: Vec::new(),
         }
     }
 }
@@ -115,14 +114,15 @@ impl Store {
         answer: Option<Remembered>,
     ) -> Result<mcp_instance::Model, StoreError> {
         let transaction = self.begin().await?;
-        let owner = locked(&transaction, new.user_id).await?;
+        let owner = self.locked_user(&transaction, new.user_id).await?;
         if mcp_type::Entity::find_by_id(new.mcp_type.clone()).one(&transaction).await?.is_none() {
             return Err(StoreError::NotFound(Noun::Type));
         }
         if let Some(id) = new.credential_id {
             let credential = mcp_credential::Entity::find_by_id(id).one(&transaction).await?;
             let credential = credential.filter(|credential| credential.user_id == new.user_id);
-            if credential.ok_or(StoreError::NotFound(Noun::Credential))?.mcp_type != new.mcp_type {
+            let credential = self.intact(credential.ok_or(StoreError::NotFound(Noun::Credential))?)?;
+            if credential.mcp_type != new.mcp_type {
                 return Err(Conflict::CredentialOfOtherType.into());
             }
         }
@@ -132,9 +132,9 @@ impl Store {
             return Err(StoreError::LimitReached { what: Limit::Instances, limit });
         }
         allow_another_run(&transaction, &owner, new.id, defaults).await?;
-        let row = new.row().into_active_model().insert(&transaction).await?;
+        let row = self.insert(&transaction, new.row()).await?;
         if let Some(answer) = answer {
-            answer.insert(&transaction).await?;
+            self.insert_answer(&transaction, answer).await?;
         }
         transaction.commit().await?;
         Ok(row)
@@ -143,11 +143,31 @@ impl Store {
     /// One instance; with `owner` only if it is theirs.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
+    /// [`StoreError::NotFound`]; [`StoreError::Altered`] if somebody else changed it.
     pub async fn instance(&self, id: Uuid, owner: Option<Uuid>) -> Result<mcp_instance::Model, StoreError> {
+        Ok(self.intact(self.instance_as_stored(id, owner).await?)?.into_row())
+    }
+
+    /// One instance, to delete; with `owner` only if it is theirs. It may not be as it was written.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn instance_as_stored(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+    ) -> Result<mcp_instance::Model, StoreError> {
         let row = mcp_instance::Entity::find_by_id(id).one(&self.reader).await?;
         row.filter(|row| owner.is_none_or(|owner| row.user_id == owner))
             .ok_or(StoreError::NotFound(Noun::Instance))
+    }
+
+    /// The instance that a restart of the daemon is about to bring back, if nobody else changed its row.
+    ///
+    /// # Errors
+    /// [`StoreError::Altered`].
+    pub fn proven(&self, row: mcp_instance::Model) -> Result<mcp_instance::Model, StoreError> {
+        Ok(self.intact(row)?.into_row())
     }
 
     /// Instances, newest first.

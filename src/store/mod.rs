@@ -4,14 +4,18 @@
 //! is one transaction that either happened or did not, and fails with a [`StoreError`] that says what a caller
 //! can do about it. Rows come back as the models of `minimcp_entities`.
 //!
-//! The store never decides what is right for an instance, never looks at a clock and never sees a secret:
-//! times are given to it, credentials come sealed, tokens come hashed.
+//! The store never decides what is right for an instance, never looks at a clock and never opens a secret:
+//! times are given to it, credentials come sealed, tokens come hashed. It has the vault for two things only: to
+//! prove rows, and to give each new user a key in the same transaction.
 
+mod backup;
 mod credentials;
 mod error;
 mod idempotency;
 mod instances;
+mod integrity;
 mod journal;
+mod keys;
 mod location;
 mod page;
 mod peek;
@@ -25,26 +29,33 @@ mod types;
 mod users;
 mod wishes;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use minimcp_migrations::{Migrator, MigratorTrait};
 use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
 };
+use tokio::sync::RwLock;
 
+pub use backup::{BackupError, Draft, back_up};
 pub use credentials::{CredentialFilter, NewCredential, SealedFields};
 pub use error::{Conflict, Limit, Noun, StoreError};
 pub use idempotency::Remembered;
 pub use instances::{InstanceFilter, NewInstance};
 pub use journal::{Applied, Entry, RuntimeState, Seen};
+pub use keys::SealedRecords;
 pub use location::Location;
 pub use page::{Cursor, Page, PageRequest};
 pub use peek::{Peek, peek};
 pub use reminders::{Expiring, NewReminder, Reminder};
-pub use settings::{DEPLOYMENT_ID, KEY_CHECK};
+pub use settings::{DEPLOYMENT_ID, KEY_CHECK, ROTATION};
 pub use tokens::NewToken;
 pub use users::{NewUser, Quota, Role, Usage, UserChange};
 pub use wishes::Desired;
+
+use crate::vault::Vault;
 
 /// The database. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -53,25 +64,26 @@ pub struct Store {
     writer: DatabaseConnection,
     /// Sees what was committed. On PostgreSQL the same pool as `writer`.
     reader: DatabaseConnection,
+    vault: Vault,
+    /// Held for writing while the keyring moves to another master key, for reading while a key joins it.
+    rewrapping: Arc<RwLock<()>>,
 }
 
 impl Store {
-    /// Connects, and makes the SQLite file where there is none. The schema is left as it is: see [`Self::migrate`].
+    /// Connects with the vault of the deployment, and makes the SQLite file where there is none. The schema is left as it is: see [`Self::migrate`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database cannot be reached, [`StoreError::Unsafe`] if it does not
     /// keep the promises that this store makes about power loss and deleted data.
-    pub async fn open(location: &Location) -> Result<Self, StoreError> {
-        match location {
-            Location::Sqlite(path) => {
-                let writer = sqlite::writer(path).await?;
-                Ok(Self { writer, reader: sqlite::readers(path).await? })
-            }
+    pub async fn open(location: &Location, vault: Vault) -> Result<Self, StoreError> {
+        let (writer, reader) = match location {
+            Location::Sqlite(path) => (sqlite::writer(path).await?, sqlite::readers(path).await?),
             Location::Postgres(url) => {
                 let pool = postgres::connect(url).await?;
-                Ok(Self { writer: pool.clone(), reader: pool })
+                (pool.clone(), pool)
             }
-        }
+        };
+        Ok(Self { writer, reader, vault, rewrapping: Arc::default() })
     }
 
     /// Brings the schema to the newest version.

@@ -1,9 +1,10 @@
 //! A look at a database that changes nothing, not even its schema: enough to see whether the master key is
 //! the right one before anything is opened for writing.
 
-use minimcp_entities::{mcp_credential, mcp_instance, setting, user};
-use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait};
+use minimcp_entities::{keyring, mcp_credential, mcp_instance, setting, user};
+use sea_orm::{DatabaseConnection, EntityTrait, QuerySelect, Select};
 use sea_orm_migration::SchemaManager;
+use uuid::Uuid;
 
 use super::settings::AUDIT_HEAD;
 use super::{DEPLOYMENT_ID, KEY_CHECK, Location, StoreError, postgres, sqlite};
@@ -17,6 +18,8 @@ pub struct Peek {
     pub deployment_id: Option<Vec<u8>>,
     /// The newest audit record, as it was noted last.
     pub audit_head: Option<Vec<u8>>,
+    /// The data keys, wrapped.
+    pub keyring: Vec<keyring::Model>,
     /// Whether there are users, credential sets or instances.
     pub holds_rows: bool,
 }
@@ -62,10 +65,19 @@ async fn look(connection: &DatabaseConnection) -> Result<Peek, StoreError> {
             }
         }
     }
-    peek.holds_rows = (schema.has_table("users").await? && user::Entity::find().count(connection).await? > 0)
-        || (schema.has_table("mcp_credentials").await?
-            && mcp_credential::Entity::find().count(connection).await? > 0)
-        || (schema.has_table("mcp_instances").await?
-            && mcp_instance::Entity::find().count(connection).await? > 0);
+    if schema.has_table("keyring").await? {
+        peek.keyring = keyring::Entity::find().all(connection).await?;
+    }
+    // Only columns that every version of the schema has.
+    let users = user::Entity::find().select_only().column(user::Column::Id);
+    let credentials = mcp_credential::Entity::find().select_only().column(mcp_credential::Column::Id);
+    let instances = mcp_instance::Entity::find().select_only().column(mcp_instance::Column::Id);
+    peek.holds_rows = (schema.has_table("users").await? && any(users, connection).await?)
+        || (schema.has_table("mcp_credentials").await? && any(credentials, connection).await?)
+        || (schema.has_table("mcp_instances").await? && any(instances, connection).await?);
     Ok(peek)
+}
+
+async fn any<E: EntityTrait>(ids: Select<E>, connection: &DatabaseConnection) -> Result<bool, StoreError> {
+    Ok(ids.into_tuple::<Uuid>().one(connection).await?.is_some())
 }

@@ -1,8 +1,8 @@
 //! Single values of the whole deployment.
 
-use minimcp_entities::setting;
+use minimcp_entities::{keyring, setting};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel};
 
 use super::error::on_duplicate;
 use super::{Conflict, Store, StoreError};
@@ -13,6 +13,8 @@ pub const KEY_CHECK: &str = "key_check";
 pub const DEPLOYMENT_ID: &str = "deployment_id";
 /// The name of the number and the code of the newest audit record.
 pub(super) const AUDIT_HEAD: &str = "audit_head";
+/// The name of the note since when a rotation of the keys is under way.
+pub const ROTATION: &str = "rotation";
 
 impl Store {
     /// The value under a name, if there is one.
@@ -44,7 +46,7 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a new deployment its identity and its key check, once and for all.
+    /// Gives a new deployment its identity, its key check and its keys, once and for all.
     ///
     /// # Errors
     /// [`Conflict::Deployment`] if it has them.
@@ -52,6 +54,7 @@ impl Store {
         &self,
         deployment_id: [u8; 16],
         key_check: Vec<u8>,
+        keys: Vec<keyring::Model>,
     ) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
         for (key, value) in [(DEPLOYMENT_ID, deployment_id.to_vec()), (KEY_CHECK, key_check)] {
@@ -59,6 +62,21 @@ impl Store {
             let inserted = row.into_active_model().insert(&transaction).await;
             inserted.map_err(on_duplicate(Conflict::Deployment))?;
         }
+        for key in keys {
+            key.into_active_model().insert(&transaction).await?;
+        }
         Ok(transaction.commit().await?)
     }
+}
+
+/// Sets a value, whether there was one or not.
+pub(super) async fn put(
+    connection: &impl ConnectionTrait,
+    key: &str,
+    value: Vec<u8>,
+) -> Result<(), StoreError> {
+    let row = setting::Model { key: key.to_owned(), value }.into_active_model();
+    let replace = OnConflict::column(setting::Column::Key).update_column(setting::Column::Value).to_owned();
+    setting::Entity::insert(row).on_conflict(replace).exec_without_returning(connection).await?;
+    Ok(())
 }

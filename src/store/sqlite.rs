@@ -13,7 +13,9 @@ use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Row};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement,
+};
 
 use super::StoreError;
 
@@ -58,6 +60,14 @@ pub(super) async fn onlooker(path: &Path) -> Result<DatabaseConnection, StoreErr
 pub(super) async fn empty_log(connection: &DatabaseConnection) -> Result<(), StoreError> {
     connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
     Ok(())
+}
+
+/// What SQLite finds wrong with the file: `ok`, or the first things of it.
+pub(super) async fn integrity(connection: &DatabaseConnection) -> Result<String, StoreError> {
+    let statement = Statement::from_string(DbBackend::Sqlite, "PRAGMA integrity_check(3)");
+    let rows = connection.query_all_raw(statement).await?;
+    let said = rows.iter().map(|row| row.try_get_by_index::<String>(0)).collect::<Result<Vec<_>, _>>()?;
+    Ok(said.join("; "))
 }
 
 fn promising(path: &Path) -> SqliteConnectOptions {

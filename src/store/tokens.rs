@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use minimcp_entities::{api_token, user};
-use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;
 
 use super::{Cursor, Noun, Page, PageRequest, Store, StoreError, micros};
@@ -33,7 +33,7 @@ impl Store {
     /// [`StoreError::NotFound`] if there is no such user.
     pub async fn create_token(&self, new: NewToken) -> Result<api_token::Model, StoreError> {
         let transaction = self.begin().await?;
-        super::users::locked(&transaction, new.user_id).await?;
+        self.locked_user(&transaction, new.user_id).await?;
         let row = api_token::Model {
             id: new.id,
             user_id: new.user_id,
@@ -44,8 +44,9 @@ impl Store {
             expires_at: new.expires_at.map(micros),
             last_used_at: None,
             revoked_at: None,
+            mac: Vec::new(),
         };
-        let token = row.into_active_model().insert(&transaction).await?;
+        let token = self.insert(&transaction, row).await?;
         transaction.commit().await?;
         Ok(token)
     }
@@ -66,8 +67,11 @@ impl Store {
             .await?
             .filter(|token| token.expires_at.is_none_or(|end| now < end));
         let Some(token) = token else { return Ok(None) };
-        let user = user::Entity::find_by_id(token.user_id).one(&self.reader).await?;
-        Ok(user.map(|user| (token, user)))
+        let token = self.intact(token)?.into_row();
+        let Some(user) = user::Entity::find_by_id(token.user_id).one(&self.reader).await? else {
+            return Ok(None);
+        };
+        Ok(Some((token, self.intact(user)?.into_row())))
     }
 
     /// One token; with `owner` only if it is theirs.
@@ -112,9 +116,9 @@ impl Store {
         if token.revoked_at.is_some() {
             return Ok(token);
         }
-        let mut row = token.into_active_model();
+        let mut row = self.intact(token)?.change();
         row.revoked_at = Set(Some(micros(now)));
-        let token = row.update(&transaction).await?;
+        let token = self.update(&transaction, row).await?;
         transaction.commit().await?;
         Ok(token)
     }

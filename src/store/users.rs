@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::error::on_duplicate;
 use super::instances::{counted, running};
+use super::integrity::Intact;
 use super::{Conflict, Cursor, Noun, Page, PageRequest, Store, StoreError, micros};
 
 /// What a user may do.
@@ -116,7 +117,7 @@ pub struct UserChange {
 }
 
 impl Store {
-    /// Makes a user.
+    /// Makes a user, with a data key of their own.
     ///
     /// # Errors
     /// [`Conflict::UserName`].
@@ -129,8 +130,17 @@ impl Store {
             max_running: new.quota.max_running.map(i64::from),
             max_credentials: new.quota.max_credentials.map(i64::from),
             created_at: micros(new.created_at),
+            mac: Vec::new(),
         };
-        row.into_active_model().insert(&self.writer).await.map_err(on_duplicate(Conflict::UserName))
+        // The master key stays the same until the user's key is stored under it.
+        let _stays = self.rewrapping.read().await;
+        let key = self.vault.new_user_key(row.id, row.created_at)?;
+        let transaction = self.begin().await?;
+        let row = self.insert(&transaction, row).await.map_err(on_duplicate(Conflict::UserName))?;
+        key.clone().into_active_model().insert(&transaction).await?;
+        transaction.commit().await?;
+        self.vault.hold(key);
+        Ok(row)
     }
 
     /// The user with this id.
@@ -138,7 +148,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn user(&self, id: Uuid) -> Result<user::Model, StoreError> {
-        found(&self.reader, id).await
+        Ok(self.found_user(&self.reader, id).await?.into_row())
     }
 
     /// The user with this name, if there is one.
@@ -175,7 +185,7 @@ impl Store {
     /// [`StoreError::NotFound`], [`Conflict::UserName`].
     pub async fn update_user(&self, id: Uuid, change: UserChange) -> Result<user::Model, StoreError> {
         let transaction = self.begin().await?;
-        let mut row = found(&transaction, id).await?.into_active_model();
+        let mut row = self.locked_user(&transaction, id).await?.change();
         if let Some(name) = change.name {
             row.name = Set(name);
         }
@@ -191,7 +201,7 @@ impl Store {
         if let Some(limit) = change.max_credentials {
             row.max_credentials = Set(limit.map(i64::from));
         }
-        let user = row.update(&transaction).await.map_err(on_duplicate(Conflict::UserName))?;
+        let user = self.update(&transaction, row).await.map_err(on_duplicate(Conflict::UserName))?;
         transaction.commit().await?;
         Ok(user)
     }
@@ -203,7 +213,7 @@ impl Store {
     /// first.
     pub async fn delete_user(&self, id: Uuid) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
-        locked(&transaction, id).await?;
+        held(&transaction, id).await?;
         let instances = mcp_instance::Entity::find()
             .filter(mcp_instance::COLUMN.user_id.eq(id))
             .count(&transaction)
@@ -213,6 +223,7 @@ impl Store {
         }
         user::Entity::delete_by_id(id).exec(&transaction).await?;
         transaction.commit().await?;
+        self.vault.forget_user(id);
         self.wipe_deleted().await
     }
 
@@ -230,14 +241,28 @@ impl Store {
                 .await?,
         })
     }
+
+    async fn found_user(
+        &self,
+        connection: &impl ConnectionTrait,
+        id: Uuid,
+    ) -> Result<Intact<user::Model>, StoreError> {
+        let row = user::Entity::find_by_id(id).one(connection).await?;
+        self.intact(row.ok_or(StoreError::NotFound(Noun::User))?)
+    }
+
+    /// The user, held against other transactions that count what the user has.
+    pub(super) async fn locked_user(
+        &self,
+        connection: &impl ConnectionTrait,
+        id: Uuid,
+    ) -> Result<Intact<user::Model>, StoreError> {
+        self.intact(held(connection, id).await?)
+    }
 }
 
-async fn found(connection: &impl ConnectionTrait, id: Uuid) -> Result<user::Model, StoreError> {
-    user::Entity::find_by_id(id).one(connection).await?.ok_or(StoreError::NotFound(Noun::User))
-}
-
-/// The user, held against other transactions that count what the user has.
-pub(super) async fn locked(connection: &impl ConnectionTrait, id: Uuid) -> Result<user::Model, StoreError> {
+/// The user, held and as stored, which may not be as it was written.
+pub(super) async fn held(connection: &impl ConnectionTrait, id: Uuid) -> Result<user::Model, StoreError> {
     let query = user::Entity::find_by_id(id).lock_exclusive();
     query.one(connection).await?.ok_or(StoreError::NotFound(Noun::User))
 }

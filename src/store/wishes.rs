@@ -6,7 +6,6 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Q
 use uuid::Uuid;
 
 use super::instances::allow_another_run;
-use super::users::locked;
 use super::{Conflict, Noun, Quota, Store, StoreError, micros};
 
 /// What an owner wants of an instance.
@@ -58,16 +57,23 @@ impl Store {
     ) -> Result<mcp_instance::Model, StoreError> {
         let transaction = self.begin().await?;
         let row = held(&transaction, id).await?;
-        if desired != Desired::Deleted {
-            refuse_if_deleted(&row)?;
+        if desired == Desired::Deleted {
+            // Also what somebody else has changed can be deleted, and no proof covers this column.
+            let mut row = row.into_active_model();
+            row.desired = Set(desired.as_str().to_owned());
+            let row = row.update(&transaction).await?;
+            transaction.commit().await?;
+            return Ok(row);
         }
+        let row = self.intact(row)?;
+        refuse_if_deleted(&row)?;
         if desired == Desired::Running {
-            let owner = locked(&transaction, row.user_id).await?;
+            let owner = self.locked_user(&transaction, row.user_id).await?;
             allow_another_run(&transaction, &owner, id, defaults).await?;
         }
-        let mut row = row.into_active_model();
+        let mut row = row.change();
         row.desired = Set(desired.as_str().to_owned());
-        let row = row.update(&transaction).await?;
+        let row = self.update(&transaction, row).await?;
         transaction.commit().await?;
         Ok(row)
     }
@@ -130,11 +136,11 @@ impl Store {
         change: impl FnOnce(&mut mcp_instance::ActiveModel) + Send,
     ) -> Result<mcp_instance::Model, StoreError> {
         let transaction = self.begin().await?;
-        let row = held(&transaction, id).await?;
+        let row = self.intact(held(&transaction, id).await?)?;
         refuse_if_deleted(&row)?;
-        let mut row = row.into_active_model();
+        let mut row = row.change();
         change(&mut row);
-        let row = row.update(&transaction).await?;
+        let row = self.update(&transaction, row).await?;
         transaction.commit().await?;
         Ok(row)
     }

@@ -1,274 +1,212 @@
-//! The master key: where it comes from, its id, and what to say if it is not the right one.
+//! The data keys: one for each user's records and three for the whole deployment, all random.
+//!
+//! They are kept wrapped under the master key, bound to their own row, and each user's is unwrapped only when it
+//! is first used: a start with many users is quick, and keys of users who are not there stay closed.
 
-use std::ffi::OsString;
-use std::fmt;
-use std::io;
-use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret, SecretBox, SecretString};
-use zeroize::Zeroizing;
+use chrono::{DateTime, Utc};
+use dashmap::DashMap;
+use minimcp_entities::keyring;
+use secrecy::{ExposeSecret, SecretBox};
+use uuid::Uuid;
 
-use super::{derive, key_file};
+use super::derive::KEY_LENGTH;
+use super::envelope::{self, Kind};
+use super::{KeyId, MasterKey, SealError};
 
-/// The variable that holds the key.
-const KEY_VARIABLE: &str = "MINIMCP_MASTER_KEY";
-/// The variable that names the file that holds the key.
-const FILE_VARIABLE: &str = "MINIMCP_MASTER_KEY_FILE";
+/// A data key seals at most this often, which is far below where random nonces under one key get dangerous.
+pub const MAX_SEALS: u64 = 1 << 32;
 
-/// 256 random bits. Wiped when dropped; shows itself by its id only.
-pub struct MasterKey {
-    /// On the heap, because a value that is moved leaves its bytes behind on the stack.
-    bits: SecretBox<[u8; derive::KEY_LENGTH]>,
-    id: KeyId,
+/// What a data key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// The records of one user.
+    User,
+    /// The hashes of tokens.
+    Pepper,
+    /// The chain of the audit trail.
+    Audit,
+    /// The proofs of rows.
+    Rows,
 }
 
-impl MasterKey {
-    /// A new key from the operating system.
-    ///
-    /// # Errors
-    /// [`KeyError::NoRandomness`] if it gives none.
-    pub fn random() -> Result<Self, KeyError> {
+impl Purpose {
+    /// The purposes of the keys that a deployment has one of.
+    pub(super) const OF_DEPLOYMENT: [Self; 3] = [Self::Pepper, Self::Audit, Self::Rows];
+
+    /// Its word in the keyring.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Pepper => "pepper",
+            Self::Audit => "audit",
+            Self::Rows => "rows",
+        }
+    }
+}
+
+/// A data key. Wiped when dropped; does not show itself.
+pub(super) struct DataKey(SecretBox<[u8; KEY_LENGTH]>);
+
+impl DataKey {
+    pub(super) fn random() -> Result<Self, SealError> {
         let mut filled = Ok(());
         let bits = SecretBox::init_with_mut(|bits: &mut [u8; _]| filled = getrandom::fill(bits));
-        filled.map_err(KeyError::NoRandomness)?;
-        Ok(Self::of(bits))
+        filled.map_err(SealError::NoRandomness)?;
+        Ok(Self(bits))
     }
 
-    /// From its text: base64 or hexadecimal of exactly 32 bytes. A passphrase is not a key, and none is made of
-    /// one.
-    ///
-    /// # Errors
-    /// [`NotAKey`], which says nothing of the text.
-    pub fn parse(text: &str) -> Result<Self, NotAKey> {
-        let text = text.trim();
-        let bytes = if text.len() == 2 * derive::KEY_LENGTH {
-            hexadecimal(text.as_bytes())
-        } else {
-            let digits = text.trim_end_matches('=');
-            let decoded = STANDARD_NO_PAD.decode(digits).or_else(|_| URL_SAFE_NO_PAD.decode(digits));
-            decoded.ok().map(Zeroizing::new)
-        };
-        let bytes = bytes.filter(|bytes| bytes.len() == derive::KEY_LENGTH).ok_or(NotAKey)?;
-        Ok(Self::of(SecretBox::init_with_mut(|bits: &mut [u8; _]| bits.copy_from_slice(&bytes))))
-    }
-
-    fn of(bits: SecretBox<[u8; derive::KEY_LENGTH]>) -> Self {
-        let digest = derive::key(bits.expose_secret(), &[b"minimcp/key-id/1"]);
-        let mut id = [0; KeyId::LENGTH];
-        for (pair, byte) in id.chunks_exact_mut(2).zip(digest.iter()) {
-            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
-        }
-        Self { bits, id: KeyId(id) }
-    }
-
-    /// Its text in base64, for its file.
-    pub(super) fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(STANDARD_NO_PAD.encode(self.bits.expose_secret()) + "=\n")
-    }
-
-    /// Its id, from which the key cannot be told.
-    #[must_use]
-    pub fn id(&self) -> KeyId {
-        self.id
-    }
-
-    /// A key for one purpose.
-    pub(super) fn derive(&self, info: &[&[u8]]) -> Zeroizing<[u8; derive::KEY_LENGTH]> {
-        derive::key(self.bits.expose_secret(), info)
+    pub(super) fn expose(&self) -> &[u8; KEY_LENGTH] {
+        self.0.expose_secret()
     }
 }
 
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MasterKey({})", self.id())
-    }
+/// Makes a new data key and wraps it: the row to keep.
+pub(super) fn make(
+    master: &MasterKey,
+    deployment: Uuid,
+    purpose: Purpose,
+    user_id: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<keyring::Model, SealError> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(SealError::NoRandomness)?;
+    let row = keyring::Model {
+        id: uuid::Builder::from_random_bytes(id).into_uuid().simple().to_string(),
+        purpose: purpose.as_str().to_owned(),
+        user_id,
+        wrapped: Vec::new(),
+        kek_id: String::new(),
+        seals: 0,
+        active: true,
+        created_at: now,
+    };
+    wrapped(master, deployment, row, &DataKey::random()?)
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-fn hexadecimal(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let bytes = digits.chunks_exact(2).map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?));
-    bytes.collect::<Option<Vec<u8>>>().map(Zeroizing::new)
+/// The same row under another master key.
+pub(super) fn rewrap(
+    old: &MasterKey,
+    new: &MasterKey,
+    deployment: Uuid,
+    row: keyring::Model,
+) -> Result<keyring::Model, SealError> {
+    let key = unwrap(old, deployment, &row)?;
+    wrapped(new, deployment, row, &key)
 }
 
-/// A short hash of a master key: 16 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyId([u8; KeyId::LENGTH]);
-
-impl KeyId {
-    /// Bytes of an id, which are its digits.
-    pub(super) const LENGTH: usize = 16;
-
-    /// From the bytes in a seal, whatever they are: they are only ever compared and shown.
-    pub(super) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its digits.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
-        &self.0
-    }
+fn wrapped(
+    master: &MasterKey,
+    deployment: Uuid,
+    row: keyring::Model,
+    key: &DataKey,
+) -> Result<keyring::Model, SealError> {
+    let bound = associated_data(deployment, &row);
+    let wrapped =
+        envelope::seal(Kind::Wrap, master.id().as_bytes(), &master.wrapping_key(), &bound, key.expose())?;
+    Ok(keyring::Model { wrapped, kek_id: master.id().to_string(), ..row })
 }
 
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
+/// The key in a row.
+pub(super) fn unwrap(
+    master: &MasterKey,
+    deployment: Uuid,
+    row: &keyring::Model,
+) -> Result<DataKey, SealError> {
+    let (needed, present) = (KeyId::from_bytes(envelope::key_id(Kind::Wrap, &row.wrapped)?), master.id());
+    if needed != present {
+        return Err(SealError::OtherKey { needed, present });
     }
+    let bound = associated_data(deployment, row);
+    let opened = envelope::open(Kind::Wrap, &master.wrapping_key(), &bound, &row.wrapped)?;
+    let bits: &[u8; KEY_LENGTH] = opened.as_slice().try_into().map_err(|_| SealError::Forged)?;
+    Ok(DataKey(SecretBox::init_with_mut(|copy: &mut [u8; _]| copy.copy_from_slice(bits))))
 }
 
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+fn associated_data(deployment: Uuid, row: &keyring::Model) -> Vec<u8> {
+    let user: &[u8] = row.user_id.as_ref().map_or(&[], |id| id.as_bytes());
+    let (id, purpose) = (row.id.as_bytes(), row.purpose.as_bytes());
+    envelope::parts(&[b"minimcp/data-key/1", deployment.as_bytes(), id, purpose, user])
 }
 
-/// A text that is no master key. Says nothing of the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not base64 or hexadecimal of exactly 32 bytes")]
-pub struct NotAKey;
-
-/// Where the master key is to be found.
-#[derive(Debug, Clone)]
-pub enum KeySource {
-    /// In the variable `MINIMCP_MASTER_KEY`.
-    Variable(SecretString),
-    /// In a file, which is made on the first run.
-    File(PathBuf),
+/// The value by which the right master key is known.
+pub(super) fn key_check(master: &MasterKey, deployment: Uuid) -> Result<Vec<u8>, SealError> {
+    let bound = envelope::parts(&[b"minimcp/key-check/2", deployment.as_bytes()]);
+    envelope::seal(Kind::Wrap, master.id().as_bytes(), &master.wrapping_key(), &bound, b"minimcp")
 }
 
-impl KeySource {
-    /// From the environment of this process: `MINIMCP_MASTER_KEY`, else the file in `MINIMCP_MASTER_KEY_FILE`,
-    /// else `default_file`.
-    ///
-    /// # Errors
-    /// [`KeyError::TwoSources`], [`KeyError::Malformed`].
-    pub fn from_environment(default_file: PathBuf) -> Result<Self, KeyError> {
-        Self::choose(std::env::var_os(KEY_VARIABLE), std::env::var_os(FILE_VARIABLE), default_file)
-    }
+/// Whether this key check was made under this master key.
+pub(super) fn passes(master: &MasterKey, deployment: Uuid, key_check: &[u8]) -> Result<(), SealError> {
+    let bound = envelope::parts(&[b"minimcp/key-check/2", deployment.as_bytes()]);
+    envelope::open(Kind::Wrap, &master.wrapping_key(), &bound, key_check).map(drop)
+}
 
-    fn choose(
-        key: Option<OsString>,
-        file: Option<OsString>,
-        default_file: PathBuf,
-    ) -> Result<Self, KeyError> {
-        match (key, file) {
-            (Some(_), Some(_)) => Err(KeyError::TwoSources),
-            (Some(key), None) => match key.into_string() {
-                Ok(key) => Ok(Self::Variable(key.into())),
-                Err(_) => Err(KeyError::Malformed { place: Place::Variable }),
-            },
-            (None, Some(file)) => Ok(Self::File(file.into())),
-            (None, None) => Ok(Self::File(default_file)),
+/// A user's data key, closed until it is needed.
+pub(super) struct Slot {
+    pub(super) id: Uuid,
+    row: keyring::Model,
+    master: Arc<MasterKey>,
+    key: OnceLock<DataKey>,
+    seals: AtomicU64,
+}
+
+impl Slot {
+    /// The key.
+    pub(super) fn key(&self, deployment: Uuid) -> Result<&DataKey, SealError> {
+        match self.key.get() {
+            Some(key) => Ok(key),
+            None => {
+                let key = unwrap(&self.master, deployment, &self.row)?;
+                Ok(self.key.get_or_init(|| key))
+            }
         }
     }
 
-    /// The key, or `None` if the file is not there.
-    ///
-    /// # Errors
-    /// [`KeyError`] if there is something that cannot be used.
-    pub fn load(&self) -> Result<Option<MasterKey>, KeyError> {
-        let malformed = |_| KeyError::Malformed { place: self.place() };
-        match self {
-            Self::Variable(text) => MasterKey::parse(text.expose_secret()).map(Some).map_err(malformed),
-            Self::File(path) => match key_file::read(path)? {
-                Some(text) => MasterKey::parse(&text).map(Some).map_err(malformed),
-                None => Ok(None),
-            },
-        }
-    }
-
-    /// The key, made if there is none yet. Only for a database that holds nothing.
-    ///
-    /// # Errors
-    /// [`KeyError`] if there is something that cannot be used, or nothing can be written.
-    pub(super) fn load_or_make(&self) -> Result<MasterKey, KeyError> {
-        if let Some(key) = self.load()? {
-            return Ok(key);
-        }
-        let Self::File(path) = self else {
-            return Err(KeyError::Malformed { place: self.place() });
-        };
-        let key = MasterKey::random()?;
-        key_file::make(path, &key.text())?;
-        // Whatever stands in the file now is the key, also if another process was there first.
-        self.load()?
-            .ok_or_else(|| KeyError::File { path: path.clone(), source: io::ErrorKind::NotFound.into() })
-    }
-
-    /// Where to look for a wrong key.
-    #[must_use]
-    pub fn place(&self) -> Place {
-        match self {
-            Self::Variable(_) => Place::Variable,
-            Self::File(path) => Place::File(path.clone()),
-        }
+    /// Counts one more seal.
+    pub(super) fn count(&self) -> Result<(), SealError> {
+        let before = self.seals.fetch_add(1, Ordering::Relaxed);
+        if before < MAX_SEALS { Ok(()) } else { Err(SealError::UsedUp(self.id)) }
     }
 }
 
-/// Where a key was found, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// The variable.
-    Variable,
-    /// A file.
-    File(PathBuf),
+/// The data keys of the users.
+#[derive(Default)]
+pub(super) struct Slots {
+    all: DashMap<Uuid, Arc<Slot>>,
+    active: DashMap<Uuid, Uuid>,
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Variable => f.write_str(KEY_VARIABLE),
-            Self::File(path) => path.display().fmt(f),
+impl Slots {
+    /// Takes a key in. A row whose id is none is left out; its records are then unreadable, and no others.
+    pub(super) fn hold(&self, row: keyring::Model, master: &Arc<MasterKey>) {
+        let (Some(user_id), Ok(id)) = (row.user_id, Uuid::try_parse(&row.id)) else { return };
+        if row.active {
+            self.active.insert(user_id, id);
         }
+        let seals = AtomicU64::new(u64::try_from(row.seals).unwrap_or(MAX_SEALS));
+        let slot = Slot { id, row, master: Arc::clone(master), key: OnceLock::new(), seals };
+        self.all.insert(id, Arc::new(slot));
     }
-}
 
-/// Why there is no usable master key. No variant holds a key or a part of one.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// Both variables are set.
-    #[error("{KEY_VARIABLE} and {FILE_VARIABLE} are both set; unset one of them")]
-    TwoSources,
-    /// What is there is no key.
-    #[error("the master key in {place} is not base64 or hexadecimal of exactly 32 bytes")]
-    Malformed {
-        /// Where.
-        place: Place,
-    },
-    /// Others than its owner may read or write the file.
-    #[error(
-        "{path} can be read or written by others (mode {mode:03o}); run chmod 600 on it and consider a new key"
-    )]
-    TooOpen {
-        /// The file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// The file belongs to another user, who could exchange it.
-    #[error("{path} belongs to the user with uid {uid}, not to the one that runs the daemon")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// Its owner.
-        uid: u32,
-    },
-    /// The file cannot be read or made.
-    #[error("the master key file {path} cannot be used")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The operating system gives no random numbers.
-    #[error("the operating system gives no random numbers")]
-    NoRandomness(#[source] getrandom::Error),
+    /// The key that new records of the user are sealed under.
+    pub(super) fn of_user(&self, user_id: Uuid) -> Result<Arc<Slot>, SealError> {
+        let id = self.active.get(&user_id).map(|id| *id);
+        id.and_then(|id| self.with_id(id).ok()).ok_or(SealError::NoUserKey(user_id))
+    }
+
+    /// The key with this id.
+    pub(super) fn with_id(&self, id: Uuid) -> Result<Arc<Slot>, SealError> {
+        self.all.get(&id).map(|slot| Arc::clone(&slot)).ok_or(SealError::MissingKey(id))
+    }
+
+    /// Lets go of every key of the user.
+    pub(super) fn forget_user(&self, user_id: Uuid) {
+        self.active.remove(&user_id);
+        self.all.retain(|_, slot| slot.row.user_id != Some(user_id));
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{MasterKey, SealError};
+use super::SealError;
+use super::keyring::DataKey;
 
 /// What is kept of a token.
 pub type TokenHash = [u8; 32];
@@ -130,15 +131,16 @@ impl fmt::Debug for Token {
 }
 
 /// The key that tokens are hashed under.
-pub(super) struct Pepper(Zeroizing<[u8; 32]>);
+pub(super) struct Pepper(DataKey);
 
 impl Pepper {
-    pub(super) fn of(master: &MasterKey) -> Self {
-        Self(master.derive(&[b"minimcp/token-pepper/1"]))
+    pub(super) fn of(key: DataKey) -> Self {
+        Self(key)
     }
 
     pub(super) fn hash(&self, token: &Token) -> TokenHash {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes a key of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.0.expose()).expect("HMAC takes a key of any length");
         mac.update(token.expose().as_bytes());
         mac.finalize().into_bytes().into()
     }
@@ -170,7 +172,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{Pepper, Token, TokenKind, crc32, push_base62};
-    use crate::vault::MasterKey;
+    use crate::vault::keyring::DataKey;
     use std::collections::HashSet;
 
     const KINDS: [TokenKind; 2] = [TokenKind::Api, TokenKind::Instance];
@@ -214,11 +216,12 @@ mod tests {
 
     #[test]
     fn a_hash_depends_on_the_key_and_on_every_character() {
-        let key = |digit: &str| Pepper::of(&MasterKey::parse(&digit.repeat(64)).unwrap());
+        let (one, other_key) = (DataKey::random().unwrap(), DataKey::random().unwrap());
+        let (one, other_key) = (Pepper::of(one), Pepper::of(other_key));
         let (token, other) = (Token::random(TokenKind::Api).unwrap(), Token::random(TokenKind::Api).unwrap());
-        assert_eq!(key("1").hash(&token), key("1").hash(&token));
-        assert_ne!(key("1").hash(&token), key("2").hash(&token));
-        assert_ne!(key("1").hash(&token), key("1").hash(&other));
+        assert_eq!(one.hash(&token), one.hash(&token));
+        assert_ne!(one.hash(&token), other_key.hash(&token));
+        assert_ne!(one.hash(&token), one.hash(&other));
     }
 
     #[test]

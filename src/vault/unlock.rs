@@ -2,16 +2,13 @@
 //!
 //! The order matters. The key is checked against a look at the database that changes nothing, so a wrong key
 //! leaves every byte as it was. A key is made only beside a database that holds nothing, and is on the disk
-//! before anything is sealed under it; a crash in between leaves a key that the next start finds.
+//! before anything is wrapped under it; a crash in between leaves a key that the next start finds.
 
 use uuid::Uuid;
 
-use super::keyring::Place;
-use super::{KeyError, KeyId, KeySource, MasterKey, Scope, SealError, Vault, seal};
+use super::envelope::{self, Kind};
+use super::{KeyError, KeyId, KeySource, MasterKey, Place, SealError, Vault, keyring};
 use crate::store::{self, KEY_CHECK, Location, Peek, Store, StoreError};
-
-/// What the key check says when opened. Its content does not matter, only that it opens.
-const CHECKED: &[u8] = b"minimcp";
 
 /// Why the database stays locked. No variant holds a key.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +17,10 @@ pub enum UnlockError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// It is the key of another database.
-    #[error("the master key {given} in {place} does not open this database, which needs the key {needed}")]
+    #[error(
+        "the master key {given} in {place} does not open this database, which needs the key {needed}: \
+         give that key, in MINIMCP_MASTER_KEYS_PREVIOUS if it was replaced"
+    )]
     WrongKey {
         /// The key that is there.
         given: KeyId,
@@ -40,9 +40,19 @@ pub enum UnlockError {
         /// The key that is needed.
         needed: KeyId,
     },
-    /// The value by which the key is checked is gone or damaged, though there is data.
-    #[error("the database holds data but no usable {KEY_CHECK}: restore it from a backup")]
+    /// The value by which the key is checked, or a key of the deployment, is gone or damaged, though there is
+    /// data.
+    #[error(
+        "the database holds data but no usable {KEY_CHECK} and keyring: \
+         `minimcp restore --backup FILE` brings a backup back"
+    )]
     Damaged,
+    /// It was sealed in a way that no release ever had.
+    #[error(
+        "the database was made by a MiniMCP before its first release, whose keys this one does not know: \
+         start with a new data directory"
+    )]
+    OldScheme,
     /// The new database could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -57,11 +67,22 @@ pub enum UnlockError {
 /// [`UnlockError`]; but for [`UnlockError::Store`], nothing was changed.
 pub async fn unlock(location: &Location, source: &KeySource) -> Result<(Store, Vault), UnlockError> {
     let peek = store::peek(location).await?;
-    let (vault, key_check) = if peek.is_empty() { found(source)? } else { (recognise(&peek, source)?, None) };
-    let store = Store::open(location).await?;
+    let (vault, new) = if peek.is_empty() {
+        let (vault, keyring) = Vault::found(source.load_or_make()?)?;
+        (vault, Some(keyring))
+    } else {
+        (recognise(&peek, source)?, None)
+    };
+    let store = Store::open(location, vault.clone()).await?;
     store.migrate().await?;
-    if let Some(key_check) = key_check {
-        store.found_deployment(vault.deployment().into_bytes(), key_check).await?;
+    if let Some(keyring) = new {
+        store
+            .found_deployment(
+                vault.deployment().into_bytes(),
+                vault.key_check_under(&vault.master())?,
+                keyring,
+            )
+            .await?;
     }
     Ok((store, vault))
 }
@@ -93,35 +114,32 @@ pub async fn look(location: &Location, source: &KeySource) -> Result<Option<(Pee
     Ok(Some((peek, vault)))
 }
 
-/// A new vault and the key check to keep.
-fn found(source: &KeySource) -> Result<(Vault, Option<Vec<u8>>), UnlockError> {
-    let mut deployment = [0; 16];
-    getrandom::fill(&mut deployment).map_err(SealError::NoRandomness)?;
-    let deployment = uuid::Builder::from_random_bytes(deployment).into_uuid();
-    let vault = Vault::new(source.load_or_make()?, deployment);
-    let key_check = vault.seal(&Scope::key_check(), CHECKED)?;
-    Ok((vault, Some(key_check)))
-}
-
-/// The vault of a database that has one, if the key is the right one.
+/// The vault of a database that has one, if one of the keys is the right one. Of several, the present one is
+/// where the next rotation leads.
 fn recognise(peek: &Peek, source: &KeySource) -> Result<Vault, UnlockError> {
     let key_check = peek.key_check.as_deref().ok_or(UnlockError::Damaged)?;
     let deployment = peek.deployment_id.as_deref().and_then(|id| Uuid::from_slice(id).ok());
     let deployment = deployment.ok_or(UnlockError::Damaged)?;
-    let needed = seal::key_id(key_check).map_err(|_| UnlockError::Damaged)?;
-    let Some(master) = source.load()? else {
-        return Err(UnlockError::NoKey { place: source.place(), needed });
-    };
-    open_check(master, deployment, key_check).map_err(|error| match error {
-        SealError::OtherKey { needed, present } => {
-            UnlockError::WrongKey { given: present, place: source.place(), needed }
+    let needed = match envelope::key_id(Kind::Wrap, key_check) {
+        Ok(id) => KeyId::from_bytes(id),
+        Err(SealError::UnknownFormat(format)) if format == Kind::Record as u8 => {
+            return Err(UnlockError::OldScheme);
         }
-        _ => UnlockError::Damaged,
-    })
-}
-
-fn open_check(master: MasterKey, deployment: Uuid, key_check: &[u8]) -> Result<Vault, SealError> {
-    let vault = Vault::new(master, deployment);
-    vault.open(&Scope::key_check(), key_check)?;
-    Ok(vault)
+        Err(_) => return Err(UnlockError::Damaged),
+    };
+    let (present, previous) = (source.load()?, source.previous()?);
+    let given = present.as_ref().map(MasterKey::id);
+    let mut keys: Vec<MasterKey> = present.into_iter().chain(previous).collect();
+    let Some(at) = keys.iter().position(|key| key.id() == needed) else {
+        let place = source.place().clone();
+        return Err(match given {
+            Some(given) => UnlockError::WrongKey { given, place, needed },
+            None => UnlockError::NoKey { place, needed },
+        });
+    };
+    let next = if at > 0 && given.is_some() { Some(keys.swap_remove(0)) } else { None };
+    let at = keys.iter().position(|key| key.id() == needed).ok_or(UnlockError::Damaged)?;
+    let master = keys.swap_remove(at);
+    keyring::passes(&master, deployment, key_check).map_err(|_| UnlockError::Damaged)?;
+    Vault::of(master, next, deployment, &peek.keyring).map_err(|_| UnlockError::Damaged)
 }

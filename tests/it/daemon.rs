@@ -15,7 +15,7 @@ use minimcp::instances::Instances;
 use minimcp::journal::{Journal, JournalState};
 use minimcp::provision::Provisioner;
 use minimcp::store::{Location, NewToken, NewUser, Quota, Role, Store};
-use minimcp::vault::{KeySource, TokenKind, Vault, unlock};
+use minimcp::vault::{KeyRotation, KeySource, TokenKind, Vault, unlock};
 use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
@@ -30,7 +30,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::ground::own_ports;
+use crate::ground::{own_ports, private_dir};
 
 /// A daemon of its own for one test.
 pub(crate) struct Daemon {
@@ -84,7 +84,7 @@ impl Daemon {
         PROVIDER.call_once(|| {
             rustls::crypto::ring::default_provider().install_default().expect("nobody was faster");
         });
-        let dir = tempfile::tempdir().unwrap();
+        let dir = private_dir();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers");
         let ports = own_ports();
@@ -102,7 +102,7 @@ impl Daemon {
         flags.set.extend(set.iter().map(ToString::to_string));
         let settings = Arc::new(minimcp::config::load(&flags).unwrap().settings);
         let location = Location::parse(secrecy::ExposeSecret::expose_secret(&settings.database_url)).unwrap();
-        let key = KeySource::File(dir.path().join("master.key"));
+        let key = KeySource::file(dir.path().join("master.key"));
         let (store, vault) = unlock(&location, &key).await.unwrap();
 
         let log = slog::Logger::root(slog::Discard, slog::o!());
@@ -149,6 +149,7 @@ impl Daemon {
             settings: Arc::clone(&settings),
             store: store.clone(),
             vault: vault.clone(),
+            rotation: KeyRotation::new(store.clone(), vault.clone(), key, log.clone()),
             supervision: supervision.clone(),
             instances,
             gateway: Arc::new(gateway),

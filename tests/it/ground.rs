@@ -139,6 +139,12 @@ impl Planner for Echoing {
     }
 }
 
+/// A directory that only its owner may enter, as a daemon makes its own.
+pub(crate) fn private_dir() -> TempDir {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    tempfile::Builder::new().permissions(mode).tempdir().unwrap()
+}
+
 /// Ports that no other test of this run is given, below those that the kernel gives to connections.
 pub(crate) fn own_ports() -> RangeInclusive<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);

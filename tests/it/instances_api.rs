@@ -46,7 +46,7 @@ async fn a_life_from_creation_to_deletion() {
     let fields: HashSet<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
     let contract = "id name user_id mcp_type status status_reason generation process_id assigned_port access_url \
         direct_url created_at started_at expires_at stopped_at restored_at last_checked_at last_accessed_at restarts \
-        stats limits last_exit credential_id config debug";
+        stats limits last_exit credential_id credentials_exposure config debug";
     assert_eq!(fields, contract.split_whitespace().collect());
     let listed = daemon.get("/v1/instances?status=running", &user).await.json();
     assert_eq!(listed["items"][0]["id"], made["id"]);
@@ -352,7 +352,8 @@ async fn new_credentials_reach_the_servers_that_use_them() {
     daemon
         .add_type(&json!({
             "name": "keyed", "display_name": "Keyed", "server_script": "faulty/index.mjs", "args": ["env"],
-            "credential_fields": {"required": ["api_key"]}, "env_map": {"api_key": "API_KEY"}
+            "credential_fields": {"required": ["api_key"]}, "env_map": {"api_key": "API_KEY"},
+            "credential_handover": "environment"
         }))
         .await;
     let body = json!({"mcp_type": "keyed", "name": "mine", "fields": {"api_key": "the-first-secret"}});

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::daemon::Daemon;
 
 /// The routes of the contract that this version serves, but for the gateway, which is no part of the document.
-const ROUTES: [&str; 34] = [
+const ROUTES: [&str; 36] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -35,6 +35,8 @@ const ROUTES: [&str; 34] = [
     "GET /v1/instances/{id}/logs",
     "GET /v1/instances/{id}/stats",
     "GET /v1/instances/{id}/diagnose",
+    "GET /v1/keys",
+    "POST /v1/keys/rotate",
     "GET /v1/events",
     "GET /v1/audit",
     "GET /v1/actors",

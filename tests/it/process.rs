@@ -3,6 +3,7 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod canary;
 mod chatter;
 mod crashes;
@@ -13,10 +14,12 @@ mod leftovers;
 mod postgres;
 mod privacy;
 mod restoring;
+mod rotation;
 mod servers;
 mod shutdown;
 mod story;
 mod transcript;
+mod unreadable;
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};

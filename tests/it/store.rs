@@ -4,7 +4,9 @@
 mod credentials;
 mod identity;
 mod instances;
+mod integrity;
 mod journal;
+mod keyring;
 mod limits;
 mod migrations;
 mod round_trip;
@@ -71,6 +73,11 @@ contract! {
         limits_hold_against_many_at_once,
         credential_sets_beyond_the_limit_are_refused,
         usage_counts_what_the_limits_count;
+    keyring:
+        a_user_has_a_key_from_the_start_and_none_at_the_end,
+        a_rotation_moves_every_record_to_new_keys_and_nothing_else_of_them,
+        what_is_sealed_under_a_key_that_is_gone_is_not_stored,
+        a_record_that_cannot_be_opened_keeps_its_key_and_holds_nobody_up;
     journal:
         a_batch_may_be_written_twice,
         an_older_entry_never_overwrites_a_newer,

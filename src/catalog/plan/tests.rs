@@ -1,7 +1,7 @@
 use super::{Host, NoPlan, Subject, node_flags, plan};
 use crate::catalog::credentials::Credentials;
 use crate::catalog::program::Program;
-use crate::catalog::{CredentialHandover, TypeDefinition, variables};
+use crate::catalog::{CredentialFields, CredentialHandover, TypeDefinition, variables};
 use minimcp_actors::launch::{Launch, Plan};
 use minimcp_actors::state::Run;
 use secrecy::{ExposeSecret, SecretString};
@@ -98,14 +98,17 @@ fn the_environment_is_exactly_what_the_design_lists() {
 }
 
 #[test]
-fn debug_adds_the_three_variables_of_the_integration_guide() {
-    let quiet = planned(json!({}), Some(json!({"token": "t"})), false).unwrap();
-    let loud = planned(json!({}), Some(json!({"token": "t"})), true).unwrap();
+fn debug_adds_the_variables_of_the_integration_guide_but_none_that_prints_credentials() {
+    let (quiet, loud) =
+        [false, true].map(|debug| planned(json!({}), Some(json!({"token": "t"})), debug).unwrap()).into();
     let (quiet, mut loud) = (environment(&quiet), environment(&loud));
     assert_eq!(loud.insert("LOG_LEVEL", "info"), Some("debug"));
     assert_eq!(loud.remove("DEBUG"), Some("mcp:*"));
-    assert_eq!(loud.remove("NODE_DEBUG"), Some("http,net,stream"));
     assert_eq!(loud, quiet);
+
+    let plain = TypeDefinition { credential_fields: CredentialFields::default(), ..definition() };
+    let loud = planned_as(plain, json!({}), None, true).unwrap();
+    assert_eq!(environment(&loud)["NODE_DEBUG"], "http,net,stream");
 }
 
 #[test]

@@ -93,9 +93,7 @@ pub(super) async fn key_and_store(settings: &Settings) -> Vec<Finding> {
         Ok(Some(key)) => Finding::ok("master key", format!("{} in {}", key.id(), source.place())),
         Ok(None) => Finding::ok("master key", "is made at the first start"),
         Err(error) => {
-            // The words of the error say what to do; its source says what the system said.
-            let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-            Finding::fail("master key", format!("{error}{cause}"), "no credential can be opened without it")
+            Finding::fail("master key", error.to_string(), "no credential can be opened without it")
         }
     };
     let location = match Location::parse(settings.database_url.expose_secret()) {
@@ -160,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_is_none_and_a_new_one_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let key = KeySource::File(dir.path().join("master.key"));
+        let key = KeySource::file(dir.path().join("master.key"));
         assert_eq!(store(&Location::Sqlite(dir.path().join("new.db")), &key).await.level, Level::Ok);
         assert!(!dir.path().join("new.db").exists() && !dir.path().join("master.key").exists());
         std::fs::write(dir.path().join("text.db"), "this is no database, however long it may be").unwrap();

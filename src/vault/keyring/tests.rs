@@ -1,50 +1,71 @@
-use super::{KeyError, KeySource, MasterKey};
-use std::path::PathBuf;
+use super::{Purpose, key_check, make, passes, rewrap, unwrap};
+use crate::vault::{MasterKey, SealError};
+use chrono::Utc;
+use minimcp_entities::keyring::Model;
+use uuid::Uuid;
 
-const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const DEPLOYMENT: Uuid = Uuid::from_u128(0xD0);
+const USER: Uuid = Uuid::from_u128(0x05);
+
+fn master(digit: &str) -> MasterKey {
+    MasterKey::parse(&digit.repeat(64)).unwrap()
+}
+
+fn user_key(master: &MasterKey) -> Model {
+    make(master, DEPLOYMENT, Purpose::User, Some(USER), Utc::now()).unwrap()
+}
 
 #[test]
-fn base64_and_hexadecimal_of_32_bytes_are_the_same_key_and_nothing_else_is_one() {
-    let key = MasterKey::parse(HEX).unwrap();
-    let upper = HEX.to_uppercase();
-    for text in [
-        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-        " AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
-        upper.as_str(),
+fn a_wrapped_key_opens_in_its_own_row_only() {
+    let master = master("1");
+    let row = user_key(&master);
+    let key = unwrap(&master, DEPLOYMENT, &row).unwrap();
+    let other = Uuid::from_u128(1);
+    for (what, deployment, changed) in [
+        ("deployment", other, row.clone()),
+        ("id", DEPLOYMENT, Model { id: other.simple().to_string(), ..row.clone() }),
+        ("purpose", DEPLOYMENT, Model { purpose: "pepper".into(), ..row.clone() }),
+        ("user", DEPLOYMENT, Model { user_id: Some(other), ..row.clone() }),
+        ("no user", DEPLOYMENT, Model { user_id: None, ..row.clone() }),
     ] {
-        assert_eq!(MasterKey::parse(text).unwrap().id(), key.id(), "{text}");
+        assert_eq!(unwrap(&master, deployment, &changed).err(), Some(SealError::Forged), "{what}");
     }
-    let (short, long) = (&HEX[2..], format!("{HEX}20"));
-    for text in ["", "correct horse battery staple", "AAEC", short, &long, &HEX.replace('0', "g")] {
-        assert!(MasterKey::parse(text).is_err(), "{text}");
+    for bit in 0..row.wrapped.len() * 8 {
+        let mut flipped = row.clone();
+        flipped.wrapped[bit / 8] ^= 1 << (bit % 8);
+        assert!(unwrap(&master, DEPLOYMENT, &flipped).is_err(), "bit {bit}");
     }
+    assert_eq!(unwrap(&master, DEPLOYMENT, &row).unwrap().expose(), key.expose());
 }
 
 #[test]
-fn a_key_shows_its_id_only_and_its_text_reads_back() {
-    let key = MasterKey::parse(HEX).unwrap();
-    assert_eq!(format!("{key:?}"), format!("MasterKey({})", key.id()));
-    assert_eq!(key.id().to_string().len(), 16);
-    assert_eq!(MasterKey::parse(&key.text()).unwrap().id(), key.id());
-    assert_ne!(MasterKey::random().unwrap().id(), MasterKey::random().unwrap().id());
+fn a_key_stays_the_same_under_another_master_key() {
+    let (old, new) = (master("1"), master("2"));
+    let row = user_key(&old);
+    let moved = rewrap(&old, &new, DEPLOYMENT, row.clone()).unwrap();
+    assert_eq!(moved.kek_id, new.id().to_string());
+    assert_eq!((&moved.id, moved.user_id, moved.created_at), (&row.id, row.user_id, row.created_at));
+    let before = unwrap(&old, DEPLOYMENT, &row).unwrap();
+    assert_eq!(unwrap(&new, DEPLOYMENT, &moved).unwrap().expose(), before.expose());
+    let refused = unwrap(&old, DEPLOYMENT, &moved).err();
+    assert_eq!(refused, Some(SealError::OtherKey { needed: new.id(), present: old.id() }));
 }
 
 #[test]
-fn the_variable_wins_over_the_default_file_and_two_variables_are_refused() {
-    let default = PathBuf::from("data/master.key");
-    let file = |path: &str| Some(path.into());
-    let choose = |key, file| KeySource::choose(key, file, default.clone());
-    assert!(matches!(choose(None, None).unwrap(), KeySource::File(path) if path == default));
-    assert!(matches!(choose(None, file("k")).unwrap(), KeySource::File(path) if path.ends_with("k")));
-    assert!(matches!(choose(file(HEX), None).unwrap(), KeySource::Variable(_)));
-    assert!(matches!(choose(file(HEX), file("k")), Err(KeyError::TwoSources)));
+fn new_keys_are_random_and_not_in_their_rows() {
+    let master = master("1");
+    let (one, other) = (user_key(&master), user_key(&master));
+    let key = unwrap(&master, DEPLOYMENT, &one).unwrap();
+    assert_ne!(key.expose(), unwrap(&master, DEPLOYMENT, &other).unwrap().expose());
+    assert_ne!(one.id, other.id);
+    assert!(!one.wrapped.windows(32).any(|window| window == key.expose()));
 }
 
 #[test]
-fn a_malformed_key_is_named_by_its_variable_and_never_repeated() {
-    let source = KeySource::Variable("CANARY-passphrase".to_owned().into());
-    let error = source.load().unwrap_err();
-    let words = format!("{error} {error:?} {source:?}");
-    assert!(words.contains("MINIMCP_MASTER_KEY") && !words.contains("CANARY"), "{words}");
+fn the_key_check_passes_under_its_own_master_key_and_deployment_only() {
+    let (right, wrong) = (master("1"), master("2"));
+    let check = key_check(&right, DEPLOYMENT).unwrap();
+    assert!(passes(&right, DEPLOYMENT, &check).is_ok());
+    assert!(passes(&wrong, DEPLOYMENT, &check).is_err());
+    assert!(passes(&right, Uuid::nil(), &check).is_err());
 }

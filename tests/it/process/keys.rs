@@ -29,7 +29,7 @@ fn files(data: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Tries to start the daemon and answers what it says about why it does not.
 async fn refusal(daemon: &Daemon) -> String {
     let output = tokio::process::Command::from(daemon.serve_command()).output().await.unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -81,4 +81,16 @@ async fn a_database_that_was_closed_well_is_not_touched_for_a_wrong_key_either()
     let needed = MasterKey::parse(right.trim()).unwrap().id().to_string();
     assert!(words.contains(&needed), "{words}");
     assert!(files(&daemon.data()) == before, "a file has changed");
+}
+
+#[tokio::test]
+async fn the_environment_of_the_daemon_shows_no_master_key() {
+    let (key, previous) = ("5c".repeat(32), "6d".repeat(32));
+    let variables =
+        [("MINIMCP_MASTER_KEY", key.as_str()), ("MINIMCP_MASTER_KEYS_PREVIOUS", previous.as_str())];
+    let daemon = Daemon::with(&[], &variables).await;
+    let environment = std::fs::read(format!("/proc/{}/environ", daemon.pid())).unwrap();
+    let environment = String::from_utf8(environment).unwrap();
+    assert!(environment.contains("MINIMCP_MASTER_KEY="), "{environment}");
+    assert!(!environment.contains(&key) && !environment.contains(&previous), "{environment}");
 }

@@ -16,14 +16,15 @@ pub(crate) async fn a_credential_set_is_replaced_only_at_the_version_that_was_re
     assert_eq!(created.version, 1);
 
     let later = now() + TimeDelta::minutes(1);
+    let new = sealed(joe.id, b"new");
     let replace = |expected| {
         let expiry = Expiry { at: Some(later), then: OnExpiry::Stop };
-        store.replace_credential(created.id, expected, "other".into(), sealed(b"new"), expiry, later)
+        store.replace_credential(created.id, expected, "other".into(), new.clone(), expiry, later)
     };
     let replaced = replace(1).await.unwrap();
     assert_eq!(
         (replaced.version, replaced.sealed.as_slice(), replaced.name.as_str()),
-        (2, &b"new"[..], "other")
+        (2, new.sealed.as_slice(), "other")
     );
     assert_eq!((replaced.expires_at, replaced.updated_at), (Some(later), later));
     assert_eq!((created.on_expiry.as_str(), replaced.on_expiry.as_str()), ("warn", "stop"));
@@ -129,7 +130,7 @@ pub(crate) async fn sets_that_expire_are_read_in_order_until_their_expiry_was_to
     // Renewed, a set is reminded of anew; deleted, it takes its reminders along.
     let later = Expiry { at: Some(now + TimeDelta::days(6)), then: OnExpiry::Warn };
     let over = &made[3];
-    store.replace_credential(over.id, 1, "over".into(), sealed(b"new"), later, now).await.unwrap();
+    store.replace_credential(over.id, 1, "over".into(), sealed(joe.id, b"new"), later, now).await.unwrap();
     let renewed = store.expiring(now, None).await.unwrap();
     assert_eq!(names(&renewed), ["soon", "over"]);
     assert!(renewed[1].sent.is_empty());

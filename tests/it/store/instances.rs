@@ -6,7 +6,7 @@ use minimcp_actors::state::Status;
 use minimcp_entities::mcp_instance::Model;
 use uuid::Uuid;
 
-use super::scratch::{joe_and_github, mcp_type, new_credential, new_instance, next, now, page, user};
+use super::scratch::{joe_and_github, mcp_type, new_credential, new_instance, next, now, page, sealed, user};
 
 pub(crate) const FREE: Quota = Quota { max_instances: None, max_running: None, max_credentials: None };
 
@@ -32,7 +32,8 @@ pub(crate) async fn an_instance_needs_its_user_its_type_and_a_credential_set_of_
 
     let new = NewInstance { name: Some("mine".into()), debug: true, idle_timeout_seconds: Some(60), ..new() };
     let created = store.create_instance(&new, FREE, None).await.unwrap();
-    assert_eq!(created, new.row(), "the row is known before it is stored");
+    let known = Model { mac: created.mac.clone(), ..new.row() };
+    assert_eq!(created, known, "but for its proof, the row is known before it is stored");
     assert_eq!((created.status.as_str(), created.generation), ("pending", 0));
     assert_eq!(store.instance(created.id, Some(joe.id)).await.unwrap(), created);
     let hidden = store.instance(created.id, Some(ann.id)).await.unwrap_err();
@@ -42,10 +43,11 @@ pub(crate) async fn an_instance_needs_its_user_its_type_and_a_credential_set_of_
 pub(crate) async fn an_instance_and_the_answer_for_it_are_stored_together_or_not_at_all(store: &Store) {
     let joe = joe_and_github(store).await;
     let ann = user(store, "ann").await;
-    let created = store.create_instance(&new_instance(joe.id), FREE, Some(answer(joe.id))).await.unwrap();
+    let first = answer(joe.id);
+    let created = store.create_instance(&new_instance(joe.id), FREE, Some(first.clone())).await.unwrap();
     let kept = store.remembered(joe.id, "key").await.unwrap().unwrap();
     assert_eq!((kept.request_hash.as_slice(), kept.status), (&[7; 32][..], 201));
-    assert_eq!(kept.sealed_response, b"sealed");
+    assert_eq!(kept.sealed_response, first.sealed_response);
     assert_eq!(store.remembered(ann.id, "key").await.unwrap(), None, "keys are each user's own");
 
     let repeated =
@@ -113,7 +115,7 @@ fn answer(user_id: Uuid) -> Remembered {
         key: "key".into(),
         request_hash: [7; 32],
         status: 201,
-        sealed_response: b"sealed".to_vec(),
+        sealed_response: sealed(user_id, b"answer").sealed,
         created_at: now(),
     }
 }

@@ -3,7 +3,7 @@
 use minimcp::store::{Location, Quota, Store};
 use sea_orm::{ConnectionTrait, Database, Statement};
 
-use super::scratch::{Place, joe_and_github, new_instance};
+use super::scratch::{Place, joe_and_github, new_instance, vault};
 
 const OF_SQLITE: &str =
     "SELECT name FROM sqlite_master WHERE type IN ('table', 'index') AND name NOT LIKE 'sqlite_%'";
@@ -23,7 +23,7 @@ async fn the_schema_goes_down_and_up_again_on_postgres() {
 }
 
 async fn down_and_up(place: &Place) {
-    let store = Store::open(&place.location).await.unwrap();
+    let store = Store::open(&place.location, vault()).await.unwrap();
     store.migrate().await.unwrap();
     let first = names(place).await;
     assert!(first.iter().any(|name| name == "mcp_instances"), "{first:?}");

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use minimcp::store::{Location, Store};
 use minimcp_entities::{
-    api_token, credential_reminder, idempotency_key, mcp_credential, mcp_instance, mcp_type, setting,
+    api_token, credential_reminder, idempotency_key, keyring, mcp_credential, mcp_instance, mcp_type, setting,
     transition, user,
 };
 use sea_orm::{
@@ -16,7 +16,7 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::scratch::{Place, now, type_row};
+use super::scratch::{Place, now, type_row, vault};
 
 #[tokio::test]
 async fn every_row_reads_back_from_sqlite_as_it_was_written() {
@@ -32,7 +32,7 @@ async fn every_row_reads_back_from_postgres_as_it_was_written() {
 }
 
 async fn round_trips(place: &Place) {
-    let store = Store::open(&place.location).await.unwrap();
+    let store = Store::open(&place.location, vault()).await.unwrap();
     store.migrate().await.unwrap();
     store.close().await.unwrap();
     let url = match &place.location {
@@ -66,8 +66,20 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         max_running: full.then_some(0),
         max_credentials: full.then_some(1),
         created_at: time(),
+        mac: vec![byte; 32],
     };
     round_trip(database, user.clone()).await;
+    let key = keyring::Model {
+        id: format!("{byte:032x}"),
+        purpose: "user".into(),
+        user_id: full.then_some(user.id),
+        wrapped: (0..=255).collect(),
+        kek_id: "0123456789abcdef".into(),
+        seals: i64::MAX,
+        active: full,
+        created_at: time(),
+    };
+    round_trip(database, key).await;
     let token = api_token::Model {
         id: Uuid::now_v7(),
         user_id: user.id,
@@ -78,6 +90,7 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         expires_at: full.then(time),
         last_used_at: full.then(time),
         revoked_at: full.then(time),
+        mac: vec![byte; 32],
     };
     round_trip(database, token).await;
     let mcp_type = mcp_type::Model {
@@ -98,7 +111,7 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         mcp_type: name.into(),
         name: name.into(),
         sealed: (0..=255).collect(),
-        key_id: "0123456789abcdef".into(),
+        key_id: "0123456789abcdef0123456789abcdef".into(),
         hint: full.then(|| "üöäß".into()),
         field_names: json!(["a", "b"]),
         version: i64::MAX,
@@ -106,6 +119,7 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         on_expiry: "block_new".into(),
         created_at: time(),
         updated_at: now(),
+        mac: vec![byte; 32],
     };
     round_trip(database, credential.clone()).await;
     let reminder = credential_reminder::Model {
@@ -148,6 +162,7 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         last_accessed_at: full.then(time),
         restarts_total: i64::MAX,
         last_exit: full.then(odd),
+        mac: vec![byte; 32],
     };
     round_trip(database, instance.clone()).await;
     let transition = transition::Model {
@@ -169,6 +184,7 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         request_hash: vec![byte; 32],
         status: 599,
         sealed_response: vec![0; 70_000],
+        key_id: "k".repeat(32),
         created_at: time(),
     };
     round_trip(database, answer).await;

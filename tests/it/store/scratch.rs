@@ -1,15 +1,20 @@
 //! Stores to try things on, and rows to begin with.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use minimcp::expiry::Expiry;
 use minimcp::store::{
     Location, NewCredential, NewInstance, NewUser, PageRequest, Quota, Role, SealedFields, Store,
 };
+use minimcp::vault::{MasterKey, Scope, Vault};
 use minimcp_entities::{mcp_type, user};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::ground::private_dir;
 
 const POSTGRES: &str = "MINIMCP_TEST_POSTGRES_URL";
 
@@ -29,7 +34,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = private_dir();
         Self { location: Location::Sqlite(directory.path().join("minimcp.db")), directory, server: None }
     }
 
@@ -72,16 +77,29 @@ impl Scratch {
     }
 
     async fn at(place: Place) -> Self {
-        let store = Store::open(&place.location).await.unwrap();
+        let store = Store::open(&place.location, vault()).await.unwrap();
         store.migrate().await.unwrap();
         store.ping().await.unwrap();
         Self { store, place }
     }
 
+    /// Ends the database, once everything that was written into it is proven.
     pub(crate) async fn remove(self) {
+        assert_eq!(self.store.altered_rows().await.unwrap(), []);
+        self.abandon().await;
+    }
+
+    /// Ends the database as it is.
+    pub(crate) async fn abandon(self) {
         self.store.close().await.unwrap();
         self.place.remove().await;
     }
+}
+
+/// The vault of all these stores, which has the keys of the users of each.
+pub(crate) fn vault() -> Vault {
+    static VAULT: LazyLock<Vault> = LazyLock::new(|| Vault::found(MasterKey::random().unwrap()).unwrap().0);
+    VAULT.clone()
 }
 
 /// Now, as both databases keep it.
@@ -130,10 +148,10 @@ pub(crate) async fn joe_and_github(store: &Store) -> user::Model {
     user(store, "joe").await
 }
 
-pub(crate) fn sealed(bytes: &[u8]) -> SealedFields {
+/// Something sealed for the user, as no reader of these tests opens it.
+pub(crate) fn sealed(user_id: Uuid, content: &[u8]) -> SealedFields {
     SealedFields {
-        sealed: bytes.to_vec(),
-        key_id: "0123456789abcdef".into(),
+        sealed: vault().seal(&Scope::answer(user_id, ""), content).unwrap(),
         hint: Some("wxyz".into()),
         field_names: vec!["api_key".into()],
     }
@@ -145,7 +163,7 @@ pub(crate) fn new_credential(user_id: Uuid, mcp_type: &str, name: &str) -> NewCr
         user_id,
         mcp_type: mcp_type.to_owned(),
         name: name.to_owned(),
-        fields: sealed(b"sealed"),
+        fields: sealed(user_id, b"content"),
         expiry: Expiry::default(),
         created_at: now(),
     }

@@ -1,26 +1,46 @@
-//! What is deleted from SQLite is gone from its files.
+//! What is deleted from SQLite, or replaced, is gone from its files.
 
 use std::fs;
 
+use minimcp::expiry::Expiry;
 use minimcp::store::{NewCredential, Quota};
 
-use super::scratch::{Scratch, joe_and_github, new_credential, sealed};
+use super::scratch::{Scratch, joe_and_github, new_credential, now, sealed};
 
 #[tokio::test]
-async fn a_deleted_credential_set_leaves_no_byte_behind() {
+async fn a_deleted_or_replaced_credential_set_leaves_no_byte_behind() {
     let scratch = Scratch::sqlite().await;
     let store = &scratch.store;
     let joe = joe_and_github(store).await;
-    let canary: Vec<u8> = (0..64).map(|n| n ^ 0xA5).collect();
-    for name in ["one", "two"] {
-        let new = NewCredential { fields: sealed(&canary), ..new_credential(joe.id, "github", name) };
+    // Longer than a page, so that it reaches into pages of its own.
+    let content = vec![0xA5; 10_000];
+    for name in ["deleted", "replaced", "of a deleted user"] {
+        let fields = sealed(joe.id, &content);
+        let canaries: Vec<Vec<u8>> =
+            fields.sealed[18..].chunks_exact(64).step_by(16).map(<[u8]>::to_vec).collect();
+        let new = NewCredential { fields, ..new_credential(joe.id, "github", name) };
         let credential = store.create_credential(new, Quota::default()).await.unwrap();
-        assert!(holds(&scratch, &canary), "it is there to be found");
+        assert!(canaries.iter().all(|canary| holds(&scratch, canary)), "it is there to be found");
         match name {
-            "one" => store.delete_credential(credential.id).await.unwrap(),
-            _ => store.delete_user(joe.id).await.unwrap(),
+            "deleted" => store.delete_credential(credential.id).await.unwrap(),
+            "replaced" => {
+                let fields = sealed(joe.id, b"short");
+                store
+                    .replace_credential(credential.id, 1, name.into(), fields, Expiry::default(), now())
+                    .await
+                    .map(drop)
+                    .unwrap();
+            }
+            _ => {
+                let key = credential.key_id.clone();
+                let wrapped = store.keys(&super::scratch::page(500)).await.unwrap();
+                let wrapped = wrapped.items.into_iter().find(|row| row.id == key).unwrap().wrapped;
+                assert!(holds(&scratch, &wrapped));
+                store.delete_user(joe.id).await.unwrap();
+                assert!(!holds(&scratch, &wrapped), "the user's key");
+            }
         }
-        assert!(!holds(&scratch, &canary), "{name}");
+        assert!(!canaries.iter().any(|canary| holds(&scratch, canary)), "{name}");
     }
     scratch.remove().await;
 }
