@@ -73,7 +73,11 @@ const Refusal = z.object({
  */
 export function accepted({ status, headers, text }: RestAnswer): object {
   if (status === 429) throw rateLimited(headers);
-  if (status !== 200) throw new Failure('unavailable', `Slack failed (${status})`);
+  if (status !== 200) {
+    // Slack has no other status, so this comes from something on the way to it.
+    const kind = status >= 500 ? 'unavailable' : 'invalid';
+    throw new Failure(kind, `${MEANINGS[kind]} (${status}): no explanation`);
+  }
   const answer = read({ name: 'Slack' }, { text }, Verdict);
   if (!answer.ok) throw refusal(Refusal.parse(answer), headers);
   return answer;
