@@ -26,8 +26,10 @@ mod serve;
 mod sse;
 mod table;
 mod token;
+mod tokens;
 mod top;
 mod types;
+mod users;
 mod values;
 mod waiting;
 
@@ -100,6 +102,8 @@ enum ClientCommand {
     Diagnose(diagnose::Diagnose),
     Call(call::Call),
     Tools(call::Tools),
+    Users(users::Users),
+    Tokens(tokens::Tokens),
 }
 
 /// What a client command works with.
@@ -170,6 +174,8 @@ impl ClientCommand {
             Self::Diagnose(diagnose) => diagnose.run(context).await,
             Self::Call(call) => call.run(context).await,
             Self::Tools(tools) => tools.run(context).await,
+            Self::Users(users) => users.run(context).await,
+            Self::Tokens(tokens) => tokens.run(context).await,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod api_token;
 pub mod idempotency_key;
+pub mod identity;
 pub mod mcp_credential;
 pub mod mcp_instance;
 pub mod mcp_type;

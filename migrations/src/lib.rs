@@ -8,6 +8,7 @@ mod m20261122_000001_users;
 mod m20261122_000002_types;
 mod m20261122_000003_instances;
 mod m20261122_000004_deployment;
+mod m20261122_000006_identities;
 mod m20261122_000007_handover;
 
 use sea_orm_migration::MigrationTrait;
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_types::Migration),
             Box::new(m20261122_000003_instances::Migration),
             Box::new(m20261122_000004_deployment::Migration),
+            Box::new(m20261122_000006_identities::Migration),
             Box::new(m20261122_000007_handover::Migration),
         ]
     }

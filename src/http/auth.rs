@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
 use uuid::Uuid;
 
 use super::context::Context;
 use super::head::sole;
+use crate::oidc::{Login, Oidc, Refused};
 use crate::problem::{Code, Problem};
 use crate::store::Role;
 use crate::vault::{Token, TokenKind};
@@ -18,6 +19,10 @@ pub(super) struct Caller {
     pub(super) user_id: Uuid,
     pub(super) name: String,
     pub(super) role: Role,
+    /// The API token that was shown, if it was one.
+    pub(super) token_id: Option<Uuid>,
+    /// From when on what was shown does not hold any more.
+    pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
 impl Caller {
@@ -74,21 +79,53 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// `unauthorized`, or `too_many_requests` after many of them.
 pub(super) async fn caller(context: &Context, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Problem> {
     let now = Utc::now();
-    let shown = bearer(headers).and_then(|shown| Token::parse(shown).ok());
+    let shown = bearer(headers);
+    if let (Some(oidc), Some(shown)) = (&context.oidc, shown)
+        && Oidc::is_meant(shown)
+    {
+        return logged_in(context, oidc, shown, from).await;
+    }
+    let shown = shown.and_then(|shown| Token::parse(shown).ok());
     if let Some(token) = shown.filter(|token| token.kind() == TokenKind::Api) {
         let hash = context.parts.vault.hash(&token);
         if let Some((token, user)) = context.parts.store.authenticate(&hash, now).await? {
             context.used(token.id, now);
-            return Ok(Caller { user_id: user.id, role: Role::of(&user)?, name: user.name });
+            return Ok(Caller {
+                user_id: user.id,
+                role: Role::of(&user)?,
+                name: user.name,
+                token_id: Some(token.id),
+                expires_at: token.expires_at,
+            });
         }
     }
-    match context.throttle.fail(from, tokio::time::Instant::now()) {
-        Ok(()) => {
-            Err(Problem::new(Code::Unauthorized, "send an API token as `Authorization: Bearer mmcp_api_...`"))
+    context.failed(from)?;
+    Err(Problem::new(Code::Unauthorized, "send an API token as `Authorization: Bearer mmcp_api_...`"))
+}
+
+/// The caller whom an issuer vouches for.
+async fn logged_in(context: &Context, oidc: &Oidc, token: &str, from: IpAddr) -> Result<Caller, Problem> {
+    match oidc.login(&context.parts.store, token).await {
+        Ok(Login { user, role, expires_at, changed }) => {
+            if changed {
+                context.standing_changed();
+            }
+            Ok(Caller {
+                user_id: user.id,
+                name: user.name,
+                role,
+                token_id: None,
+                expires_at: Some(expires_at),
+            })
         }
-        Err(wait) => {
-            let detail = "too many requests without a valid token came from your address";
-            Err(Problem::new(Code::TooManyRequests, detail).retry_after(wait.as_secs() + 1))
+        Err(Refused::Store(error)) => Err(error.into()),
+        Err(refused @ Refused::NoRole) => Err(Problem::new(Code::Forbidden, refused.to_string())),
+        Err(refused @ Refused::Unavailable(_)) => {
+            Err(Problem::new(Code::Unavailable, refused.to_string()).retry_after(10).because(&refused))
+        }
+        Err(refused) => {
+            context.failed(from)?;
+            Err(Problem::new(Code::Unauthorized, refused.to_string()))
         }
     }
 }
@@ -114,7 +151,7 @@ mod tests {
     #[test]
     fn a_role_says_what_may_be_read_and_changed() {
         let id = Uuid::now_v7();
-        let caller = |role| Caller { user_id: id, name: "x".into(), role };
+        let caller = |role| Caller { user_id: id, name: "x".into(), role, token_id: None, expires_at: None };
         let (admin, operator, user) = (caller(Role::Admin), caller(Role::Operator), caller(Role::User));
         assert_eq!((admin.reads(), operator.reads(), user.reads()), (None, None, Some(id)));
         assert_eq!((admin.writes(), user.writes()), (Ok(None), Ok(Some(id))));

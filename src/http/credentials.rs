@@ -16,7 +16,7 @@ use crate::store::{CredentialFilter, NewCredential, SealedFields, StoreError};
 use crate::vault::Scope;
 
 /// My credential sets.
-#[utoipa::path(get, path = "/v1/credentials", tag = "credentials",
+#[utoipa::path(get, path = "/v1/credentials", tag = "credentials", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("mcp_type" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = crate::api::Page<Credential>)))]
 pub(super) async fn list(call: Call) -> Answer {
@@ -29,7 +29,7 @@ pub(super) async fn list(call: Call) -> Answer {
 }
 
 /// Stores a credential set.
-#[utoipa::path(post, path = "/v1/credentials", tag = "credentials", request_body = CreateCredential,
+#[utoipa::path(post, path = "/v1/credentials", tag = "credentials", security(("token" = ["user"]), ("token" = ["admin"])), request_body = CreateCredential,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = Credential), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn create(call: Call) -> Answer {
@@ -68,7 +68,7 @@ pub(super) async fn create(call: Call) -> Answer {
 }
 
 /// One of my credential sets.
-#[utoipa::path(get, path = "/v1/credentials/{id}", tag = "credentials", params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/v1/credentials/{id}", tag = "credentials", security(("token" = ["owner"])), params(("id" = Uuid, Path)),
     responses((status = 200, body = Credential), (status = 404, body = ProblemDocument)))]
 pub(super) async fn show(text: String, call: Call) -> Answer {
     let owner = call.caller()?.user_id;
@@ -77,7 +77,7 @@ pub(super) async fn show(text: String, call: Call) -> Answer {
 }
 
 /// Replaces all fields. Running instances that use the set are restarted with the new ones.
-#[utoipa::path(put, path = "/v1/credentials/{id}", tag = "credentials", params(("id" = Uuid, Path)), request_body = ReplaceCredential,
+#[utoipa::path(put, path = "/v1/credentials/{id}", tag = "credentials", security(("token" = ["owner"])), params(("id" = Uuid, Path)), request_body = ReplaceCredential,
     responses((status = 200, body = Credential), (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn replace(text: String, call: Call) -> Answer {
     let owner = call.caller()?.owns()?;
@@ -97,7 +97,7 @@ pub(super) async fn replace(text: String, call: Call) -> Answer {
 }
 
 /// Deletes a credential set that no instance uses.
-#[utoipa::path(delete, path = "/v1/credentials/{id}", tag = "credentials", params(("id" = Uuid, Path)),
+#[utoipa::path(delete, path = "/v1/credentials/{id}", tag = "credentials", security(("token" = ["owner"])), params(("id" = Uuid, Path)),
     responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 pub(super) async fn delete(text: String, call: Call) -> Answer {
     let owner = call.caller()?.owns()?;

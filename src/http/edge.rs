@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, header};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -13,13 +14,14 @@ use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use warp::filters::BoxedFilter;
 
+use super::auth::Caller;
 use super::call::Answer;
 use super::context::Context;
 use super::intake::{self, Bounds as BodyBounds};
 use super::listener::{self, Bounds};
 use super::outgoing::Outgoing;
 use super::{auth, head, routes};
-use crate::problem::{ForTheLog, Problem};
+use crate::problem::{Code, ForTheLog, Problem};
 
 /// How long a client may be silent within a body.
 const BODY_IDLE: Duration = Duration::from_secs(10);
@@ -62,7 +64,13 @@ impl Edge {
         }
         let request = Request::from_parts(head, body);
         if request.uri().path().starts_with("/i/") {
-            return self.context.parts.gateway.answer(request).await;
+            let response = self.context.parts.gateway.answer(request).await;
+            if response.status() == StatusCode::UNAUTHORIZED
+                && let Err(problem) = self.context.failed(peer.ip())
+            {
+                return problem.response().map(Into::into);
+            }
+            return response;
         }
         let uri = request.uri().clone();
         let response =
@@ -82,6 +90,7 @@ impl Edge {
         let (mut head, body) = request.into_parts();
         if is_private(head.uri.path()) {
             let caller = auth::caller(&self.context, &head.headers, peer.ip()).await?;
+            self.slow_down(&head, &caller)?;
             head.extensions.insert(caller);
         }
         let http = &self.context.parts.settings.http;
@@ -98,6 +107,28 @@ impl Edge {
             self.calls.spawn(service.call(request)).await.map_err(|error| Problem::internal(&error))?;
         Ok(answered.unwrap_or_else(|never| match never {}).map(Outgoing::boxed))
     }
+
+    /// Refuses who asks or makes too much, before a byte of the body is read.
+    fn slow_down(&self, head: &Parts, caller: &Caller) -> Result<(), Problem> {
+        let refused = |detail: &str, wait: Duration| {
+            Problem::new(Code::TooManyRequests, detail).retry_after(wait.as_secs() + 1)
+        };
+        let asked = self.context.requests.take(caller.token_id.unwrap_or(caller.user_id));
+        asked.map_err(|wait| refused("this token asks too often; slow down", wait))?;
+        if creates(head) {
+            let made = self.context.creations.take(caller.user_id);
+            made.map_err(|wait| refused("you make new things too fast; slow down", wait))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a request makes something that the maker is counted for.
+fn creates(head: &Parts) -> bool {
+    let path = head.uri.path();
+    head.method == Method::POST
+        && (matches!(path, "/v1/instances" | "/v1/credentials" | "/v1/users" | "/v1/types")
+            || path.starts_with("/v1/users/") && path.ends_with("/tokens"))
 }
 
 /// Whether a path is for callers with a token only. Deny by default: whatever is below `/v1`.

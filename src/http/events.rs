@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::call::{Answer, Call};
 use super::stream;
-use crate::api::event::Event;
+use crate::api::event::{Event, StreamMessage};
 use crate::api::instance::Status;
 use crate::problem::{Code, Problem};
 use crate::store::{Store, StoreError};
@@ -19,9 +19,9 @@ const BATCH: u64 = 200;
 /// Every change of status of my instances; of everybody's for operators and administrators. `Last-Event-ID`
 /// goes on behind that event; without it only what happens from now on is sent. `follow=false` sends what is
 /// there, from the beginning unless told otherwise, and ends.
-#[utoipa::path(get, path = "/v1/events", tag = "watching",
+#[utoipa::path(get, path = "/v1/events", tag = "watching", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("Last-Event-ID" = Option<i64>, Header), ("follow" = Option<bool>, Query)),
-    responses((status = 200, body = Event, content_type = "text/event-stream")))]
+    responses((status = 200, body = StreamMessage, content_type = "text/event-stream")))]
 pub(super) async fn follow(call: Call) -> Answer {
     let owner = call.caller()?.reads();
     let mut query = call.query();
@@ -46,7 +46,7 @@ pub(super) async fn follow(call: Call) -> Answer {
             Err(error) => Some((Err(error.into()), None)),
         }
     });
-    Ok(stream::answer(&parts.stop, events))
+    stream::answer(&call, events)
 }
 
 /// A reader of the history that waits at its end.

@@ -87,6 +87,10 @@ codes! {
     CredentialInUse = CONFLICT, "credential_in_use";
     /// The user still has instances
     UserInUse = CONFLICT, "user_in_use";
+    /// Nobody would be left to administer
+    LastAdministrator = CONFLICT, "last_administrator";
+    /// It would lock the caller out
+    OwnAccount = CONFLICT, "own_account";
     /// It was changed in the meantime
     Changed = CONFLICT, "changed";
     /// The instance is being deleted

@@ -10,6 +10,7 @@
 mod credentials;
 mod error;
 mod idempotency;
+mod identities;
 mod instances;
 mod journal;
 mod location;
@@ -34,6 +35,7 @@ use sea_orm::{
 pub use credentials::{CredentialFilter, NewCredential, SealedFields};
 pub use error::{Conflict, Limit, Noun, StoreError};
 pub use idempotency::Remembered;
+pub use identities::NewIdentity;
 pub use instances::{InstanceFilter, NewInstance};
 pub use journal::{Applied, Entry, RuntimeState, Seen};
 pub use location::Location;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::error::on_duplicate;
 use super::instances::{counted, running};
-use super::{Conflict, Cursor, Noun, Page, PageRequest, Store, StoreError, micros};
+use super::{Conflict, Cursor, Noun, Page, PageRequest, Remembered, Store, StoreError, micros};
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -100,6 +100,28 @@ pub struct NewUser {
     pub created_at: DateTime<Utc>,
 }
 
+impl NewUser {
+    /// The row as it will be stored, for an answer that is built before the row is.
+    #[must_use]
+    pub fn row(&self) -> user::Model {
+        user::Model {
+            id: self.id,
+            name: self.name.clone(),
+            role: self.role.as_str().to_owned(),
+            max_instances: self.quota.max_instances.map(i64::from),
+            max_running: self.quota.max_running.map(i64::from),
+            max_credentials: self.quota.max_credentials.map(i64::from),
+            created_at: micros(self.created_at),
+        }
+    }
+
+    /// Writes it within a transaction.
+    pub(super) async fn insert(&self, connection: &impl ConnectionTrait) -> Result<user::Model, StoreError> {
+        let inserted = self.row().into_active_model().insert(connection).await;
+        inserted.map_err(on_duplicate(Conflict::UserName))
+    }
+}
+
 /// What is to change of a user. `None` leaves it; `Some(None)` of a limit goes back to the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserChange {
@@ -121,16 +143,25 @@ impl Store {
     /// # Errors
     /// [`Conflict::UserName`].
     pub async fn create_user(&self, new: NewUser) -> Result<user::Model, StoreError> {
-        let row = user::Model {
-            id: new.id,
-            name: new.name,
-            role: new.role.as_str().to_owned(),
-            max_instances: new.quota.max_instances.map(i64::from),
-            max_running: new.quota.max_running.map(i64::from),
-            max_credentials: new.quota.max_credentials.map(i64::from),
-            created_at: micros(new.created_at),
-        };
-        row.into_active_model().insert(&self.writer).await.map_err(on_duplicate(Conflict::UserName))
+        self.create_user_once(new, None).await
+    }
+
+    /// Makes a user and remembers the answer to the request for them: both or nothing.
+    ///
+    /// # Errors
+    /// [`Conflict::UserName`], [`Conflict::IdempotencyKey`].
+    pub async fn create_user_once(
+        &self,
+        new: NewUser,
+        answer: Option<Remembered>,
+    ) -> Result<user::Model, StoreError> {
+        let transaction = self.begin().await?;
+        let user = new.insert(&transaction).await?;
+        if let Some(answer) = answer {
+            answer.insert(&transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(user)
     }
 
     /// The user with this id.
@@ -172,10 +203,14 @@ impl Store {
     /// Changes a user.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`Conflict::UserName`].
+    /// [`StoreError::NotFound`], [`Conflict::UserName`]; [`Conflict::LastAdministrator`] if nobody were left
+    /// to administer.
     pub async fn update_user(&self, id: Uuid, change: UserChange) -> Result<user::Model, StoreError> {
         let transaction = self.begin().await?;
-        let mut row = found(&transaction, id).await?.into_active_model();
+        if change.role.is_some_and(|role| role != Role::Admin) {
+            leave_an_administrator(&transaction, id).await?;
+        }
+        let mut row = locked(&transaction, id).await?.into_active_model();
         if let Some(name) = change.name {
             row.name = Set(name);
         }
@@ -196,13 +231,24 @@ impl Store {
         Ok(user)
     }
 
+    /// Whether a user might be deleted if they had no instances.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`Conflict::LastAdministrator`].
+    pub async fn check_deletable(&self, id: Uuid) -> Result<(), StoreError> {
+        let transaction = self.begin().await?;
+        leave_an_administrator(&transaction, id).await?;
+        found(&transaction, id).await.map(drop)
+    }
+
     /// Deletes a user with their tokens, credential sets and remembered answers.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`Conflict::UserInUse`] while they have instances, whose processes have to end
-    /// first.
+    /// first; [`Conflict::LastAdministrator`].
     pub async fn delete_user(&self, id: Uuid) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
+        leave_an_administrator(&transaction, id).await?;
         locked(&transaction, id).await?;
         let instances = mcp_instance::Entity::find()
             .filter(mcp_instance::COLUMN.user_id.eq(id))
@@ -234,6 +280,22 @@ impl Store {
 
 async fn found(connection: &impl ConnectionTrait, id: Uuid) -> Result<user::Model, StoreError> {
     user::Entity::find_by_id(id).one(connection).await?.ok_or(StoreError::NotFound(Noun::User))
+}
+
+/// Refuses what would take the last administrator away. Two administrators who remove each other at the same
+/// time queue here.
+async fn leave_an_administrator(connection: &impl ConnectionTrait, id: Uuid) -> Result<(), StoreError> {
+    let administrators = administrators(connection).await?;
+    if administrators.as_slice() == [id] { Err(Conflict::LastAdministrator.into()) } else { Ok(()) }
+}
+
+/// All administrators, held against other transactions.
+pub(super) async fn administrators(connection: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreError> {
+    let query = user::Entity::find()
+        .filter(user::COLUMN.role.eq(Role::Admin.as_str()))
+        .order_by_asc(user::Column::Id)
+        .lock_exclusive();
+    Ok(query.all(connection).await?.into_iter().map(|user| user.id).collect())
 }
 
 /// The user, held against other transactions that count what the user has.

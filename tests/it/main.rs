@@ -7,6 +7,7 @@ mod shell;
 
 mod adoption;
 mod architecture;
+mod authorization;
 mod children;
 mod cli;
 mod faults;
@@ -14,8 +15,10 @@ mod gateway;
 mod handover;
 mod http_edge;
 mod instances_api;
+mod oidc;
 mod openapi;
 mod output;
 mod process;
 #[cfg(test)]
 mod store;
+mod users_api;

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use minimcp::store::{Location, Store};
 use minimcp_entities::{
-    api_token, idempotency_key, mcp_credential, mcp_instance, mcp_type, setting, transition, user,
+    api_token, idempotency_key, identity, mcp_credential, mcp_instance, mcp_type, setting, transition, user,
 };
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
@@ -79,6 +79,13 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         revoked_at: full.then(time),
     };
     round_trip(database, token).await;
+    let identity = identity::Model {
+        issuer: "i".repeat(512),
+        subject: format!("{name}{}", "s".repeat(251)),
+        user_id: user.id,
+        created_at: time(),
+    };
+    round_trip(database, identity).await;
     let mcp_type = mcp_type::Model {
         description: "ü\n".into(),
         server_script: full.then(|| "x.mjs".into()),
