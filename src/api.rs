@@ -16,6 +16,7 @@ pub mod me;
 pub mod problem;
 pub mod readiness;
 pub mod stats;
+pub mod user;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -31,8 +31,10 @@ mod serve;
 mod sse;
 mod table;
 mod token;
+mod tokens;
 mod top;
 mod types;
+mod users;
 mod values;
 mod waiting;
 
@@ -108,6 +110,8 @@ enum ClientCommand {
     Diagnose(diagnose::Diagnose),
     Call(call::Call),
     Tools(call::Tools),
+    Users(users::Users),
+    Tokens(tokens::Tokens),
 }
 
 /// What a client command works with.
@@ -181,6 +185,8 @@ impl ClientCommand {
             Self::Diagnose(diagnose) => diagnose.run(context).await,
             Self::Call(call) => call.run(context).await,
             Self::Tools(tools) => tools.run(context).await,
+            Self::Users(users) => users.run(context).await,
+            Self::Tokens(tokens) => tokens.run(context).await,
         }
     }
 }

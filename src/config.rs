@@ -6,6 +6,7 @@
 
 mod hosts;
 mod layers;
+mod oidc;
 mod report;
 mod surroundings;
 mod units;
@@ -20,6 +21,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, Fault, Flags, Origin};
+pub use oidc::OidcSettings;
+pub(crate) use oidc::is_trustworthy;
 pub use report::Report;
 pub use surroundings::Surroundings;
 
@@ -68,6 +71,8 @@ pub struct Settings {
     pub http: HttpLimits,
     /// Bounds of the gateway.
     pub gateway: GatewayLimits,
+    /// The issuer by whose tokens callers may log in, if there is one.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// What becomes of the servers when the daemon ends.
@@ -117,6 +122,25 @@ pub struct HttpLimits {
     pub max_body: usize,
     /// From the first byte of a management request to its last.
     pub request_timeout: Duration,
+    /// Requests per second and API token, twice as many at once; 0 is no bound.
+    pub max_rate: u32,
+    /// Requests without a valid token per minute and address; 0 is no bound.
+    pub max_failures: u32,
+    /// Instances, credential sets, tokens and the like that a user may make per minute; 0 is no bound.
+    pub max_creations: u32,
+    /// Who keeps what is sent from being read on the way.
+    pub tls: Tls,
+}
+
+/// Who keeps what is sent from being read on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Nobody, so only this machine is listened to.
+    Loopback,
+    /// A proxy in front of the daemon.
+    Proxy,
+    /// Nobody, and whoever set it accepts that tokens can be read on the way.
+    Insecure,
 }
 
 /// Bounds of the gateway.
@@ -199,6 +223,13 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         max_body: values.size("http.max-body", body.clone()),
         request_timeout: values
             .duration("http.request-timeout", Duration::from_secs(1)..=Duration::from_secs(3_600)),
+        max_rate: values.number("http.max-rate", 0..=1_000_000),
+        max_failures: values.number("http.max-failures", 0..=1_000_000),
+        max_creations: values.number("http.max-creations", 0..=1_000_000),
+        tls: values.word(
+            "http.tls",
+            &[("loopback", Tls::Loopback), ("proxy", Tls::Proxy), ("insecure", Tls::Insecure)],
+        ),
     };
     let minute_to_day = Duration::from_secs(60)..=Duration::from_secs(86_400);
     let gateway = GatewayLimits {
@@ -209,18 +240,16 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         idle_timeout: values.duration("gateway.idle-timeout", minute_to_day),
     };
 
+    let oidc = oidc::read(&mut values);
+
     if default_lease > max_lease {
         values.fault("default-lease", "it is longer than `max-lease`; shorten it or raise `max-lease`");
     }
     if ports.contains(&listen.port()) {
         values.fault("ports", "the range holds the port of `listen`; choose a range without it");
     }
-    if public_url.is_none() && !listen.ip().is_loopback() {
-        values.fault(
-            "listen",
-            "it is reachable from other machines, so say in `public-url` how clients reach it, such as \
-             https://minimcp.example.org (put a TLS proxy in front), or listen on 127.0.0.1",
-        );
+    if let Some(fault) = hosts::exposed(listen, public_url.as_deref(), http.tls) {
+        values.fault("listen", fault);
     }
     let database_url =
         database_url.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("minimcp.db").display()));
@@ -247,6 +276,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             log,
             http,
             gateway,
+            oidc,
         },
         report,
     })

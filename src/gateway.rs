@@ -35,6 +35,7 @@ use uuid::Uuid;
 
 pub use access::{AccessTable, Grant};
 pub(crate) use path::plain_uuid;
+pub(crate) use rate::Rate;
 pub use relay::Relayed;
 
 use crate::api::audit::{Actor, AuditResult};
@@ -277,11 +278,12 @@ impl Gateway {
         let streams = head.headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream);
         // A stream may be silent for as long as it likes: clients listen for events that may never come.
         let patience = (!streams).then_some(self.limits.idle_timeout);
-        // A listener has nothing to lose when the daemon ends; a call gets the time to finish.
-        let stop = (streams && is_get).then(|| self.stop.clone().cancelled_owned());
+        // A listener has nothing to lose when the daemon or its token ends; a call gets the time to finish.
+        let stops =
+            if streams && is_get { vec![self.stop.clone(), admitted.live.clone()] } else { Vec::new() };
         // Nor has it when its run is replaced: that one need not wait for it.
         let call = (!streams || !is_get).then_some(call);
-        let relayed = Relayed::new(body, (in_flight, call), patience, stop);
+        let relayed = Relayed::new(body, (in_flight, call), patience, stops);
         Ok(Response::from_parts(head, Outgoing::Relayed(relayed)))
     }
 

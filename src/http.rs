@@ -27,12 +27,16 @@ mod metrics;
 mod openapi;
 mod outgoing;
 mod query;
+mod rates;
 mod routes;
 mod schema;
 mod stall;
+mod standing;
 mod stream;
 mod throttle;
+mod tokens;
 mod types;
+mod users;
 
 pub use context::{Context, Parts};
 pub use edge::run;

@@ -289,6 +289,36 @@ impl Instances {
         Ok(())
     }
 
+    /// Ends every instance of a user, waits for the ends and forgets them.
+    pub(crate) async fn delete_all_of(&self, user_id: Uuid) -> Result<(), Problem> {
+        let filter = InstanceFilter { user_id: Some(user_id), ..InstanceFilter::default() };
+        loop {
+            let rows = self.store.instances(&filter, &PageRequest::new(None, None)?).await?.items;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let endings = rows.into_iter().map(|row| async move {
+                match self.delete(row.id, None, false).await {
+                    // Its owner was faster.
+                    Err(problem) if problem.code() == Code::InstanceNotFound => Ok(()),
+                    ended => ended,
+                }
+            });
+            futures::future::try_join_all(endings).await?;
+        }
+    }
+
+    /// Removes what is left of the files of a user who is gone.
+    pub(crate) async fn clear_files_of(&self, user_id: Uuid) {
+        let of_an_instance = self.provisioner.log_dir(user_id, Uuid::nil(), "");
+        if let Some(directory) = of_an_instance.parent()
+            && let Err(error) = tokio::fs::remove_dir_all(directory).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            warn!(self.log, "files of a deleted user are left"; "user" => %user_id, "error" => %error);
+        }
+    }
+
     async fn clear_files(&self, row: &mcp_instance::Model) {
         let logs = self.provisioner.log_dir(row.user_id, row.id, &row.mcp_type);
         for directory in [logs, self.provisioner.home_dir(row.id)] {

@@ -20,6 +20,7 @@ pub mod instances;
 pub mod journal;
 pub mod logging;
 pub mod memory;
+pub mod oidc;
 pub mod problem;
 pub mod provision;
 mod restore;

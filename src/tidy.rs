@@ -1,4 +1,5 @@
-//! What is only kept for a while is forgotten: answers to requests that may be repeated, and old history.
+//! What is only kept for a while is forgotten: answers to requests that may be repeated, tokens that ended and old
+//! history.
 
 use std::time::Duration;
 
@@ -28,5 +29,6 @@ async fn forget(store: &Store) -> Result<(), StoreError> {
     let now = Utc::now();
     store.forget_answers_before(now - ANSWERS).await?;
     store.forget_transitions_before(now - HISTORY).await?;
+    store.forget_tokens_before(now - HISTORY).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@
 pub mod api_token;
 pub mod credential_reminder;
 pub mod idempotency_key;
+pub mod identity;
 pub mod keyring;
 pub mod mcp_credential;
 pub mod mcp_instance;

@@ -9,6 +9,7 @@ mod m20261122_000002_types;
 mod m20261122_000003_instances;
 mod m20261122_000004_deployment;
 mod m20261122_000005_keyring;
+mod m20261122_000006_identities;
 mod m20261122_000007_handover;
 mod m20261122_000008_credential_expiry;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_instances::Migration),
             Box::new(m20261122_000004_deployment::Migration),
             Box::new(m20261122_000005_keyring::Migration),
+            Box::new(m20261122_000006_identities::Migration),
             Box::new(m20261122_000007_handover::Migration),
             Box::new(m20261122_000008_credential_expiry::Migration),
         ]

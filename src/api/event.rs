@@ -65,3 +65,15 @@ pub struct Event {
     /// When.
     pub at: DateTime<Utc>,
 }
+
+/// One message of a stream, as `text/event-stream` writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StreamMessage {
+    /// What it is: `transition` or `line`.
+    pub event: String,
+    /// The id of the event, where the stream can be resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// JSON: an `Event`, or `{stream, line}` for a line of a log.
+    pub data: String,
+}

@@ -116,6 +116,11 @@ impl Client {
         self.answer(self.request(Method::PUT, path).json(body)).await
     }
 
+    /// Changes what is named and leaves the rest.
+    pub(crate) async fn patch<T: Serialize>(&self, path: &str, body: &T) -> Result<Answer, Failure> {
+        self.answer(self.request(Method::PATCH, path).json(body)).await
+    }
+
     /// Removes something.
     pub(crate) async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
         self.answer(self.request(Method::DELETE, path).query(query)).await

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use url::Url;
 
-use super::Settings;
+use super::{Settings, Tls};
 
 impl Settings {
     /// Takes over the address that is listened on, where the kernel chose the port of it.
@@ -50,6 +50,33 @@ impl Settings {
     #[must_use]
     pub fn access_url(&self, instance: uuid::Uuid) -> String {
         format!("{}/i/{instance}/mcp", self.public_url)
+    }
+}
+
+/// What speaks against listening there, in words: whoever reaches the daemon from another machine sends their
+/// token over the network.
+pub(super) fn exposed(listen: SocketAddr, public_url: Option<&str>, tls: Tls) -> Option<String> {
+    if listen.ip().is_loopback() {
+        return None;
+    }
+    let advice = "or listen on 127.0.0.1";
+    let Some(public_url) = public_url else {
+        return Some(format!(
+            "it is reachable from other machines, so say in `public-url` how clients reach it, such as \
+             https://minimcp.example.org, {advice}"
+        ));
+    };
+    match tls {
+        Tls::Insecure => None,
+        Tls::Proxy if public_url.starts_with("https://") => None,
+        Tls::Proxy => Some(format!(
+            "`http.tls` says that a proxy in front terminates TLS, so `public-url` has to begin with https://, {advice}"
+        )),
+        Tls::Loopback => Some(format!(
+            "it is reachable from other machines, and the daemon itself speaks no TLS: put a TLS proxy in front and \
+             say so with `http.tls = \"proxy\"`, or accept with `http.tls = \"insecure\"` that tokens can be read on \
+             the way, {advice}"
+        )),
     }
 }
 

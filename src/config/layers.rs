@@ -32,11 +32,21 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("http.max-connections", "4096"),
     ("http.max-body", "256KiB"),
     ("http.request-timeout", "30s"),
+    ("http.max-rate", "50"),
+    ("http.max-failures", "10"),
+    ("http.max-creations", "30"),
+    ("http.tls", "loopback"),
     ("gateway.max-body", "10MiB"),
     ("gateway.wait", "30s"),
     ("gateway.max-in-flight", "64"),
     ("gateway.max-rate", "200"),
     ("gateway.idle-timeout", "10m"),
+    ("oidc.issuer", ""),
+    ("oidc.audience", ""),
+    ("oidc.user-claim", "preferred_username"),
+    ("oidc.role-claim", "roles"),
+    ("oidc.role-map", ""),
+    ("oidc.default-role", "none"),
 ];
 
 /// The flags of `minimcp serve` that settings come from.

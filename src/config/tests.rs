@@ -18,6 +18,11 @@ pub(crate) fn settings(file: &str) -> Settings {
     resolved(file, &[], &Flags::default()).unwrap().settings
 }
 
+/// What is told of a file with this text, which does not hold.
+pub(crate) fn fault_of(file: &str) -> String {
+    resolved(file, &[], &Flags::default()).unwrap_err().to_string()
+}
+
 #[test]
 fn the_defaults_need_nothing() {
     let settings = settings("");
@@ -92,10 +97,29 @@ fn every_mistake_is_told_at_once_with_its_key() {
 fn what_other_machines_reach_needs_a_public_url() {
     let error = resolved("listen = '0.0.0.0:7878'", &[], &Flags::default()).unwrap_err();
     assert!(error.to_string().contains("public-url"), "{error}");
-    let settings = settings("listen = '0.0.0.0:7878'\npublic-url = 'https://mcp.example.org/'");
+    let settings =
+        settings("listen = '0.0.0.0:7878'\npublic-url = 'https://mcp.example.org/'\n[http]\ntls = 'proxy'");
     assert_eq!(settings.public_url, "https://mcp.example.org");
     assert!(settings.host_is_ours("mcp.example.org") && settings.host_is_ours("MCP.example.org:443"));
     assert!(!settings.host_is_ours("mcp.example.org:80"));
+}
+
+#[test]
+fn what_other_machines_reach_needs_tls_in_front_or_a_word_that_it_has_none() {
+    let fault = |listen: &str, url: &str, tls: &str| {
+        let file = format!("listen = '{listen}'\npublic-url = '{url}'\n[http]\ntls = '{tls}'");
+        resolved(&file, &[], &Flags::default()).err().map(|error| error.to_string())
+    };
+    for listen in ["0.0.0.0:7878", "[::]:7878", "10.0.0.1:7878"] {
+        let refused = fault(listen, "https://mcp.example.org", "loopback").unwrap();
+        assert!(refused.contains("proxy") && refused.contains("127.0.0.1"), "{refused}");
+        assert!(fault(listen, "http://mcp.example.org", "proxy").unwrap().contains("https://"));
+        assert_eq!(fault(listen, "https://mcp.example.org", "proxy"), None);
+        assert_eq!(fault(listen, "http://mcp.example.org", "insecure"), None);
+    }
+    for listen in ["127.0.0.1:7878", "[::1]:7878"] {
+        assert_eq!(fault(listen, "http://mcp.example.org", "loopback"), None);
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Who may use which instance: the hashes of their tokens, kept in memory so that no request needs the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 use subtle::{Choice, ConstantTimeEq};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::rate::Rate;
@@ -28,12 +30,15 @@ pub(super) struct Admitted {
     /// The hash of the token that was shown.
     pub(super) token: TokenHash,
     pub(super) rate: Arc<Rate>,
+    /// Cancelled when the token lets nobody in any more.
+    pub(super) live: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Entry {
     grant: Grant,
     rate: Arc<Rate>,
+    live: CancellationToken,
 }
 
 /// The way in to every instance. Filled at the start of the daemon, and whenever one is created, gets a new
@@ -51,16 +56,30 @@ impl AccessTable {
         Self { entries: DashMap::new(), per_second }
     }
 
-    /// Lets the holders of these tokens in, and nobody else from now on.
+    /// Lets the holders of these tokens in, and nobody else from now on: who listens with another token is let
+    /// go of. Who listens with one that has an overlap may go on listening.
     pub fn grant(&self, id: Uuid, grant: Grant) {
-        let present = self.entries.get(&id).map(|entry| Arc::clone(&entry.rate));
-        let rate = present.unwrap_or_else(|| Arc::new(Rate::new(self.per_second)));
-        self.entries.insert(id, Entry { grant, rate });
+        let keeps = |token| token == grant.token || grant.previous.is_some_and(|(kept, _)| token == kept);
+        let present = self
+            .entries
+            .get(&id)
+            .map(|entry| (Arc::clone(&entry.rate), entry.live.clone(), entry.grant.token));
+        let (rate, live) = match present {
+            Some((rate, live, token)) if keeps(token) => (rate, live),
+            Some((rate, live, _)) => {
+                live.cancel();
+                (rate, CancellationToken::new())
+            }
+            None => (Arc::new(per_second(self.per_second)), CancellationToken::new()),
+        };
+        self.entries.insert(id, Entry { grant, rate, live });
     }
 
     /// Lets nobody in any more.
     pub fn revoke(&self, id: Uuid) {
-        self.entries.remove(&id);
+        if let Some((_, entry)) = self.entries.remove(&id) {
+            entry.live.cancel();
+        }
     }
 
     /// Looks at the hash of the token that was shown. An unknown instance takes as long as a wrong token.
@@ -82,14 +101,17 @@ impl AccessTable {
             mcp_path: Arc::clone(&entry.grant.mcp_path),
             token: *shown,
             rate: Arc::clone(&entry.rate),
+            live: entry.live.clone(),
         })
     }
 }
 
+fn per_second(count: u32) -> Rate {
+    Rate::new(count, Duration::from_secs(1), count.saturating_mul(2))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

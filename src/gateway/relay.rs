@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use minimcp_actors::routes::{Call, InFlight};
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::http::BodyError;
 
@@ -107,8 +107,8 @@ impl Body for Outbound {
 pub struct Relayed {
     body: Incoming,
     silence: Option<Silence>,
-    /// Ends the stream when the daemon ends.
-    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// Any of these ends the stream.
+    stops: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Counts the request as long as its answer is under way.
     _under_way: (InFlight, Option<Call>),
 }
@@ -125,11 +125,12 @@ impl Relayed {
         body: Incoming,
         under_way: (InFlight, Option<Call>),
         patience: Option<Duration>,
-        stop: Option<WaitForCancellationFutureOwned>,
+        stops: Vec<CancellationToken>,
     ) -> Self {
         let silence =
             patience.map(|patience| Silence { patience, over: Box::pin(tokio::time::sleep(patience)) });
-        Self { body, silence, stop: stop.map(Box::pin), _under_way: under_way }
+        let stops = stops.into_iter().map(|stop| Box::pin(stop.cancelled_owned())).collect();
+        Self { body, silence, stops, _under_way: under_way }
     }
 }
 
@@ -148,7 +149,7 @@ impl Body for Relayed {
             }
             return poll;
         }
-        if self.stop.as_mut().is_some_and(|stop| stop.as_mut().poll(cx).is_ready()) {
+        if self.stops.iter_mut().any(|stop| stop.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(None);
         }
         if self.silence.as_mut().is_some_and(|silence| silence.over.as_mut().poll(cx).is_ready()) {

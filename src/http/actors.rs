@@ -12,7 +12,7 @@ use crate::api::problem::ProblemDocument;
 use crate::problem::{Code, Problem};
 
 /// Every actor, by path.
-#[utoipa::path(get, path = "/v1/actors", tag = "watching",
+#[utoipa::path(get, path = "/v1/actors", tag = "watching", security(("token" = ["operator"]), ("token" = ["admin"])),
     responses((status = 200, body = Page<Actor>), (status = 403, body = ProblemDocument)))]
 pub(super) async fn list(call: Call) -> Answer {
     call.caller()?.operates()?;
@@ -21,7 +21,7 @@ pub(super) async fn list(call: Call) -> Answer {
 }
 
 /// One actor, such as `/v1/actors/supervisor`, or with those below it where there are any.
-#[utoipa::path(get, path = "/v1/actors/{path}", tag = "watching", params(("path" = String, Path)),
+#[utoipa::path(get, path = "/v1/actors/{path}", tag = "watching", security(("token" = ["operator"]), ("token" = ["admin"])), params(("path" = String, Path)),
     responses((status = 200, body = Page<Actor>), (status = 404, body = ProblemDocument)))]
 pub(super) async fn show(tail: Tail, call: Call) -> Answer {
     call.caller()?.operates()?;

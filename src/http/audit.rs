@@ -11,7 +11,7 @@ use crate::store::Cursor;
 ///
 /// `action` that ends with a dot is the beginning of several: `credential.`. With `recheck=true` every file is
 /// read again, also those that were checked before and have not been touched since.
-#[utoipa::path(get, path = "/v1/audit", tag = "watching",
+#[utoipa::path(get, path = "/v1/audit", tag = "watching", security(("token" = ["admin"])),
     params(("since" = Option<DateTime<Utc>>, Query), ("user_id" = Option<Uuid>, Query), ("action" = Option<String>, Query),
         ("recheck" = Option<bool>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = AuditPage), (status = 400, body = ProblemDocument),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use super::context::Context;
 use super::head::sole;
 use crate::api::audit::{Actor, AuditResult};
 use crate::audit::Entry;
+use crate::oidc::{Login, Oidc, Refused};
 use crate::problem::{Code, Problem};
 use crate::store::Role;
 use crate::vault::{Token, TokenKind};
@@ -18,9 +19,12 @@ use crate::vault::{Token, TokenKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Caller {
     pub(super) user_id: Uuid,
-    pub(super) token_id: Uuid,
     pub(super) name: String,
     pub(super) role: Role,
+    /// The API token that was shown, if it was one.
+    pub(super) token_id: Option<Uuid>,
+    /// From when on what was shown does not hold any more.
+    pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
 impl Caller {
@@ -77,28 +81,63 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// `unauthorized`, or `too_many_requests` after many of them.
 pub(super) async fn caller(context: &Context, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Problem> {
     let now = Utc::now();
-    let shown = bearer(headers).and_then(|shown| Token::parse(shown).ok());
+    let shown = bearer(headers);
+    if let (Some(oidc), Some(shown)) = (&context.oidc, shown)
+        && Oidc::is_meant(shown)
+    {
+        return logged_in(context, oidc, shown, from).await;
+    }
+    let shown = shown.and_then(|shown| Token::parse(shown).ok());
     if let Some(token) = shown.filter(|token| token.kind() == TokenKind::Api) {
         let hash = context.parts.vault.hash(&token);
         if let Some((token, user)) = context.parts.store.authenticate(&hash, now).await? {
             context.used(token.id, now);
             return Ok(Caller {
                 user_id: user.id,
-                token_id: token.id,
                 role: Role::of(&user)?,
                 name: user.name,
+                token_id: Some(token.id),
+                expires_at: token.expires_at,
             });
         }
     }
-    let denied = Entry::new(Actor::nobody(from), "authentication.fail", AuditResult::Refused);
-    context.parts.trail.denied(denied.with("at", "api"));
-    match context.throttle.fail(from, tokio::time::Instant::now()) {
-        Ok(()) => {
-            Err(Problem::new(Code::Unauthorized, "send an API token as `Authorization: Bearer mmcp_api_...`"))
+    denied(context, from)?;
+    Err(Problem::new(Code::Unauthorized, "send an API token as `Authorization: Bearer mmcp_api_...`"))
+}
+
+/// Notes that somebody at this address showed nothing that holds.
+///
+/// # Errors
+/// `too_many_requests` after many of them.
+fn denied(context: &Context, from: IpAddr) -> Result<(), Problem> {
+    let entry = Entry::new(Actor::nobody(from), "authentication.fail", AuditResult::Refused);
+    context.parts.trail.denied(entry.with("at", "api"));
+    context.failed(from)
+}
+
+/// The caller whom an issuer vouches for.
+async fn logged_in(context: &Context, oidc: &Oidc, token: &str, from: IpAddr) -> Result<Caller, Problem> {
+    match oidc.login(&context.parts.store, token).await {
+        Ok(Login { user, role, expires_at, changed }) => {
+            if changed {
+                context.standing_changed();
+            }
+            Ok(Caller {
+                user_id: user.id,
+                name: user.name,
+                role,
+                token_id: None,
+                expires_at: Some(expires_at),
+            })
         }
-        Err(wait) => {
-            let detail = "too many requests without a valid token came from your address";
-            Err(Problem::new(Code::TooManyRequests, detail).retry_after(wait.as_secs() + 1))
+        Err(Refused::Store(error)) => Err(error.into()),
+        Err(refused @ Refused::NoRole) => Err(Problem::new(Code::Forbidden, refused.to_string())),
+        Err(refused @ Refused::Unavailable(_)) => {
+            Err(Problem::new(Code::Unavailable, refused.to_string()).retry_after(10).because(&refused))
+        }
+        Err(refused) => {
+            denied(context, from)?;
+            Err(Problem::new(Code::Unauthorized, refused.to_string()))
         }
     }
 }
@@ -124,7 +163,7 @@ mod tests {
     #[test]
     fn a_role_says_what_may_be_read_and_changed() {
         let id = Uuid::now_v7();
-        let caller = |role| Caller { user_id: id, token_id: id, name: "x".into(), role };
+        let caller = |role| Caller { user_id: id, name: "x".into(), role, token_id: None, expires_at: None };
         let (admin, operator, user) = (caller(Role::Admin), caller(Role::Operator), caller(Role::User));
         assert_eq!((admin.reads(), operator.reads(), user.reads()), (None, None, Some(id)));
         assert_eq!((admin.writes(), user.writes()), (Ok(None), Ok(Some(id))));

@@ -69,6 +69,14 @@ impl Call {
         self.notes.add(name, value);
     }
 
+    /// Whether the instances of earlier daemons are under supervision again, which changes of instances need.
+    pub(super) fn restored(&self) -> Result<(), Problem> {
+        if *self.parts().restored.borrow() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Unavailable, "instances are being restored; try again").retry_after(2))
+    }
+
     pub(super) fn query(&self) -> Query {
         Query::new(&self.query)
     }

@@ -1,6 +1,7 @@
 //! What every handler works with.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,12 +13,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::metrics::Metrics;
+use super::rates::Rates;
 use super::throttle::Throttle;
 use crate::audit::Trail;
 use crate::config::Settings;
 use crate::gateway::Gateway;
 use crate::instances::Instances;
 use crate::journal::JournalState;
+use crate::oidc::Oidc;
+use crate::problem::{Code, Problem};
 use crate::store::Store;
 use crate::vault::{KeyRotation, Vault};
 
@@ -60,6 +64,14 @@ pub struct Context {
     pub(super) started_at: DateTime<Utc>,
     pub(super) metrics: Metrics,
     pub(super) throttle: Throttle,
+    /// Login by an issuer, where one is configured.
+    pub(super) oidc: Option<Oidc>,
+    /// Requests of each API token.
+    pub(super) requests: Rates,
+    /// Things that each user makes.
+    pub(super) creations: Rates,
+    /// Tells that somebody may have lost their token, their role or their account.
+    pub(super) standing: watch::Sender<()>,
     /// Tokens that were used since the last note, and when.
     used: Mutex<HashMap<Uuid, DateTime<Utc>>>,
 }
@@ -69,11 +81,17 @@ impl Context {
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
         let metrics = Metrics::new(&parts.gateway);
+        let http = parts.settings.http;
+        let oidc = parts.settings.oidc.clone().map(Oidc::new);
         Arc::new(Self {
             parts,
             started_at: Utc::now(),
             metrics,
-            throttle: Throttle::default(),
+            throttle: Throttle::new(http.max_failures),
+            oidc,
+            requests: Rates::new(http.max_rate, Duration::from_secs(1), http.max_rate.saturating_mul(2)),
+            creations: Rates::new(http.max_creations, Duration::from_secs(60), http.max_creations),
+            standing: watch::Sender::default(),
             used: Mutex::default(),
         })
     }
@@ -81,6 +99,22 @@ impl Context {
     /// For how long the daemon has been up.
     pub(super) fn uptime_seconds(&self) -> u64 {
         (Utc::now() - self.started_at).num_seconds().try_into().unwrap_or(0)
+    }
+
+    /// Notes a request from this address without a token that holds.
+    ///
+    /// # Errors
+    /// `too_many_requests` after many of them.
+    pub(super) fn failed(&self, from: IpAddr) -> Result<(), Problem> {
+        self.throttle.fail(from, tokio::time::Instant::now()).map_err(|wait| {
+            let detail = "too many requests without a valid token came from your address";
+            Problem::new(Code::TooManyRequests, detail).retry_after(wait.as_secs() + 1)
+        })
+    }
+
+    /// Has open streams look again whether their callers may still have them.
+    pub(super) fn standing_changed(&self) {
+        self.standing.send_replace(());
     }
 
     /// Notes that a token was used.

@@ -18,7 +18,7 @@ use crate::store::{CredentialFilter, NewCredential, SealedFields, StoreError};
 use crate::vault::Scope;
 
 /// My credential sets.
-#[utoipa::path(get, path = "/v1/credentials", tag = "credentials",
+#[utoipa::path(get, path = "/v1/credentials", tag = "credentials", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("mcp_type" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = crate::api::Page<Credential>)))]
 pub(super) async fn list(call: Call) -> Answer {
@@ -31,7 +31,7 @@ pub(super) async fn list(call: Call) -> Answer {
 }
 
 /// Stores a credential set.
-#[utoipa::path(post, path = "/v1/credentials", tag = "credentials", request_body = CreateCredential,
+#[utoipa::path(post, path = "/v1/credentials", tag = "credentials", security(("token" = ["user"]), ("token" = ["admin"])), request_body = CreateCredential,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = Credential), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn create(call: Call) -> Answer {
@@ -72,7 +72,7 @@ pub(super) async fn create(call: Call) -> Answer {
 }
 
 /// One of my credential sets.
-#[utoipa::path(get, path = "/v1/credentials/{id}", tag = "credentials", params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/v1/credentials/{id}", tag = "credentials", security(("token" = ["owner"])), params(("id" = Uuid, Path)),
     responses((status = 200, body = Credential), (status = 404, body = ProblemDocument)))]
 pub(super) async fn show(text: String, call: Call) -> Answer {
     let owner = call.caller()?.user_id;
@@ -84,7 +84,7 @@ pub(super) async fn show(text: String, call: Call) -> Answer {
 /// a new process with the new fields takes over once it is ready, and calls go on meanwhile. Where it does not get
 /// ready the old one goes on. Types that allow no two processes at once are restarted. The answer does not wait for
 /// that unless told to.
-#[utoipa::path(put, path = "/v1/credentials/{id}", tag = "credentials",
+#[utoipa::path(put, path = "/v1/credentials/{id}", tag = "credentials", security(("token" = ["owner"])),
     params(("id" = Uuid, Path), ("wait" = Option<bool>, Query)), request_body = ReplaceCredential,
     responses((status = 200, body = ReplacedCredential), (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn replace(text: String, call: Call) -> Answer {
@@ -115,7 +115,7 @@ pub(super) async fn replace(text: String, call: Call) -> Answer {
 }
 
 /// Deletes a credential set that no instance uses.
-#[utoipa::path(delete, path = "/v1/credentials/{id}", tag = "credentials", params(("id" = Uuid, Path)),
+#[utoipa::path(delete, path = "/v1/credentials/{id}", tag = "credentials", security(("token" = ["owner"])), params(("id" = Uuid, Path)),
     responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 pub(super) async fn delete(text: String, call: Call) -> Answer {
     let owner = call.caller()?.owns()?;

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, header};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -14,13 +15,14 @@ use tokio_util::task::TaskTracker;
 use warp::filters::BoxedFilter;
 
 use super::audited::Operation;
+use super::auth::Caller;
 use super::call::Answer;
 use super::context::Context;
 use super::intake::{self, Bounds as BodyBounds};
 use super::listener::{self, Bounds};
 use super::outgoing::Outgoing;
 use super::{auth, head, routes};
-use crate::problem::{ForTheLog, Problem};
+use crate::problem::{Code, ForTheLog, Problem};
 
 /// How long a client may be silent within a body.
 const BODY_IDLE: Duration = Duration::from_secs(10);
@@ -63,7 +65,13 @@ impl Edge {
         }
         let request = Request::from_parts(head, body);
         if request.uri().path().starts_with("/i/") {
-            return self.context.parts.gateway.answer(request, peer.ip()).await;
+            let response = self.context.parts.gateway.answer(request, peer.ip()).await;
+            if response.status() == StatusCode::UNAUTHORIZED
+                && let Err(problem) = self.context.failed(peer.ip())
+            {
+                return problem.response().map(Into::into);
+            }
+            return response;
         }
         let uri = request.uri().clone();
         let response =
@@ -84,6 +92,7 @@ impl Edge {
         let mut operation = None;
         if is_private(head.uri.path()) {
             let caller = auth::caller(&self.context, &head.headers, peer.ip()).await?;
+            self.slow_down(&head, &caller)?;
             operation = Operation::of(&head, &caller, peer.ip(), &self.context.parts.trail);
             head.extensions.insert(operation.as_ref().map(Operation::notes).unwrap_or_default());
             head.extensions.insert(caller);
@@ -109,6 +118,28 @@ impl Edge {
         let answered = self.calls.spawn(handled).await.map_err(|error| Problem::internal(&error))?;
         Ok(answered?.map(Outgoing::boxed))
     }
+
+    /// Refuses who asks or makes too much, before a byte of the body is read.
+    fn slow_down(&self, head: &Parts, caller: &Caller) -> Result<(), Problem> {
+        let refused = |detail: &str, wait: Duration| {
+            Problem::new(Code::TooManyRequests, detail).retry_after(wait.as_secs() + 1)
+        };
+        let asked = self.context.requests.take(caller.token_id.unwrap_or(caller.user_id));
+        asked.map_err(|wait| refused("this token asks too often; slow down", wait))?;
+        if creates(head) {
+            let made = self.context.creations.take(caller.user_id);
+            made.map_err(|wait| refused("you make new things too fast; slow down", wait))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a request makes something that the maker is counted for.
+fn creates(head: &Parts) -> bool {
+    let path = head.uri.path();
+    head.method == Method::POST
+        && (matches!(path, "/v1/instances" | "/v1/credentials" | "/v1/users" | "/v1/types")
+            || path.starts_with("/v1/users/") && path.ends_with("/tokens"))
 }
 
 /// Whether a path is for callers with a token only. Deny by default: whatever is below `/v1`.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::call::{Answer, Call};
 use super::stream;
-use crate::api::event::{CredentialEvent, Event, Told};
+use crate::api::event::{CredentialEvent, Event, StreamMessage, Told};
 use crate::api::instance::Status;
 use crate::expiry::OnExpiry;
 use crate::problem::{Code, Problem};
@@ -23,9 +23,9 @@ const BATCH: u64 = 200;
 /// (`credential.expiring`, `credential.expired`); everybody's for operators and administrators. `Last-Event-ID`
 /// goes on behind that event; without it only what happens from now on is sent. `follow=false` sends what is
 /// there, from the beginning unless told otherwise, and ends.
-#[utoipa::path(get, path = "/v1/events", tag = "watching",
-    params(("Last-Event-ID" = Option<String>, Header), ("follow" = Option<bool>, Query)),
-    responses((status = 200, body = Told, content_type = "text/event-stream")))]
+#[utoipa::path(get, path = "/v1/events", tag = "watching", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])),
+    params(("Last-Event-ID" = Option<i64>, Header), ("follow" = Option<bool>, Query)),
+    responses((status = 200, body = StreamMessage, content_type = "text/event-stream")))]
 pub(super) async fn follow(call: Call) -> Answer {
     let owner = call.caller()?.reads();
     let mut query = call.query();
@@ -53,7 +53,7 @@ pub(super) async fn follow(call: Call) -> Answer {
             Err(error) => Some((Err(error.into()), None)),
         }
     });
-    Ok(stream::answer(&parts.stop, events))
+    stream::answer(&call, events)
 }
 
 /// How far a reader got in the two histories that make the stream.

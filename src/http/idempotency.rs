@@ -46,6 +46,16 @@ impl Key {
         Ok(Some(Self { user_id, key: key.into(), request_hash }))
     }
 
+    /// The key of a call to a route where the same body means different things on different paths.
+    ///
+    /// # Errors
+    /// As [`Key::of`].
+    pub(super) fn on(call: &Call, user_id: Uuid, path: &str) -> Result<Option<Self>, Problem> {
+        let Some(key) = Self::of(call, user_id)? else { return Ok(None) };
+        let hash = Sha256::new().chain_update(path).chain_update(b"\n").chain_update(key.request_hash);
+        Ok(Some(Self { request_hash: hash.finalize().into(), ..key }))
+    }
+
     /// An answer to be remembered under this key, sealed.
     pub(super) fn remembered(
         &self,

@@ -22,7 +22,7 @@ use minimcp_actors::state::Status;
 const LONGEST_WAIT: u64 = 300;
 
 /// My instances; everybody's for operators and administrators.
-#[utoipa::path(get, path = "/v1/instances", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances", tag = "instances", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("status" = Option<crate::api::instance::Status>, Query), ("mcp_type" = Option<String>, Query),
         ("user_id" = Option<Uuid>, Query), ("name" = Option<String>, Query), ("limit" = Option<u32>, Query),
         ("cursor" = Option<String>, Query)),
@@ -47,7 +47,7 @@ pub(super) async fn list(call: Call) -> Answer {
 }
 
 /// Makes an instance and starts it. With `wait=running` the answer comes when it runs or could not be started.
-#[utoipa::path(post, path = "/v1/instances", tag = "instances", request_body = CreateInstance,
+#[utoipa::path(post, path = "/v1/instances", tag = "instances", security(("token" = ["user"]), ("token" = ["admin"])), request_body = CreateInstance,
     params(("wait" = Option<String>, Query), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = CreatedInstance), (status = 409, body = ProblemDocument),
         (status = 422, body = ProblemDocument), (status = 429, body = ProblemDocument),
@@ -62,7 +62,7 @@ pub(super) async fn create(call: Call) -> Answer {
         return Ok(first);
     }
     let request: CreateInstance = call.read()?;
-    restored(&call)?;
+    call.restored()?;
     let remember = |promised: &CreatedInstance| match &key {
         Some(key) => key.remembered(&call, Some(promised.instance.id), promised).map(Some),
         None => Ok(None),
@@ -82,7 +82,7 @@ pub(super) async fn create(call: Call) -> Answer {
 }
 
 /// One instance.
-#[utoipa::path(get, path = "/v1/instances/{id}", tag = "instances", params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/v1/instances/{id}", tag = "instances", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])), params(("id" = Uuid, Path)),
     responses((status = 200, body = Instance), (status = 404, body = ProblemDocument)))]
 pub(super) async fn show(text: String, call: Call) -> Answer {
     let own = call.caller()?.reads();
@@ -91,7 +91,7 @@ pub(super) async fn show(text: String, call: Call) -> Answer {
 }
 
 /// Answers when the instance has the status; 408 when not in time.
-#[utoipa::path(get, path = "/v1/instances/{id}/wait", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances/{id}/wait", tag = "instances", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("id" = Uuid, Path), ("status" = Option<crate::api::instance::Status>, Query), ("timeout_seconds" = Option<u64>, Query)),
     responses((status = 200, body = Instance), (status = 404, body = ProblemDocument), (status = 408, body = ProblemDocument)))]
 pub(super) async fn wait(text: String, call: Call) -> Answer {
@@ -113,7 +113,7 @@ pub(super) async fn wait(text: String, call: Call) -> Answer {
 }
 
 /// Ends it gracefully and keeps the record.
-#[utoipa::path(post, path = "/v1/instances/{id}/stop", tag = "instances", params(("id" = Uuid, Path)),
+#[utoipa::path(post, path = "/v1/instances/{id}/stop", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])), params(("id" = Uuid, Path)),
     responses((status = 200, body = Instance), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 pub(super) async fn stop(text: String, call: Call) -> Answer {
     let (id, own) = (id(&text)?, order(&call)?);
@@ -121,7 +121,7 @@ pub(super) async fn stop(text: String, call: Call) -> Answer {
 }
 
 /// Begins a new run, at no cost to the restart budget.
-#[utoipa::path(post, path = "/v1/instances/{id}/restart", tag = "instances", params(("id" = Uuid, Path)),
+#[utoipa::path(post, path = "/v1/instances/{id}/restart", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])), params(("id" = Uuid, Path)),
     responses((status = 200, body = Instance), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 pub(super) async fn restart(text: String, call: Call) -> Answer {
     let (id, own) = (id(&text)?, order(&call)?);
@@ -129,7 +129,7 @@ pub(super) async fn restart(text: String, call: Call) -> Answer {
 }
 
 /// Brings a disconnected instance back.
-#[utoipa::path(post, path = "/v1/instances/{id}/restore", tag = "instances", params(("id" = Uuid, Path)),
+#[utoipa::path(post, path = "/v1/instances/{id}/restore", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])), params(("id" = Uuid, Path)),
     responses((status = 200, body = Instance), (status = 403, body = ProblemDocument),
         (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 pub(super) async fn restore(text: String, call: Call) -> Answer {
@@ -138,7 +138,7 @@ pub(super) async fn restore(text: String, call: Call) -> Answer {
 }
 
 /// Moves the end of its lease.
-#[utoipa::path(post, path = "/v1/instances/{id}/extend", tag = "instances", params(("id" = Uuid, Path)), request_body = ExtendLease,
+#[utoipa::path(post, path = "/v1/instances/{id}/extend", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])), params(("id" = Uuid, Path)), request_body = ExtendLease,
     responses((status = 200, body = Instance), (status = 404, body = ProblemDocument),
         (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn extend(text: String, call: Call) -> Answer {
@@ -147,7 +147,7 @@ pub(super) async fn extend(text: String, call: Call) -> Answer {
 }
 
 /// Replaces the access token. For its owner only.
-#[utoipa::path(post, path = "/v1/instances/{id}/token", tag = "instances", params(("id" = Uuid, Path)), request_body = RotateToken,
+#[utoipa::path(post, path = "/v1/instances/{id}/token", tag = "instances", security(("token" = ["owner"])), params(("id" = Uuid, Path)), request_body = RotateToken,
     responses((status = 200, body = AccessToken), (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn token(text: String, call: Call) -> Answer {
     order(&call)?;
@@ -157,7 +157,7 @@ pub(super) async fn token(text: String, call: Call) -> Answer {
 }
 
 /// Ends it, waits for its end and deletes it with its logs.
-#[utoipa::path(delete, path = "/v1/instances/{id}", tag = "instances",
+#[utoipa::path(delete, path = "/v1/instances/{id}", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])),
     params(("id" = Uuid, Path), ("delete_credential" = Option<bool>, Query)),
     responses((status = 204), (status = 404, body = ProblemDocument)))]
 pub(super) async fn delete(text: String, call: Call) -> Answer {
@@ -165,14 +165,14 @@ pub(super) async fn delete(text: String, call: Call) -> Answer {
     let mut query = call.query();
     let with_credential = query.word("delete_credential", &[("true", true), ("false", false)])?;
     query.end()?;
-    restored(&call)?;
+    call.restored()?;
     call.note("delete_credential", with_credential.unwrap_or(false));
     call.parts().instances.delete(id(&text)?, own, with_credential.unwrap_or(false)).await?;
     no_content()
 }
 
 /// What it used over time.
-#[utoipa::path(get, path = "/v1/instances/{id}/stats", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances/{id}/stats", tag = "instances", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("id" = Uuid, Path), ("since" = Option<DateTime<Utc>>, Query)),
     responses((status = 200, body = InstanceStats), (status = 404, body = ProblemDocument)))]
 pub(super) async fn stats(text: String, call: Call) -> Answer {
@@ -199,7 +199,7 @@ pub(super) async fn stats(text: String, call: Call) -> Answer {
 }
 
 /// What is wrong with it and what to do next.
-#[utoipa::path(get, path = "/v1/instances/{id}/diagnose", tag = "instances", params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/v1/instances/{id}/diagnose", tag = "instances", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])), params(("id" = Uuid, Path)),
     responses((status = 200, body = Diagnosis), (status = 404, body = ProblemDocument)))]
 pub(super) async fn diagnose(text: String, call: Call) -> Answer {
     let own = call.caller()?.reads();
@@ -211,13 +211,6 @@ pub(super) async fn diagnose(text: String, call: Call) -> Answer {
 fn order(call: &Call) -> Result<Option<Uuid>, Problem> {
     let own = call.caller()?.writes()?;
     call.no_query()?;
-    restored(call)?;
+    call.restored()?;
     Ok(own)
-}
-
-fn restored(call: &Call) -> Result<(), Problem> {
-    if *call.parts().restored.borrow() {
-        return Ok(());
-    }
-    Err(Problem::new(Code::Unavailable, "instances are being restored; try again").retry_after(2))
 }

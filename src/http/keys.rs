@@ -10,7 +10,7 @@ use crate::problem::Problem;
 use crate::store::PageRequest;
 
 /// The keys, and how far a rotation is.
-#[utoipa::path(get, path = "/v1/keys", tag = "keys",
+#[utoipa::path(get, path = "/v1/keys", tag = "keys", security(("token" = ["admin"])),
     params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Keys), (status = 403, body = ProblemDocument)))]
 pub(super) async fn list(call: Call) -> Answer {
@@ -23,7 +23,7 @@ pub(super) async fn list(call: Call) -> Answer {
 
 /// Replaces the master key and every data key, and encrypts every record anew. Everything goes on meanwhile. If a
 /// rotation is under way already, that one goes on.
-#[utoipa::path(post, path = "/v1/keys/rotate", tag = "keys",
+#[utoipa::path(post, path = "/v1/keys/rotate", tag = "keys", security(("token" = ["admin"])),
     responses((status = 202, body = Keys), (status = 403, body = ProblemDocument)))]
 pub(super) async fn rotate(call: Call) -> Answer {
     call.caller()?.administers()?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::call::{Answer, Call, id, with_body};
 use super::stream;
+use crate::api::event::StreamMessage;
 use crate::api::problem::ProblemDocument;
 use crate::instances::logs::{Follower, Stream, tail};
 use crate::problem::{Code, Problem};
@@ -27,10 +28,10 @@ struct Line<'a> {
 
 /// The last lines the server wrote. With several streams each line begins with the name of its own. With
 /// `follow=true` lines come as server-sent events `{stream, line}`, and go on as they are written.
-#[utoipa::path(get, path = "/v1/instances/{id}/logs", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances/{id}/logs", tag = "instances", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("id" = Uuid, Path), ("stream" = Option<String>, Query, description = "app, error, stdout, stderr: some of them, separated by commas; all of them unless given"),
         ("tail" = Option<u32>, Query), ("follow" = Option<bool>, Query)),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = ProblemDocument)))]
+    responses((status = 200, content((String = "text/plain"), (StreamMessage = "text/event-stream"))), (status = 404, body = ProblemDocument)))]
 pub(super) async fn show(text: String, call: Call) -> Answer {
     let own = call.caller()?.reads();
     let mut query = call.query();
@@ -46,7 +47,7 @@ pub(super) async fn show(text: String, call: Call) -> Answer {
         followers.push((stream, tail.1));
     }
     if follow {
-        return Ok(stream::answer(&call.parts().stop, following(read, followers)));
+        return stream::answer(&call, following(read, followers));
     }
     Ok(with_body(StatusCode::OK, "text/plain; charset=utf-8", as_text(&read, followers.len() > 1).into()))
 }

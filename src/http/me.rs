@@ -5,7 +5,7 @@ use crate::api::me::{Me, Usage, UserLimits};
 use crate::store::Quota;
 
 /// Who I am, what I may have and what I have.
-#[utoipa::path(get, path = "/v1/me", tag = "me", responses((status = 200, body = Me)))]
+#[utoipa::path(get, path = "/v1/me", tag = "me", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])), responses((status = 200, body = Me)))]
 pub(super) async fn show(call: Call) -> Answer {
     let caller = call.caller()?;
     call.no_query()?;

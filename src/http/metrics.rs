@@ -217,7 +217,7 @@ pub(super) async fn observe(context: Arc<Context>) {
 }
 
 /// Everything the daemon counts and measures. For operators.
-#[utoipa::path(get, path = "/metrics", tag = "watching",
+#[utoipa::path(get, path = "/metrics", tag = "watching", security(("token" = ["operator"]), ("token" = ["admin"])),
     responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn show(call: Call) -> Answer {
     call.caller()?.operates()?;

@@ -26,6 +26,9 @@ impl Query {
         if self.pairs.iter().any(|(given, _)| given == name) {
             return Err(invalid(format!("give `{name}` once")));
         }
+        if value.contains('\0') {
+            return Err(invalid(format!("`{name}` must not hold the character U+0000")));
+        }
         Ok(Some(value))
     }
 

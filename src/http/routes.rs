@@ -6,11 +6,14 @@ use std::sync::{Arc, LazyLock};
 use http::{HeaderValue, Method, StatusCode, header};
 use warp::filters::BoxedFilter;
 use warp::path::{end, param, path};
-use warp::{Filter, delete, get, post, put};
+use warp::{Filter, delete, get, patch, post, put};
 
 use super::call::{Answer, Call};
 use super::context::Context;
-use super::{actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, types};
+use super::{
+    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, tokens, types,
+    users,
+};
 use crate::problem::{Code, Problem};
 
 /// All routes. Each group is boxed, so that a request passes by the others in one step.
@@ -25,6 +28,8 @@ pub(super) fn all(context: Arc<Context>) -> BoxedFilter<(Answer,)> {
             .or(watching_routes(&call))
             .unify()
             .or(key_routes(&call))
+            .unify()
+            .or(user_routes(&call))
             .unify(),
     );
     v1.or(public_routes(&call)).unify().or(unmatched()).unify().boxed()
@@ -86,6 +91,21 @@ fn key_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes = end().and(get()).and(call()).then(keys::list);
     let routes = routes.or(path("rotate").and(end()).and(post()).and(call()).then(keys::rotate)).unify();
     path("keys").and(routes).boxed()
+}
+
+fn user_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
+    let call = || call.clone();
+    let one = || param::<String>().and(end());
+    let own = || param::<String>().and(path("tokens")).and(end());
+    let routes = end().and(get()).and(call()).then(users::list);
+    let routes = routes.or(end().and(post()).and(call()).then(users::create)).unify();
+    let routes = routes.or(one().and(get()).and(call()).then(users::show)).unify();
+    let routes = routes.or(one().and(patch()).and(call()).then(users::change)).unify();
+    let routes = routes.or(one().and(delete()).and(call()).then(users::delete)).unify();
+    let routes = routes.or(own().and(get()).and(call()).then(tokens::list)).unify();
+    let routes = routes.or(own().and(post()).and(call()).then(tokens::create)).unify();
+    let token = path("tokens").and(one()).and(delete()).and(call()).then(tokens::delete);
+    path("users").and(routes).or(token).unify().boxed()
 }
 
 fn watching_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
@@ -189,7 +209,7 @@ mod tests {
             Some((response.status().as_u16(), allow))
         };
         let post = "GET, POST, HEAD, OPTIONS".to_owned();
-        assert_eq!(allowed(&Method::PATCH, "/v1/instances"), Some((405, post.clone())));
+        assert_eq!(allowed(&Method::PUT, "/v1/instances"), Some((405, post.clone())));
         assert_eq!(allowed(&Method::OPTIONS, "/v1/instances"), Some((204, post)));
         assert_eq!(allowed(&Method::GET, "/v1/instances/x/stop"), Some((405, "POST, OPTIONS".into())));
         assert_eq!(

@@ -125,6 +125,7 @@ impl Schemas {
         let rest = &schema["additionalProperties"];
         for (name, value) in fields {
             let pointer = join(pointer, name);
+            check_text(&Value::Null, name, &pointer, faults);
             match schema["properties"].get(name) {
                 Some(known) => self.check(known, value, &pointer, faults),
                 None if rest == &Value::Bool(false) => {
@@ -138,13 +139,16 @@ impl Schemas {
                     faults.unknown.push(FieldError { pointer, detail });
                 }
                 None if rest.is_object() => self.check(rest, value, &pointer, faults),
-                None => {}
+                None => self.check(&Value::Null, value, &pointer, faults),
             }
         }
     }
 }
 
 fn check_text(schema: &Value, text: &str, pointer: &str, faults: &mut Faults) {
+    if text.contains('\0') {
+        faults.add(pointer, "it must not hold the character U+0000, which the store cannot keep");
+    }
     if let Some(words) = schema["enum"].as_array()
         && !words.iter().any(|word| word == text)
     {

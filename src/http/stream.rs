@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 use warp::Reply;
-use warp::reply::Response;
 use warp::sse::Event;
 
+use super::call::{Answer, Call};
+use super::standing;
 use crate::problem::Problem;
 
 /// Between two signs of life on a stream without events.
@@ -26,16 +26,17 @@ pub(super) fn event(kind: &str, id: Option<String>, data: &impl Serialize) -> Re
     })
 }
 
-/// An answer that goes on until the stream ends or the daemon does.
-pub(super) fn answer<S>(stop: &CancellationToken, events: S) -> Response
+/// An answer that goes on until the stream ends, the caller is not who they were, or the daemon ends.
+pub(super) fn answer<S>(call: &Call, events: S) -> Answer
 where
     S: Stream<Item = Result<Event, Problem>> + Send + 'static,
 {
+    let end = Box::pin(standing::end(&call.context, call.caller()?));
     // What breaks a stream ends it; the client comes back with the last id it saw.
     let events =
         events.map(|event| event.map_err(|problem| std::io::Error::other(problem.detail().to_owned())));
-    let events = Alone(Mutex::new(Box::pin(events.take_until(stop.clone().cancelled_owned()))));
-    warp::sse::reply(warp::sse::keep_alive().interval(KEEP_ALIVE).stream(events)).into_response()
+    let events = Alone(Mutex::new(Box::pin(events.take_until(end))));
+    Ok(warp::sse::reply(warp::sse::keep_alive().interval(KEEP_ALIVE).stream(events)).into_response())
 }
 
 /// A stream that only its owner ever polls. warp asks for bodies that may be shared between threads, though

@@ -9,7 +9,7 @@ use crate::api::problem::ProblemDocument;
 use crate::problem::{Code, Problem};
 
 /// Every type.
-#[utoipa::path(get, path = "/v1/types", tag = "types",
+#[utoipa::path(get, path = "/v1/types", tag = "types", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = crate::api::Page<McpType>)))]
 pub(super) async fn list(call: Call) -> Answer {
@@ -23,7 +23,7 @@ pub(super) async fn list(call: Call) -> Answer {
 }
 
 /// One type.
-#[utoipa::path(get, path = "/v1/types/{name}", tag = "types", params(("name" = String, Path)),
+#[utoipa::path(get, path = "/v1/types/{name}", tag = "types", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])), params(("name" = String, Path)),
     responses((status = 200, body = McpType), (status = 404, body = ProblemDocument)))]
 pub(super) async fn show(name: String, call: Call) -> Answer {
     call.caller()?;
@@ -32,7 +32,7 @@ pub(super) async fn show(name: String, call: Call) -> Answer {
 }
 
 /// Registers a type. For administrators.
-#[utoipa::path(post, path = "/v1/types", tag = "types", request_body = TypeDefinition,
+#[utoipa::path(post, path = "/v1/types", tag = "types", security(("token" = ["admin"])), request_body = TypeDefinition,
     responses((status = 201, body = McpType), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn create(call: Call) -> Answer {
     call.caller()?.administers()?;
@@ -43,7 +43,7 @@ pub(super) async fn create(call: Call) -> Answer {
 }
 
 /// Replaces a type. Instances that run go on as they are until their next run. For administrators.
-#[utoipa::path(put, path = "/v1/types/{name}", tag = "types", params(("name" = String, Path)), request_body = TypeDefinition,
+#[utoipa::path(put, path = "/v1/types/{name}", tag = "types", security(("token" = ["admin"])), params(("name" = String, Path)), request_body = TypeDefinition,
     responses((status = 200, body = McpType), (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn replace(name: String, call: Call) -> Answer {
     call.caller()?.administers()?;
@@ -58,7 +58,7 @@ pub(super) async fn replace(name: String, call: Call) -> Answer {
 }
 
 /// Removes a type that nothing uses. For administrators.
-#[utoipa::path(delete, path = "/v1/types/{name}", tag = "types", params(("name" = String, Path)),
+#[utoipa::path(delete, path = "/v1/types/{name}", tag = "types", security(("token" = ["admin"])), params(("name" = String, Path)),
     responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 pub(super) async fn delete(name: String, call: Call) -> Answer {
     call.caller()?.administers()?;

@@ -15,7 +15,7 @@ use super::lease::{self, Wish};
 use super::{Instances, requirements};
 use crate::api::instance::{CreateInstance, CreatedInstance, LastExit};
 use crate::problem::{Code, Problem};
-use crate::store::{NewInstance, Remembered};
+use crate::store::{Conflict, Desired, NewInstance, Remembered, StoreError};
 use crate::vault::TokenKind;
 
 /// How long a caller waits for a server to run before the answer says how far it got.
@@ -67,10 +67,27 @@ impl Instances {
             self.undo(&row, key.as_deref()).await;
             return Err(refused.into());
         }
+        if self.is_unwanted(row.id).await {
+            self.access.revoke(row.id);
+            match self.supervision.remove(row.id).await {
+                Ok(()) | Err(Refused::Unknown(_)) => return Err(Conflict::BeingDeleted.into()),
+                Err(refused) => return Err(refused.into()),
+            }
+        }
         if wait {
             self.first_start(&row, key.as_deref()).await?;
         }
         Ok(CreatedInstance { instance: self.shown(&row), access_token })
+    }
+
+    /// Whether it was deleted, perhaps with its owner, before there was anything to end.
+    async fn is_unwanted(&self, id: Uuid) -> bool {
+        match self.store.instance(id, None).await {
+            Ok(row) => row.desired == Desired::Deleted.as_str(),
+            Err(StoreError::NotFound(_)) => true,
+            // Whoever deletes it finds it under supervision from now on.
+            Err(_) => false,
+        }
     }
 
     /// Waits for the first run to be ready. If it fails instead, the instance is taken back.

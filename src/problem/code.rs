@@ -89,6 +89,10 @@ codes! {
     CredentialExpired = CONFLICT, "credential_expired";
     /// The user still has instances
     UserInUse = CONFLICT, "user_in_use";
+    /// Nobody would be left to administer
+    LastAdministrator = CONFLICT, "last_administrator";
+    /// It would lock the caller out
+    OwnAccount = CONFLICT, "own_account";
     /// It was changed in the meantime
     Changed = CONFLICT, "changed";
     /// The stored record was changed by something else

@@ -92,7 +92,13 @@ impl From<Conflict> for Problem {
         let code = match conflict {
             Conflict::UserName | Conflict::TypeName | Conflict::CredentialName => Code::Exists,
             Conflict::IdempotencyKey => Code::IdempotencyConflict,
-            Conflict::UserInUse { .. } => Code::UserInUse,
+            Conflict::UserInUse { .. } => {
+                let detail = format!(
+                    "{conflict}; delete them first, or say `delete_instances=true` to end them with the user"
+                );
+                return Self::new(Code::UserInUse, detail);
+            }
+            Conflict::LastAdministrator | Conflict::LastAdministratorToken => Code::LastAdministrator,
             Conflict::TypeInUse { .. } => Code::TypeInUse,
             Conflict::CredentialInUse { .. } => Code::CredentialInUse,
             Conflict::CredentialOfOtherType => Code::CredentialTypeMismatch,
@@ -101,7 +107,7 @@ impl From<Conflict> for Problem {
             Conflict::KeyReplaced => {
                 return Self::new(Code::Unavailable, "the keys were just rotated; try again").retry_after(1);
             }
-            Conflict::Deployment => return Self::internal(&conflict),
+            Conflict::Deployment | Conflict::Identity => return Self::internal(&conflict),
         };
         Self::new(code, conflict.to_string())
     }

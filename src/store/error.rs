@@ -119,6 +119,15 @@ pub enum Conflict {
         /// How many.
         instances: u64,
     },
+    /// The subject of an issuer has a user already.
+    #[error("the subject of the issuer has a user already")]
+    Identity,
+    /// Nobody would be left to administer.
+    #[error("this is the last administrator; make another one first")]
+    LastAdministrator,
+    /// No administrator would have a token left.
+    #[error("this is the last valid token of an administrator; make another one first")]
+    LastAdministratorToken,
     /// Instances or credential sets still need the type.
     #[error("{instances} instances and {credentials} credential sets still use this type")]
     TypeInUse {
@@ -164,6 +173,8 @@ pub enum Limit {
     Running,
     /// Credential sets.
     Credentials,
+    /// Valid API tokens.
+    Tokens,
 }
 
 impl fmt::Display for Limit {
@@ -172,6 +183,7 @@ impl fmt::Display for Limit {
             Self::Instances => "instances",
             Self::Running => "running instances",
             Self::Credentials => "credential sets",
+            Self::Tokens => "valid API tokens",
         })
     }
 }

@@ -11,7 +11,7 @@
 use std::ops::{Deref, DerefMut};
 
 use chrono::{DateTime, Utc};
-use minimcp_entities::{api_token, mcp_credential, mcp_instance, user};
+use minimcp_entities::{api_token, identity, mcp_credential, mcp_instance, user};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, ModelTrait,
     Set, TryIntoModel,
@@ -65,6 +65,7 @@ macro_rules! protect {
 
 protect! {
     "users", user, User: role, max_instances, max_running, max_credentials;
+    "identities", identity, User: issuer, subject, user_id;
     "api_tokens", api_token, Token: user_id, token_hash, expires_at, revoked_at;
     "mcp_credentials", mcp_credential, Credential: user_id, mcp_type, version, sealed, expires_at, on_expiry;
     "mcp_instances", mcp_instance, Instance: user_id, mcp_type, credential_id, expires_at,
@@ -218,6 +219,7 @@ impl Store {
     pub async fn altered_rows(&self) -> Result<Vec<(Noun, Uuid)>, StoreError> {
         let mut altered = Vec::new();
         self.look_through::<user::Model>(&mut altered).await?;
+        self.look_through::<identity::Model>(&mut altered).await?;
         self.look_through::<api_token::Model>(&mut altered).await?;
         self.look_through::<mcp_credential::Model>(&mut altered).await?;
         self.look_through::<mcp_instance::Model>(&mut altered).await?;

@@ -2,10 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use minimcp_entities::{api_token, user};
-use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+};
 use uuid::Uuid;
 
-use super::{Cursor, Noun, Page, PageRequest, Store, StoreError, micros};
+use super::users::administrators;
+use super::{Conflict, Cursor, Limit, Noun, Page, PageRequest, Remembered, Store, StoreError, micros};
+
+/// Valid tokens of one user at most.
+const MAX_TOKENS: u32 = 100;
 
 /// A token to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,27 +32,53 @@ pub struct NewToken {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+impl NewToken {
+    /// The row as it will be stored, for an answer that is built before the row is.
+    #[must_use]
+    pub fn row(&self) -> api_token::Model {
+        api_token::Model {
+            id: self.id,
+            user_id: self.user_id,
+            name: self.name.clone(),
+            token_hash: self.token_hash.to_vec(),
+            hint: self.hint.clone(),
+            created_at: micros(self.created_at),
+            expires_at: self.expires_at.map(micros),
+            last_used_at: None,
+            revoked_at: None,
+            mac: Vec::new(),
+        }
+    }
+}
+
 impl Store {
     /// Keeps a token.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if there is no such user.
     pub async fn create_token(&self, new: NewToken) -> Result<api_token::Model, StoreError> {
+        self.create_token_once(new, None).await
+    }
+
+    /// Keeps a token and remembers the answer to the request for it: both or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] of the user, [`StoreError::LimitReached`], [`Conflict::IdempotencyKey`].
+    pub async fn create_token_once(
+        &self,
+        new: NewToken,
+        answer: Option<Remembered>,
+    ) -> Result<api_token::Model, StoreError> {
         let transaction = self.begin().await?;
         self.locked_user(&transaction, new.user_id).await?;
-        let row = api_token::Model {
-            id: new.id,
-            user_id: new.user_id,
-            name: new.name,
-            token_hash: new.token_hash.to_vec(),
-            hint: new.hint,
-            created_at: micros(new.created_at),
-            expires_at: new.expires_at.map(micros),
-            last_used_at: None,
-            revoked_at: None,
-            mac: Vec::new(),
-        };
-        let token = self.insert(&transaction, row).await?;
+        let own = valid(new.created_at).filter(api_token::COLUMN.user_id.eq(new.user_id));
+        if own.count(&transaction).await? >= MAX_TOKENS.into() {
+            return Err(StoreError::LimitReached { what: Limit::Tokens, limit: MAX_TOKENS });
+        }
+        let token = self.insert(&transaction, new.row()).await?;
+        if let Some(answer) = answer {
+            self.insert_answer(&transaction, answer).await?;
+        }
         transaction.commit().await?;
         Ok(token)
     }
@@ -108,19 +140,56 @@ impl Store {
     /// Takes a token back; what was taken back stays so with its first time.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
+    /// [`StoreError::NotFound`]; [`Conflict::LastAdministratorToken`] if no administrator had a valid one left.
     pub async fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<api_token::Model, StoreError> {
         let transaction = self.begin().await?;
+        let administrators = administrators(&transaction).await?;
         let token = api_token::Entity::find_by_id(id).lock_exclusive().one(&transaction).await?;
         let token = token.ok_or(StoreError::NotFound(Noun::Token))?;
         if token.revoked_at.is_some() {
             return Ok(token);
+        }
+        if administrators.contains(&token.user_id) {
+            let others = valid(now)
+                .filter(api_token::COLUMN.user_id.is_in(administrators))
+                .filter(api_token::COLUMN.id.ne(id));
+            if others.count(&transaction).await? == 0 {
+                return Err(Conflict::LastAdministratorToken.into());
+            }
         }
         let mut row = self.intact(token)?.change();
         row.revoked_at = Set(Some(micros(now)));
         let token = self.update(&transaction, row).await?;
         transaction.commit().await?;
         Ok(token)
+    }
+
+    /// Takes all tokens of a user back.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn revoke_tokens_of(&self, user_id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let transaction = self.begin().await?;
+        api_token::Entity::update_many()
+            .col_expr(api_token::Column::RevokedAt, sea_orm::sea_query::Expr::value(micros(now)))
+            .filter(api_token::COLUMN.user_id.eq(user_id))
+            .filter(api_token::COLUMN.revoked_at.is_null())
+            .exec(&transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Forgets the tokens that were revoked or expired before a time and says how many they were.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn forget_tokens_before(&self, time: DateTime<Utc>) -> Result<u64, StoreError> {
+        let time = micros(time);
+        let ended = Condition::any()
+            .add(api_token::COLUMN.revoked_at.lt(time))
+            .add(api_token::COLUMN.expires_at.lt(time));
+        let deleted = api_token::Entity::delete_many().filter(ended).exec(&self.writer).await?;
+        Ok(deleted.rows_affected)
     }
 
     /// Notes when tokens were last used, in one transaction. Tokens that are gone are skipped.
@@ -138,4 +207,12 @@ impl Store {
         }
         Ok(transaction.commit().await?)
     }
+}
+
+/// The tokens that let in at a time.
+fn valid(now: DateTime<Utc>) -> Select<api_token::Entity> {
+    let lasting = Condition::any()
+        .add(api_token::COLUMN.expires_at.is_null())
+        .add(api_token::COLUMN.expires_at.gt(micros(now)));
+    api_token::Entity::find().filter(api_token::COLUMN.revoked_at.is_null()).filter(lasting)
 }

@@ -1,7 +1,7 @@
 //! Users, their limits and what they use of them.
 
 use chrono::{DateTime, Utc};
-use minimcp_entities::{mcp_credential, mcp_instance, user};
+use minimcp_entities::{keyring, mcp_credential, mcp_instance, user};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::error::on_duplicate;
 use super::instances::{counted, running};
 use super::integrity::Intact;
-use super::{Conflict, Cursor, Noun, Page, PageRequest, Store, StoreError, micros};
+use super::{Conflict, Cursor, Noun, Page, PageRequest, Remembered, Store, StoreError, micros};
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -101,6 +101,23 @@ pub struct NewUser {
     pub created_at: DateTime<Utc>,
 }
 
+impl NewUser {
+    /// The row as it will be stored, for an answer that is built before the row is.
+    #[must_use]
+    pub fn row(&self) -> user::Model {
+        user::Model {
+            id: self.id,
+            name: self.name.clone(),
+            role: self.role.as_str().to_owned(),
+            max_instances: self.quota.max_instances.map(i64::from),
+            max_running: self.quota.max_running.map(i64::from),
+            max_credentials: self.quota.max_credentials.map(i64::from),
+            created_at: micros(self.created_at),
+            mac: Vec::new(),
+        }
+    }
+}
+
 /// What is to change of a user. `None` leaves it; `Some(None)` of a limit goes back to the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserChange {
@@ -122,25 +139,41 @@ impl Store {
     /// # Errors
     /// [`Conflict::UserName`].
     pub async fn create_user(&self, new: NewUser) -> Result<user::Model, StoreError> {
-        let row = user::Model {
-            id: new.id,
-            name: new.name,
-            role: new.role.as_str().to_owned(),
-            max_instances: new.quota.max_instances.map(i64::from),
-            max_running: new.quota.max_running.map(i64::from),
-            max_credentials: new.quota.max_credentials.map(i64::from),
-            created_at: micros(new.created_at),
-            mac: Vec::new(),
-        };
+        self.create_user_once(new, None).await
+    }
+
+    /// Makes a user and remembers the answer to the request for them: both or nothing.
+    ///
+    /// # Errors
+    /// [`Conflict::UserName`], [`Conflict::IdempotencyKey`].
+    pub async fn create_user_once(
+        &self,
+        new: NewUser,
+        answer: Option<Remembered>,
+    ) -> Result<user::Model, StoreError> {
         // The master key stays the same until the user's key is stored under it.
         let _stays = self.rewrapping.read().await;
-        let key = self.vault.new_user_key(row.id, row.created_at)?;
         let transaction = self.begin().await?;
-        let row = self.insert(&transaction, row).await.map_err(on_duplicate(Conflict::UserName))?;
-        key.clone().into_active_model().insert(&transaction).await?;
+        let (user, key) = self.insert_user(&transaction, &new).await?;
+        if let Some(answer) = answer {
+            self.insert_answer(&transaction, answer).await?;
+        }
         transaction.commit().await?;
         self.vault.hold(key);
-        Ok(row)
+        Ok(user)
+    }
+
+    /// Writes a user and their data key, which the vault may hold once that is committed. Until then the master
+    /// key has to stay as it is.
+    pub(super) async fn insert_user(
+        &self,
+        connection: &impl ConnectionTrait,
+        new: &NewUser,
+    ) -> Result<(user::Model, keyring::Model), StoreError> {
+        let key = self.vault.new_user_key(new.id, micros(new.created_at))?;
+        let user = self.insert(connection, new.row()).await.map_err(on_duplicate(Conflict::UserName))?;
+        key.clone().into_active_model().insert(connection).await?;
+        Ok((user, key))
     }
 
     /// The user with this id.
@@ -182,9 +215,13 @@ impl Store {
     /// Changes a user.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`Conflict::UserName`].
+    /// [`StoreError::NotFound`], [`Conflict::UserName`]; [`Conflict::LastAdministrator`] if nobody were left
+    /// to administer.
     pub async fn update_user(&self, id: Uuid, change: UserChange) -> Result<user::Model, StoreError> {
         let transaction = self.begin().await?;
+        if change.role.is_some_and(|role| role != Role::Admin) {
+            leave_an_administrator(&transaction, id).await?;
+        }
         let mut row = self.locked_user(&transaction, id).await?.change();
         if let Some(name) = change.name {
             row.name = Set(name);
@@ -206,13 +243,24 @@ impl Store {
         Ok(user)
     }
 
+    /// Whether a user might be deleted if they had no instances.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`Conflict::LastAdministrator`].
+    pub async fn check_deletable(&self, id: Uuid) -> Result<(), StoreError> {
+        let transaction = self.begin().await?;
+        leave_an_administrator(&transaction, id).await?;
+        found(&transaction, id).await.map(drop)
+    }
+
     /// Deletes a user with their tokens, credential sets and remembered answers.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`Conflict::UserInUse`] while they have instances, whose processes have to end
-    /// first.
+    /// first; [`Conflict::LastAdministrator`].
     pub async fn delete_user(&self, id: Uuid) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
+        leave_an_administrator(&transaction, id).await?;
         held(&transaction, id).await?;
         let instances = mcp_instance::Entity::find()
             .filter(mcp_instance::COLUMN.user_id.eq(id))
@@ -259,6 +307,22 @@ impl Store {
     ) -> Result<Intact<user::Model>, StoreError> {
         self.intact(held(connection, id).await?)
     }
+}
+
+/// Refuses what would take the last administrator away. Two administrators who remove each other at the same
+/// time queue here.
+async fn leave_an_administrator(connection: &impl ConnectionTrait, id: Uuid) -> Result<(), StoreError> {
+    let administrators = administrators(connection).await?;
+    if administrators.as_slice() == [id] { Err(Conflict::LastAdministrator.into()) } else { Ok(()) }
+}
+
+/// All administrators, held against other transactions.
+pub(super) async fn administrators(connection: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreError> {
+    let query = user::Entity::find()
+        .filter(user::COLUMN.role.eq(Role::Admin.as_str()))
+        .order_by_asc(user::Column::Id)
+        .lock_exclusive();
+    Ok(query.all(connection).await?.into_iter().map(|user| user.id).collect())
 }
 
 /// The user, held and as stored, which may not be as it was written.

@@ -305,3 +305,62 @@ async fn a_daemon_is_served_found_examined_and_ended() {
         tokio::time::timeout(Duration::from_secs(30), serving.wait()).await.expect("it ends").unwrap();
     assert_eq!(ended.code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_their_tokens_from_the_shell() {
+    let daemon = Daemon::start().await;
+    daemon.faulty(&["ok"]).await;
+    let shell = Shell::of(&daemon, &daemon.admin);
+    let said = shell
+        .transcript(&[
+            "users add una --max-running 2",
+            "users add una",
+            "users set una --role operator --max-running default --max-instances 3",
+            "users set una",
+            "users show una",
+            "users show ugo",
+            "users set una --max-running many",
+            "tokens add laptop --user una",
+            "tokens rm laptop --user una",
+            "tokens rm laptop --user una",
+            "users rm una",
+            "users rm una --yes",
+        ])
+        .await;
+    for part in [
+        "una (ID) is made, with the role user\nA token lets them in:\n  minimcp tokens add first --user una\n",
+        "! error: a user with this name exists already (exists)\nexit 1\n",
+        "$ minimcp users set una\n! error: nothing is to change\n!   next: minimcp users set --help\nexit 2\n",
+        "role         operator\ninstances    0, up to 3\nrunning      0, up to 20 (default)\n",
+        "! error: there is no user with the id or name `ugo`\n!   next: `minimcp users` shows yours\nexit 1\n",
+        "write a whole number, or default",
+        "token  TOKEN\n       shown this once; works until it is revoked\nid     ID\n",
+        "Use it:\n  export MINIMCP_URL=http://HOST MINIMCP_TOKEN=TOKEN\nRevoke it:\n  minimcp tokens rm ID --user una\n",
+        "$ minimcp tokens rm laptop --user una\nID is revoked\n",
+        "! error: there is no token with the id or name `laptop`\n",
+        "! error: una with 0 credential sets and all tokens would be deleted\n!   next: add --yes to go on\nexit 2\n",
+        "$ minimcp users rm una --yes\nuna is deleted\n",
+    ] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+
+    // A user sees to their own tokens, and an administrator ends everything of a user at once.
+    shell.done("users add ugo").await;
+    let token = json(&shell.done("tokens add first --user ugo --expires 90d --json").await);
+    let ugo = Shell::of(&daemon, token["token"].as_str().unwrap());
+    let listed = ugo.done("tokens").await;
+    assert!(listed.contains("first") && listed.contains("valid"), "{listed}");
+    assert!(token["expires_at"].is_string(), "{token}");
+    let refused = ugo.run("users").await;
+    assert!(refused.code == Some(1) && refused.err.contains("(forbidden)"), "{refused:?}");
+    ugo.done("create faulty-ok --wait").await;
+    let refused = shell.run("users rm ugo --yes").await;
+    assert!(
+        refused.err.contains("(user_in_use)") && refused.err.contains("--delete-instances"),
+        "{refused:?}"
+    );
+    shell.done("users rm ugo --yes --delete-instances").await;
+    assert_eq!(shell.done("ls").await, "");
+    let last = shell.run("tokens rm test").await;
+    assert!(last.err.contains("(last_administrator)") && last.err.contains("minimcp tokens add"), "{last:?}");
+}

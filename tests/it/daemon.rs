@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::Actor;
 use minimcp::audit::{Options, Trail, anchor};
+use chrono::{DateTime, Utc};
 use minimcp::catalog::TypeDefinition;
 use minimcp::config::{Flags, Settings};
 use minimcp::gateway::{AccessTable, Gateway};
@@ -185,18 +186,40 @@ impl Daemon {
         let user =
             NewUser { id: Uuid::now_v7(), name: name.into(), role, quota: Quota::default(), created_at: now };
         let user = self.store.create_user(user).await.unwrap();
+        self.token(user.id, None).await.1
+    }
+
+    /// A new token of a user, until this time: its id and its text.
+    pub(crate) async fn token(&self, user_id: Uuid, expires_at: Option<DateTime<Utc>>) -> (Uuid, String) {
         let minted = self.vault.mint(TokenKind::Api).unwrap();
         let token = NewToken {
             id: Uuid::now_v7(),
-            user_id: user.id,
+            user_id,
             name: "test".into(),
             token_hash: minted.hash,
             hint: minted.hint,
-            created_at: now,
-            expires_at: None,
+            created_at: Utc::now(),
+            expires_at,
         };
-        self.store.create_token(token).await.unwrap();
-        minted.token.expose().to_owned()
+        let token = self.store.create_token(token).await.unwrap();
+        (token.id, minted.token.expose().to_owned())
+    }
+
+    /// A token of the owner of this one that expired a moment ago.
+    pub(crate) async fn expired(&self, token: &str) -> String {
+        self.token(self.owner(token).await, Some(Utc::now())).await.1
+    }
+
+    /// A token of the owner of this one that was revoked a moment ago.
+    pub(crate) async fn revoked(&self, token: &str) -> String {
+        let (id, text) = self.token(self.owner(token).await, None).await;
+        self.store.revoke_token(id, Utc::now()).await.unwrap();
+        text
+    }
+
+    /// Whose token it is.
+    pub(crate) async fn owner(&self, token: &str) -> Uuid {
+        self.get("/v1/me", token).await.json()["id"].as_str().unwrap().parse().unwrap()
     }
 
     /// A type `faulty-<mode>` whose servers misbehave in that way.

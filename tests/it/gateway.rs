@@ -148,14 +148,17 @@ async fn nobody_gets_in_without_the_right_token_nor_out_of_the_endpoint() {
     assert_eq!(unknown.status, StatusCode::UNAUTHORIZED);
     assert_eq!(unknown.headers["www-authenticate"], "Bearer realm=\"minimcp\"");
     let other = scene.daemon.running("faulty-ok", &scene.user).await;
-    for token in ["", "x", &mistyped, &scene.user, other["access_token"].as_str().unwrap()] {
+    for (n, token) in
+        ["", "x", &mistyped, &scene.user, other["access_token"].as_str().unwrap()].into_iter().enumerate()
+    {
+        // Each from an address of its own, because an address may fail only so often.
+        let address: std::net::IpAddr = format!("127.0.3.{}", n + 1).parse().unwrap();
+        let client = reqwest::Client::builder().no_proxy().local_address(address).build().unwrap();
         for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS] {
-            let answer = scene.daemon.send(scene.mcp(method, "", token)).await;
-            assert_eq!(
-                (answer.status, &answer.text),
-                (StatusCode::UNAUTHORIZED, &unknown.text),
-                "like an unknown one"
-            );
+            let request = scene.mcp(method, "", token).build().unwrap();
+            let answer = client.execute(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(answer.text().await.unwrap(), unknown.text, "like an unknown one");
         }
     }
     let in_query = scene.daemon.get(&format!("/i/{}/mcp?access_token={}", scene.id(), scene.token), "").await;
@@ -340,6 +343,20 @@ async fn listeners_are_let_go_when_the_daemon_ends() {
     assert!(stream.chunk().await.unwrap().is_some());
     assert!(scene.daemon.stop_serving(Duration::from_secs(5)).await);
     while stream.chunk().await.unwrap().is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_are_let_go_when_their_token_is_replaced() {
+    let scene = Scene::new(&["sse"]).await;
+    let mut stream = scene.mcp(Method::GET, "", &scene.token).send().await.unwrap();
+    assert!(stream.chunk().await.unwrap().is_some());
+    let second = scene.order("token", &json!({"overlap_seconds": 600})).await.json();
+    assert!(stream.chunk().await.unwrap().is_some(), "its token works for a while");
+    scene.order("token", &json!({})).await;
+    let rest = async { while stream.chunk().await.unwrap().is_some() {} };
+    assert!(tokio::time::timeout(PATIENCE, rest).await.is_ok(), "the stream went on");
+    let refused = scene.mcp(Method::GET, "", second["access_token"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]

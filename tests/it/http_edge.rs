@@ -128,7 +128,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 async fn methods_and_routes_that_are_not_there_say_what_is() {
     let daemon = Daemon::start().await;
     let admin = &daemon.admin;
-    let wrong = daemon.send(daemon.request(Method::PATCH, "/v1/instances", admin)).await;
+    let wrong = daemon.send(daemon.request(Method::PUT, "/v1/instances", admin)).await;
     assert_eq!((wrong.status, wrong.code().as_str()), (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"));
     assert_eq!(wrong.headers["allow"], "GET, POST, HEAD, OPTIONS");
     let options = daemon.send(daemon.request(Method::OPTIONS, "/healthz", "")).await;

@@ -69,6 +69,9 @@ impl Daemon {
             format!("ports={}-{}", ports.start(), ports.end()),
             "sample-interval=500ms".to_owned(),
             "log.format=json".to_owned(),
+            // What is tried here is tried as fast as it goes.
+            "http.max-rate=0".to_owned(),
+            "http.max-creations=0".to_owned(),
         ];
         all.extend(settings.iter().map(ToString::to_string));
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());

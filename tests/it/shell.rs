@@ -143,7 +143,7 @@ fn without_ids(text: &str) -> String {
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
         let id = rest.get(..36).is_some_and(|text| text.parse::<Uuid>().is_ok());
-        let token = rest.strip_prefix("mmcp_inst_");
+        let token = rest.strip_prefix("mmcp_inst_").or_else(|| rest.strip_prefix("mmcp_api_"));
         rest = if id {
             named.push_str("ID");
             &rest[36..]

@@ -44,7 +44,10 @@ contract! {
         a_user_changes_only_as_asked,
         a_user_with_instances_cannot_be_deleted,
         a_token_lets_in_until_it_expires_or_is_revoked,
-        users_and_tokens_are_listed_page_by_page_newest_first;
+        users_and_tokens_are_listed_page_by_page_newest_first,
+        somebody_can_always_administer,
+        ended_tokens_are_forgotten_in_time,
+        a_subject_of_an_issuer_is_one_user;
     settings:
         the_newest_audit_record_takes_the_place_of_the_one_before;
     types:

@@ -1,7 +1,9 @@
 //! Users and their API tokens.
 
 use chrono::TimeDelta;
-use minimcp::store::{Conflict, NewToken, Noun, Quota, Role, Store, StoreError, UserChange};
+use minimcp::store::{
+    Conflict, NewIdentity, NewToken, NewUser, Noun, Quota, Role, Store, StoreError, UserChange,
+};
 use uuid::Uuid;
 
 use super::scratch::{joe_and_github, new_instance, new_user, next, now, page, user};
@@ -106,6 +108,73 @@ pub(crate) async fn users_and_tokens_are_listed_page_by_page_newest_first(store:
     assert_eq!(first.items.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["2", "1"]);
     let second = store.tokens(late.id, &next(2, first.next_cursor)).await.unwrap();
     assert_eq!(second.items.len(), 1);
+}
+
+pub(crate) async fn somebody_can_always_administer(store: &Store) {
+    let admin = |name| NewUser { role: Role::Admin, ..new_user(name) };
+    let (ann, bob) =
+        (store.create_user(admin("ann")).await.unwrap(), store.create_user(admin("bob")).await.unwrap());
+    let last = |error| matches!(error, StoreError::Conflict { what: Conflict::LastAdministrator });
+    let demote = |id| {
+        let change = UserChange { role: Some(Role::User), ..UserChange::default() };
+        let store = store.clone();
+        async move { store.update_user(id, change).await }
+    };
+    // Both at the same time: one of them stays.
+    let (one, two) = tokio::join!(demote(ann.id), demote(bob.id));
+    assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+    let left = if one.is_ok() { bob.id } else { ann.id };
+    assert!(last(demote(left).await.unwrap_err()));
+    assert!(last(store.check_deletable(left).await.unwrap_err()));
+    assert!(last(store.delete_user(left).await.unwrap_err()));
+
+    let first = store.create_token(token(left, 1)).await.unwrap();
+    let expired = NewToken { expires_at: Some(now()), ..token(left, 2) };
+    store.create_token(expired).await.unwrap();
+    let refused = store.revoke_token(first.id, now()).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Conflict { what: Conflict::LastAdministratorToken }),
+        "{refused:?}"
+    );
+    store.create_token(token(left, 3)).await.unwrap();
+    assert!(store.revoke_token(first.id, now()).await.unwrap().revoked_at.is_some());
+
+    let joe = user(store, "joe").await;
+    let own = store.create_token(token(joe.id, 4)).await.unwrap();
+    store.revoke_tokens_of(joe.id, now()).await.unwrap();
+    assert!(store.token(own.id, None).await.unwrap().revoked_at.is_some(), "users may be without any");
+    assert!(store.authenticate(&[3; 32], now()).await.unwrap().is_some(), "and others keep theirs");
+}
+
+pub(crate) async fn ended_tokens_are_forgotten_in_time(store: &Store) {
+    let joe = user(store, "joe").await;
+    let soon = now() + TimeDelta::minutes(1);
+    let lasting = store.create_token(token(joe.id, 1)).await.unwrap();
+    store.create_token(NewToken { expires_at: Some(soon), ..token(joe.id, 2) }).await.unwrap();
+    let revoked = store.create_token(token(joe.id, 3)).await.unwrap();
+    store.revoke_token(revoked.id, soon).await.unwrap();
+    assert_eq!(store.forget_tokens_before(soon).await.unwrap(), 0);
+    assert_eq!(store.forget_tokens_before(soon + TimeDelta::seconds(1)).await.unwrap(), 2);
+    assert_eq!(store.tokens(joe.id, &page(9)).await.unwrap().items, [lasting]);
+}
+
+pub(crate) async fn a_subject_of_an_issuer_is_one_user(store: &Store) {
+    let identity = |issuer: &str, name: &str| NewIdentity {
+        issuer: issuer.into(),
+        subject: "s-1".into(),
+        user: new_user(name),
+    };
+    assert_eq!(store.user_of_identity("https://a", "s-1").await.unwrap(), None);
+    let one = store.create_identity(identity("https://a", "joe")).await.unwrap();
+    assert_eq!(store.user_of_identity("https://a", "s-1").await.unwrap(), Some(one.clone()));
+    let again = store.create_identity(identity("https://a", "other")).await.unwrap_err();
+    assert!(matches!(again, StoreError::Conflict { what: Conflict::Identity }), "{again:?}");
+    let taken = store.create_identity(identity("https://b", "joe")).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Conflict { what: Conflict::UserName }), "{taken:?}");
+    assert_eq!(store.count_users().await.unwrap(), 1, "what was refused left nothing");
+    store.create_identity(identity("https://b", "jim")).await.unwrap();
+    store.delete_user(one.id).await.unwrap();
+    assert_eq!(store.user_of_identity("https://a", "s-1").await.unwrap(), None);
 }
 
 fn token(user_id: Uuid, n: u8) -> NewToken {

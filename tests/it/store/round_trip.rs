@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use minimcp::store::{Location, Store};
 use minimcp_entities::{
-    api_token, credential_reminder, idempotency_key, keyring, mcp_credential, mcp_instance, mcp_type, setting,
-    transition, user,
+    api_token, credential_reminder, idempotency_key, identity, keyring, mcp_credential, mcp_instance, mcp_type,
+    setting, transition, user,
 };
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
@@ -93,6 +93,15 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         mac: vec![byte; 32],
     };
     round_trip(database, token).await;
+    let identity = identity::Model {
+        id: Uuid::now_v7(),
+        issuer: "i".repeat(512),
+        subject: format!("{name}{}", "s".repeat(251)),
+        user_id: user.id,
+        created_at: time(),
+        mac: vec![byte; 32],
+    };
+    round_trip(database, identity).await;
     let mcp_type = mcp_type::Model {
         description: "ü\n".into(),
         server_script: full.then(|| "x.mjs".into()),
