@@ -112,7 +112,7 @@ impl Store {
     /// keeps its own. Answers how many were put.
     ///
     /// # Errors
-    /// [`Conflict::KeyReplaced`] if a new key was replaced itself.
+    /// [`StoreError::Conflict`] if a new key was replaced itself.
     pub async fn reseal_credentials(
         &self,
         seals: Vec<(mcp_credential::Model, Vec<u8>)>,
