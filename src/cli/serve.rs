@@ -15,6 +15,11 @@ use crate::config::{self, Settings};
 /// Needs nothing: everything it keeps lies in ./data unless told otherwise, the administrator's token is
 /// written there, and it listens on 127.0.0.1:7878. Settings come from flags, else MINIMCP_* variables, else
 /// minimcp.toml.
+///
+/// The master key is made beside an empty database, in master.key. To give one instead, set MINIMCP_MASTER_KEY
+/// (base64 or hexadecimal of 32 bytes) or MINIMCP_MASTER_KEY_FILE, or hand it over as the systemd credential
+/// minimcp.key; keys that were replaced go into MINIMCP_MASTER_KEYS_PREVIOUS, separated by semicolons. Exit code 78
+/// says that the key is missing or wrong.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -22,7 +22,9 @@ use uuid::Uuid;
 use super::{Noun, Store, StoreError};
 
 /// A row from which a right follows.
-pub(super) trait Protected: ModelTrait + IntoActiveModel<Self::Active> {
+pub(super) trait Protected:
+    ModelTrait<Entity: EntityTrait<Model = Self>> + IntoActiveModel<Self::Active>
+{
     type Active: ActiveModelTrait<Entity = Self::Entity> + ActiveModelBehavior + TryIntoModel<Self> + Send;
     const NOUN: Noun;
 
@@ -185,15 +187,11 @@ impl Store {
         &self,
         connection: &impl ConnectionTrait,
         row: M,
-    ) -> Result<M, DbErr>
-    where
-        <M::Entity as EntityTrait>::Model: IntoActiveModel<M::Active>,
-        M: From<<M::Entity as EntityTrait>::Model>,
-    {
+    ) -> Result<M, DbErr> {
         let proof = self.vault.row_mac(&row.protected());
         let mut row = row.into_active_model();
         M::set_mac(&mut row, proof);
-        row.insert(connection).await.map(M::from)
+        row.insert(connection).await
     }
 
     /// Writes what was changed, and the proof of the row as it is then.
@@ -201,15 +199,11 @@ impl Store {
         &self,
         connection: &impl ConnectionTrait,
         change: Change<M>,
-    ) -> Result<M, DbErr>
-    where
-        <M::Entity as EntityTrait>::Model: IntoActiveModel<M::Active>,
-        M: From<<M::Entity as EntityTrait>::Model>,
-    {
+    ) -> Result<M, DbErr> {
         let Change(mut row) = change;
         let proof = self.vault.row_mac(&row.clone().try_into_model()?.protected());
         M::set_mac(&mut row, proof);
-        row.update(connection).await.map(M::from)
+        row.update(connection).await
     }
 
     /// Every row that somebody else changed. Reads all rows from which a right follows.
@@ -226,12 +220,9 @@ impl Store {
         Ok(altered)
     }
 
-    async fn look_through<M: Protected>(&self, altered: &mut Vec<(Noun, Uuid)>) -> Result<(), StoreError>
-    where
-        M: From<<M::Entity as EntityTrait>::Model>,
-    {
+    async fn look_through<M: Protected>(&self, altered: &mut Vec<(Noun, Uuid)>) -> Result<(), StoreError> {
         for row in M::Entity::find().all(&self.reader).await? {
-            match self.intact(M::from(row)) {
+            match self.intact(row) {
                 Err(StoreError::Altered { what, id }) => altered.push((what, id)),
                 other => drop(other?),
             }

@@ -22,6 +22,7 @@ mod page;
 mod peek;
 mod postgres;
 mod reminders;
+mod rotation;
 mod settings;
 mod sqlite;
 mod tokens;

@@ -209,7 +209,11 @@ impl Vault {
     ///
     /// # Errors
     /// [`SealError`] if a key of the deployment cannot be unwrapped.
-    pub fn rewrapped(&self, master: &MasterKey, rows: Vec<row::Model>) -> Result<Vec<row::Model>, SealError> {
+    pub(crate) fn rewrapped(
+        &self,
+        master: &MasterKey,
+        rows: Vec<row::Model>,
+    ) -> Result<Vec<row::Model>, SealError> {
         let present = self.master();
         let moved = |row: row::Model| {
             let of_user = row.user_id.is_some();
@@ -226,12 +230,12 @@ impl Vault {
     ///
     /// # Errors
     /// [`SealError::NoRandomness`] if the operating system gives none.
-    pub fn key_check_under(&self, master: &MasterKey) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn key_check_under(&self, master: &MasterKey) -> Result<Vec<u8>, SealError> {
         keyring::key_check(master, self.0.deployment)
     }
 
     /// The database is under this master key now, and has these rows.
-    pub fn adopt(&self, master: Arc<MasterKey>, rows: Vec<row::Model>) {
+    pub(crate) fn adopt(&self, master: Arc<MasterKey>, rows: Vec<row::Model>) {
         for row in rows {
             self.0.slots.hold(row, &master);
         }
