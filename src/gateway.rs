@@ -25,7 +25,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use minimcp_actors::Supervision;
-use minimcp_actors::routes::{InFlight, Route};
+use minimcp_actors::routes::{Call, InFlight, Route};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -128,8 +128,9 @@ impl Gateway {
         let path = server_path(&admitted.mcp_path, target.rest, head.uri.query());
         let ended = (head.method == Method::DELETE).then_some(session).flatten();
         let is_get = head.method == Method::GET;
-        let response = self.forward(id, &route, head, path, Parcel::new(body, self.limits.max_body)).await?;
-        self.relay(id, &route, &admitted, response, in_flight, is_get).inspect(|response| {
+        let parcel = Parcel::new(body, self.limits.max_body);
+        let (response, call) = self.forward(id, &route, head, path, parcel).await?;
+        self.relay(id, &route, &admitted, response, (in_flight, call), is_get).inspect(|response| {
             if let Some(session) = ended
                 && response.status().is_success()
             {
@@ -196,11 +197,11 @@ impl Gateway {
         head: Parts,
         path: PathAndQuery,
         parcel: Parcel,
-    ) -> Result<Response<Incoming>, Problem> {
+    ) -> Result<(Response<Incoming>, Call), Problem> {
         let deadline = Instant::now() + self.limits.wait;
         let mut dead = None;
         loop {
-            let (run, addr) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
+            let (run, addr, call) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
             let authority = addr.to_string();
             let body = parcel.attempt().ok_or_else(|| broken("the server ended before it answered"))?;
             let host = HeaderValue::from_str(&authority).map_err(|error| Problem::internal(&error))?;
@@ -211,7 +212,7 @@ impl Gateway {
             *request.headers_mut() = head.headers.clone();
             headers::to_server(request.headers_mut(), host);
             match tokio::time::timeout(self.limits.idle_timeout, self.client.request(request)).await {
-                Ok(Ok(response)) => return Ok(response),
+                Ok(Ok(response)) => return Ok((response, call)),
                 Ok(Err(error)) if error.is_connect() => dead = Some(run),
                 Ok(Err(_)) if parcel.is_oversize() => return Err(self.too_large()),
                 Ok(Err(_)) => return Err(broken("the server ended or broke off before it answered")),
@@ -229,7 +230,7 @@ impl Gateway {
         route: &Arc<Route>,
         admitted: &Admitted,
         response: Response<Incoming>,
-        in_flight: InFlight,
+        (in_flight, call): (InFlight, Call),
         is_get: bool,
     ) -> Result<Response<Outgoing>, Problem> {
         let (mut head, body) = response.into_parts();
@@ -251,7 +252,9 @@ impl Gateway {
         let patience = (!streams).then_some(self.limits.idle_timeout);
         // A listener has nothing to lose when the daemon ends; a call gets the time to finish.
         let stop = (streams && is_get).then(|| self.stop.clone().cancelled_owned());
-        let relayed = Relayed::new(body, in_flight, patience, stop);
+        // Nor has it when its run is replaced: that one need not wait for it.
+        let call = (!streams || !is_get).then_some(call);
+        let relayed = Relayed::new(body, (in_flight, call), patience, stop);
         Ok(Response::from_parts(head, Outgoing::Relayed(relayed)))
     }
 

@@ -19,6 +19,7 @@ use minimcp_actors::message::Refused;
 use minimcp_actors::state::{Command, Status};
 use minimcp_entities::mcp_instance;
 use slog::{Logger, error, warn};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::api::Page;
@@ -26,6 +27,7 @@ use crate::api::diagnosis::Diagnosis;
 use crate::api::instance::{AccessToken, ExtendLease, Instance};
 use crate::catalog::TypeDefinition;
 use crate::config::Settings;
+use crate::expiry::Bell;
 use crate::gateway::{AccessTable, Grant};
 use crate::problem::{Code, Problem};
 use crate::provision::{self, Provisioner};
@@ -42,8 +44,14 @@ pub struct Instances {
     provisioner: Provisioner,
     supervision: Supervision,
     access: Arc<AccessTable>,
+    bell: Bell,
+    /// Replacements under way at once.
+    replacing: Arc<Semaphore>,
     log: Logger,
 }
+
+/// Each replacement is a second process for a while, so there are not many at once.
+const REPLACEMENTS: usize = 2;
 
 impl Instances {
     /// The service over these parts.
@@ -57,7 +65,14 @@ impl Instances {
         access: Arc<AccessTable>,
         log: Logger,
     ) -> Self {
-        Self { settings, store, vault, provisioner, supervision, access, log }
+        let (bell, replacing) = (Bell::default(), Arc::new(Semaphore::new(REPLACEMENTS)));
+        Self { settings, store, vault, provisioner, supervision, access, bell, replacing, log }
+    }
+
+    /// How the owner of the reminders hears of credential sets, and others of reminders.
+    #[must_use]
+    pub fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Lets the holders of the instance's tokens in at the gateway. For every stored instance at the start of
@@ -150,6 +165,7 @@ impl Instances {
     /// Begins a new run.
     pub(crate) async fn restart(&self, id: Uuid, owner: Option<Uuid>) -> Result<Instance, Problem> {
         let row = self.store.instance(id, owner).await?;
+        self.refuse_expired(&row).await?;
         self.store.request_restart(row.id, Utc::now()).await?;
         self.want(id, owner, Desired::Running, Command::Restart).await
     }
@@ -161,12 +177,21 @@ impl Instances {
         if owner.is_some_and(|owner| row.user_id != owner) {
             return Err(Problem::new(Code::Forbidden, "only its owner may restore an instance"));
         }
+        self.refuse_expired(&row).await?;
         // Written down like a restart: if the daemon does not live to begin the run, the next one does.
         let present = self.supervision.registry().get(id).map(|snapshot| snapshot.status);
         if present == Some(Status::Disconnected) {
             self.store.request_restart(id, Utc::now()).await?;
         }
         self.want(id, owner, Desired::Running, Command::Restore).await
+    }
+
+    /// An instance whose credentials have expired begins no run, if its owner wants it so.
+    async fn refuse_expired(&self, row: &mcp_instance::Model) -> Result<(), Problem> {
+        match row.credential_id {
+            Some(id) => requirements::refuse_expired(&self.store.credential(id, None).await?, Utc::now()),
+            None => Ok(()),
+        }
     }
 
     /// Writes down what the owner wants and has it done; what is refused is not wanted any more.

@@ -12,6 +12,7 @@ pub mod bootstrap;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod expiry;
 pub mod gateway;
 pub mod http;
 pub mod instances;

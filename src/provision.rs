@@ -226,6 +226,7 @@ pub(crate) fn policy(
         crashes,
         timing,
         limits: tighter(definition.resource_limits, limits),
+        overlap: !definition.stateful,
         ..default
     };
     policy.checked()
@@ -263,6 +264,16 @@ mod tests {
         assert_eq!(policy.timing.grace, Duration::from_secs(3));
         assert_eq!(policy.timing.probe_interval, Duration::from_secs(7));
         assert_eq!(policy.crashes, Policy::default().crashes);
+    }
+
+    #[test]
+    fn servers_that_keep_state_are_never_two_at_once() {
+        for stateful in [false, true] {
+            let definition = TypeDefinition { stateful, ..definition() };
+            let rules = (RestartRules::default(), DeclaredLimits::default());
+            let policy = policy(&definition, rules.0, rules.1, Duration::ZERO).unwrap();
+            assert_eq!(policy.overlap, !stateful);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use minimcp_actors::Supervision;
 use minimcp_actors::launch::Record;
 use minimcp_actors::launch::local::LocalLauncher;
@@ -32,11 +33,25 @@ enum Decision {
     Rest(Outcome, Cause),
 }
 
-/// What becomes of the instance. `record` is what the run directory holds for it.
+/// Of the processes that an instance was left with, the one that served: that of the run in the row if it lives,
+/// else the oldest. There are two if the daemon died while one replaced the other. The others are to be ended.
+fn serving(
+    row: &mcp_instance::Model,
+    mut records: Vec<Record>,
+    lives: impl Fn(&Record) -> bool,
+) -> (Option<Record>, Vec<Record>) {
+    records.sort_by_key(|record| (!lives(record), record.run.0 != generation(row), record.run));
+    let others = records.split_off(records.len().min(1));
+    (records.pop(), others)
+}
+
+/// What becomes of the instance. `record` is what the run directory holds for it, `renewed_at` when its
+/// credentials were last replaced.
 fn decide(
     row: &mcp_instance::Model,
     desired: Desired,
     record: Option<&Record>,
+    renewed_at: Option<DateTime<Utc>>,
     on_restart: OnRestart,
 ) -> Result<Decision, StoreError> {
     let corrupt = |column| StoreError::Corrupt { table: "mcp_instances", column };
@@ -59,7 +74,13 @@ fn decide(
     Ok(match (newer, ended) {
         (Some(_), _) if on_restart == OnRestart::Replace => Decision::Start,
         (Some(record), _) => {
-            let then = asked_since(record.started_at).then_some(Command::Restart);
+            let renewed = renewed_at.is_some_and(|renewed| renewed > record.started_at);
+            let then = if asked_since(record.started_at) {
+                Some(Command::Restart)
+            } else {
+                // It was not replaced before the daemon died.
+                renewed.then_some(Command::Replace)
+            };
             Decision::Adopt { restore: true, then }
         }
         // It was asked back after its end, and the daemon did not live to begin the run.
@@ -120,9 +141,7 @@ impl Restorer {
     pub(crate) async fn run(self) -> Result<(), StoreError> {
         let mut records = self.records();
         for row in self.store.instances_to_delete().await? {
-            if let Some(record) = records.remove(&row.id) {
-                self.launcher.put_down(record).await;
-            }
+            self.put_down(records.remove(&row.id).unwrap_or_default()).await;
             if self.instances.finish_deletion(&row).await.is_err() {
                 warn!(self.log, "a deletion could not be finished"; "instance" => %row.id);
             }
@@ -131,22 +150,32 @@ impl Restorer {
         rows.sort_by_key(|row| std::cmp::Reverse(row.last_accessed_at.unwrap_or(row.created_at)));
         let count = rows.len();
         for row in rows {
-            let record = records.remove(&row.id);
+            let left = records.remove(&row.id).unwrap_or_default();
+            let newest = left.iter().map(|record| record.run.0).max().unwrap_or(0);
+            let (record, others) = serving(&row, left, |record| record.identity.is_present());
+            self.put_down(others).await;
             let id = row.id;
-            if let Err(why) = self.restore(row, record).await {
+            if let Err(why) = self.restore(row, record, newest).await {
                 error!(self.log, "an instance could not be restored"; "instance" => %id, "error" => why);
             }
         }
         let strays = records.len();
-        for (id, record) in records {
-            warn!(self.log, "ending a process without an instance"; "instance" => %id, "pid" => record.identity.pid);
-            self.launcher.put_down(record).await;
+        for (id, left) in records {
+            warn!(self.log, "ending what was left of no instance"; "instance" => %id, "processes" => left.len());
+            self.put_down(left).await;
         }
         info!(self.log, "restored"; "instances" => count, "strays" => strays);
         Ok(())
     }
 
-    fn records(&self) -> HashMap<Uuid, Record> {
+    async fn put_down(&self, records: Vec<Record>) {
+        for record in records {
+            self.launcher.put_down(record).await;
+        }
+    }
+
+    /// What the run directory holds, by instance.
+    fn records(&self) -> HashMap<Uuid, Vec<Record>> {
         let (records, unreadable) = self.runs.records().unwrap_or_else(|error| {
             error!(self.log, "the run directory cannot be read; nothing is adopted"; "error" => %error);
             Default::default()
@@ -154,10 +183,20 @@ impl Restorer {
         for path in unreadable {
             error!(self.log, "a run's record cannot be read; its process may be left"; "file" => %path.display());
         }
-        records.into_iter().map(|record| (record.id, record)).collect()
+        let mut of_instance: HashMap<Uuid, Vec<Record>> = HashMap::new();
+        for record in records {
+            of_instance.entry(record.id).or_default().push(record);
+        }
+        of_instance
     }
 
-    async fn restore(&self, row: mcp_instance::Model, record: Option<Record>) -> Result<(), String> {
+    /// `newest` is the newest run of which a record was left.
+    async fn restore(
+        &self,
+        row: mcp_instance::Model,
+        record: Option<Record>,
+        newest: u64,
+    ) -> Result<(), String> {
         let words = |error: &dyn std::fmt::Display| error.to_string();
         let mcp_type = self.store.type_named(&row.mcp_type).await.map_err(|error| words(&error))?;
         let credential = match row.credential_id {
@@ -168,9 +207,9 @@ impl Restorer {
             self.provisioner.spec(&row, &mcp_type, credential.as_ref()).map_err(|error| words(&error))?;
         self.instances.admit(&row, &mcp_type.mcp_path);
         let desired = Desired::of(&row).map_err(|error| words(&error))?;
-        let decision =
-            decide(&row, desired, record.as_ref(), self.on_restart).map_err(|error| words(&error))?;
-        let newest = record.as_ref().map_or(0, |record| record.run.0);
+        let renewed_at = credential.as_ref().map(|credential| credential.updated_at);
+        let decision = decide(&row, desired, record.as_ref(), renewed_at, self.on_restart)
+            .map_err(|error| words(&error))?;
         let past = Past {
             last_run: Run(generation(&row).max(newest)),
             restarts: u64::try_from(row.restarts_total).unwrap_or(0),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bootstrap::{self, BootstrapError};
 use crate::catalog;
 use crate::config::{Loaded, OnShutdown, Settings};
+use crate::expiry::Reminders;
 use crate::gateway::{AccessTable, Gateway};
 use crate::http::{Bounds, Context, Parts};
 use crate::instances::Instances;
@@ -210,6 +211,8 @@ impl Daemon {
             on_restart: settings.on_restart,
             log: log.clone(),
         };
+        let reminders = Reminders::new(store.clone(), instances.clone(), log.clone());
+        tokio::spawn(reminders.run(restored.clone(), stop.clone()));
         tokio::spawn(crate::tidy::run(store.clone(), stop.clone(), log.clone()));
         tokio::spawn(restore(restorer, tell_restored, stop.clone(), log.clone()));
         let context = Context::new(Parts {

@@ -2,10 +2,12 @@
 //! event. Both are pure and total: no clock, no process, no failure. Only the supervisor holds a [`Life`],
 //! and only [`next`] changes one.
 //!
-//! Two rules keep it small. A fact or timer whose run is not the present one changes nothing. And every way
-//! in which a run can go wrong leads through one function, `fault`, which spends the budget.
+//! Two rules keep it small. A fact or timer whose run is neither the present one nor a second one beside it
+//! changes nothing. And every way in which a run can go wrong leads through one function, `fault`, which spends
+//! the budget. How one run replaces another is told in `replacement`.
 
 mod life;
+mod replacement;
 
 use std::time::Duration;
 
@@ -14,8 +16,8 @@ pub use life::{Life, Step};
 
 use crate::policy::{Policy, RestartPolicy};
 use crate::state::{
-    Admit, Cause, Command, Denied, Effect, Event, Exit, Fact, Outcome, Restarting, Run, State, Status, Timer,
-    Usage,
+    Admit, Beside, Cause, Command, Denied, Effect, Event, Exit, Fact, Outcome, Restarting, Run, State,
+    Status, Timer, Usage,
 };
 
 /// Says whether `command` may be carried out now. The only place a caller is refused.
@@ -25,20 +27,25 @@ use crate::state::{
 pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Denied> {
     use Admit::{Act, Already};
     let status = life.state.status();
-    let needs_lease =
-        matches!(command, Command::Restart | Command::Restore | Command::Wake | Command::Extend(_));
+    let needs_lease = matches!(
+        command,
+        Command::Restart | Command::Replace | Command::Restore | Command::Wake | Command::Extend(_)
+    );
     if needs_lease && (life.lease_is_over(now) || status == Status::Expired) {
         return Err(Denied::LeaseEnded);
     }
     match (command, life.state) {
         (Command::Extend(_), _) => Ok(Act),
 
-        (Command::Stop, State::Stopping { then: Outcome::Stopped | Outcome::Expired, .. }) => Ok(Already),
         (
-            Command::Stop | Command::Kill,
+            Command::Stop | Command::StopFor(_),
+            State::Stopping { then: Outcome::Stopped | Outcome::Expired, .. },
+        ) => Ok(Already),
+        (
+            Command::Stop | Command::StopFor(_) | Command::Kill,
             State::Ended(Outcome::Stopped | Outcome::Expired | Outcome::Failed),
         ) => Ok(Already),
-        (Command::Stop | Command::Kill, _) => Ok(Act),
+        (Command::Stop | Command::StopFor(_) | Command::Kill, _) => Ok(Act),
 
         (Command::Shutdown, State::Ended(_) | State::Stopping { .. }) => Ok(Already),
         (Command::Shutdown, _) => Ok(Act),
@@ -54,6 +61,13 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
             | State::Restarting(Restarting::Draining { .. } | Restarting::Queued { .. }),
         ) => Ok(Already),
         (Command::Restart, _) => Ok(Act),
+
+        // What has no run that could serve uses what is new at its next one.
+        (
+            Command::Replace,
+            State::Adopting { .. } | State::Starting { .. } | State::Running { .. } | State::Unhealthy { .. },
+        ) if !life.replace && !matches!(life.beside, Some(Beside::Queued { .. })) => Ok(Act),
+        (Command::Replace, _) => Ok(Already),
 
         (Command::Restore, State::Ended(Outcome::Disconnected)) => Ok(Act),
         (Command::Restore, _) => Err(Denied::NotDisconnected(status)),
@@ -100,6 +114,7 @@ impl Turn<'_> {
     fn command(&mut self, command: Command) {
         match command {
             Command::Stop => self.end(Outcome::Stopped, Cause::Commanded),
+            Command::StopFor(cause) => self.end(Outcome::Stopped, cause),
             Command::Hibernate => self.end(Outcome::Hibernated, Cause::Idle),
             Command::Shutdown => self.end(Outcome::Disconnected, Cause::DaemonShutdown),
             Command::Kill => {
@@ -107,9 +122,7 @@ impl Turn<'_> {
                 if !matches!(self.life.state, State::Stopping { then: Outcome::Expired, .. }) {
                     self.end(Outcome::Stopped, Cause::Commanded);
                 }
-                if let State::Stopping { run, .. } = self.life.state {
-                    self.effects.push(Effect::Kill(run));
-                }
+                self.effects.extend(self.life.live_runs().map(Effect::Kill));
             }
             Command::Extend(ends_at) => {
                 let epoch = self.life.lease.map_or(1, |lease| lease.epoch + 1);
@@ -117,6 +130,7 @@ impl Turn<'_> {
                 self.life.lease = Some(lease);
                 self.effects.push(lease.arm(self.now));
             }
+            Command::Replace => self.replace(),
             Command::Wake => self.renew(Cause::Woken),
             Command::Restart | Command::Restore => self.renew(Cause::Commanded),
         }
@@ -124,6 +138,10 @@ impl Turn<'_> {
 
     fn fact(&mut self, fact: Fact) {
         let state = self.life.state;
+        if let Some(beside) = self.life.beside.filter(|beside| Some(beside.run()) == fact.run()) {
+            self.beside(beside, fact);
+            return;
+        }
         match (fact, state) {
             (Fact::Granted(run), State::Pending { run: waiting }) if run == waiting => self.launch(run),
             (Fact::Granted(run), State::Restarting(Restarting::Queued { next })) if run == next => {
@@ -139,6 +157,7 @@ impl Turn<'_> {
                 self.life.ready_since = Some(self.now);
                 let cause = self.life.cause;
                 self.become_(State::Running { run }, cause);
+                self.begin_replacement();
             }
             (Fact::Answered(run), State::Unhealthy { run: ill, .. }) if run == ill => {
                 self.become_(State::Running { run }, Cause::Recovered);
@@ -168,17 +187,8 @@ impl Turn<'_> {
     }
 
     fn sampled(&mut self, run: Run, usage: Usage) {
-        let limits = self.policy.limits;
-        let count = |over: bool, so_far: u32| if over { so_far.saturating_add(1) } else { 0 };
-        let (memory, cpu) = self.life.over;
-        self.life.over = (
-            count(limits.memory_bytes.is_some_and(|max| usage.memory_bytes > max), memory),
-            count(limits.cpu_percent.is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max)), cpu),
-        );
-        if self.life.over.0 > self.policy.samples_over {
-            self.fault(Some(run), Cause::HighMemory);
-        } else if self.life.over.1 > self.policy.samples_over {
-            self.fault(Some(run), Cause::HighCpu);
+        if let Some(cause) = self.policy.over(&mut self.life.over, usage) {
+            self.fault(Some(run), cause);
         }
     }
 
@@ -212,10 +222,10 @@ impl Turn<'_> {
         match self.life.state {
             State::Stopping { then, .. } => {
                 let cause = self.life.cause;
-                self.become_(State::Ended(then), cause);
+                self.finish(then, cause);
             }
             State::Restarting(Restarting::Draining { delay, .. }) => self.back_off(delay),
-            State::Adopting { .. } => self.become_(State::Ended(Outcome::Disconnected), Cause::Lost),
+            State::Adopting { .. } => self.finish(Outcome::Disconnected, Cause::Lost),
             State::Starting { .. } | State::Running { .. } | State::Unhealthy { .. } => {
                 self.exited_by_itself(exit);
             }
@@ -224,11 +234,14 @@ impl Turn<'_> {
     }
 
     fn exited_by_itself(&mut self, exit: Exit) {
+        if self.promote(None, Cause::Exited) {
+            return;
+        }
         match exit {
-            Exit::Unstartable => self.become_(State::Ended(Outcome::Failed), Cause::LaunchFailed),
+            Exit::Unstartable => self.finish(Outcome::Failed, Cause::LaunchFailed),
             Exit::Unspawned => self.fault(None, Cause::LaunchFailed),
             _ if exit.is_clean() && self.policy.restart != RestartPolicy::Permanent => {
-                self.become_(State::Ended(Outcome::Stopped), Cause::Exited);
+                self.finish(Outcome::Stopped, Cause::Exited);
             }
             Exit::Code(_) | Exit::Signal(_) | Exit::Unknown | Exit::ActorDied => {
                 self.fault(None, Cause::Exited);
@@ -238,6 +251,9 @@ impl Turn<'_> {
 
     /// A run went wrong. `alive` is its number if it still has a process.
     fn fault(&mut self, alive: Option<Run>, cause: Cause) {
+        if self.promote(alive, cause) {
+            return;
+        }
         if self
             .life
             .ready_since
@@ -265,7 +281,7 @@ impl Turn<'_> {
                 let outcome = if self.life.ever_ready { Outcome::Disconnected } else { Outcome::Failed };
                 match alive {
                     Some(run) => self.stop(run, outcome, cause),
-                    None => self.become_(State::Ended(outcome), cause),
+                    None => self.finish(outcome, cause),
                 }
             }
         }
@@ -281,15 +297,14 @@ impl Turn<'_> {
 
     /// Ends the instance from whatever state it is in.
     fn end(&mut self, outcome: Outcome, cause: Cause) {
+        self.dismiss_beside();
         match self.life.state {
             State::Stopping { run, .. } => self.become_(State::Stopping { run, then: outcome }, cause),
             State::Restarting(Restarting::Draining { run, .. }) => {
                 // SIGTERM and its grace are under way already.
                 self.become_(State::Stopping { run, then: outcome }, cause);
             }
-            State::Pending { .. } | State::Restarting(_) | State::Ended(_) => {
-                self.become_(State::Ended(outcome), cause);
-            }
+            State::Pending { .. } | State::Restarting(_) | State::Ended(_) => self.finish(outcome, cause),
             State::Adopting { run }
             | State::Starting { run }
             | State::Running { run }
@@ -300,6 +315,7 @@ impl Turn<'_> {
     /// A new run by command: from any state, at no cost to the budgets, which it clears.
     fn renew(&mut self, cause: Cause) {
         self.forgive();
+        self.dismiss_successor();
         match self.life.state {
             State::Adopting { run }
             | State::Starting { run }
@@ -330,6 +346,7 @@ impl Turn<'_> {
 
     fn launch(&mut self, run: Run) {
         let cause = self.life.cause;
+        self.life.replace = false;
         self.life.over = (0, 0);
         self.life.ready_since = None;
         self.become_(State::Starting { run }, cause);

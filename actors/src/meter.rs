@@ -60,12 +60,13 @@ pub struct ActorStatus {
     pub started_at: DateTime<Utc>,
 }
 
-/// The counters of every actor, by path.
+/// The counters of every actor, by path and generation: while one run of an instance replaces another there are
+/// two at its path.
 #[derive(Debug, Default)]
-pub struct Meters(DashMap<String, Arc<Meter>>);
+pub struct Meters(DashMap<(String, u64), Arc<Meter>>);
 
 impl Meters {
-    /// Begins to count for the actor at `path`, in place of an earlier life of it.
+    /// Begins to count for the actor at `path`.
     pub fn register(&self, path: String, kind: &'static str, generation: u64) -> Arc<Meter> {
         let meter = Arc::new(Meter {
             kind,
@@ -75,16 +76,16 @@ impl Meters {
             handled: AtomicU64::new(0),
             last_message_ms: AtomicI64::new(0),
         });
-        self.0.insert(path, Arc::clone(&meter));
+        self.0.insert((path, generation), Arc::clone(&meter));
         meter
     }
 
-    /// Forgets the actor at `path`, if it is still the life that `meter` counts for.
+    /// Forgets the actor at `path` that `meter` counts for.
     pub fn unregister(&self, path: &str, meter: &Arc<Meter>) {
-        self.0.remove_if(path, |_, present| Arc::ptr_eq(present, meter));
+        self.0.remove_if(&(path.to_owned(), meter.generation), |_, present| Arc::ptr_eq(present, meter));
     }
 
-    /// Every actor as it runs, sorted by path.
+    /// Every actor as it runs, sorted by path and generation.
     #[must_use]
     pub fn all(&self) -> Vec<ActorStatus> {
         let mut all: Vec<ActorStatus> = self
@@ -93,7 +94,7 @@ impl Meters {
             .map(|entry| {
                 let meter = entry.value();
                 ActorStatus {
-                    path: entry.key().clone(),
+                    path: entry.key().0.clone(),
                     kind: meter.kind,
                     generation: meter.generation,
                     mailbox_depth: u64::try_from(meter.waiting.load(Ordering::Relaxed)).unwrap_or(0),
@@ -106,7 +107,7 @@ impl Meters {
                 }
             })
             .collect();
-        all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        all.sort_unstable_by(|a, b| (&a.path, a.generation).cmp(&(&b.path, b.generation)));
         all
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::state::{Cause, Usage};
+
 /// A rule that cannot hold, with the words for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} must be {rule}, got {got}")]
@@ -163,10 +165,13 @@ pub struct Policy {
     pub limits: Limits,
     /// Samples in a row that may be over a limit; one more is a fault.
     pub samples_over: u32,
+    /// Whether two processes may live at once while one replaces the other.
+    pub overlap: bool,
 }
 
 impl Default for Policy {
-    /// Permanent, 5 crashes and 3 failed starts in 300 s, back-off from 200 ms to 60 s, 3 strikes, no limits.
+    /// Permanent, 5 crashes and 3 failed starts in 300 s, back-off from 200 ms to 60 s, 3 strikes, no limits,
+    /// no two processes at once.
     fn default() -> Self {
         let period = Duration::from_secs(300);
         Self {
@@ -178,11 +183,29 @@ impl Default for Policy {
             strikes: 3,
             limits: Limits::default(),
             samples_over: 3,
+            overlap: false,
         }
     }
 }
 
 impl Policy {
+    /// Counts a sample, in `so_far`: samples in a row over the limits of memory and CPU. Answers the cause if
+    /// they are more than may be.
+    pub(crate) fn over(&self, so_far: &mut (u32, u32), usage: Usage) -> Option<Cause> {
+        let Limits { memory_bytes, cpu_percent } = self.limits;
+        let count = |over: bool, so_far: u32| if over { so_far.saturating_add(1) } else { 0 };
+        so_far.0 = count(memory_bytes.is_some_and(|max| usage.memory_bytes > max), so_far.0);
+        so_far.1 =
+            count(cpu_percent.is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max)), so_far.1);
+        if so_far.0 > self.samples_over {
+            Some(Cause::HighMemory)
+        } else if so_far.1 > self.samples_over {
+            Some(Cause::HighCpu)
+        } else {
+            None
+        }
+    }
+
     /// Checks what the parts cannot check alone.
     ///
     /// # Errors

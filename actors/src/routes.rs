@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use dashmap::DashMap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::state::{Run, Status};
@@ -29,10 +29,73 @@ pub enum Lane {
     Gone(Status),
 }
 
+/// The calls that are under way at one run.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    under_way: AtomicU32,
+    quiet: Notify,
+}
+
+impl Calls {
+    /// Waits until none is under way. Only final once no new call can reach the run.
+    pub(crate) async fn ended(&self) {
+        let mut quiet = std::pin::pin!(self.quiet.notified());
+        loop {
+            // Listens before it looks, so that the last call cannot end unheard in between.
+            quiet.as_mut().enable();
+            if self.under_way.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            quiet.as_mut().await;
+            quiet.set(self.quiet.notified());
+        }
+    }
+}
+
+/// A call under way at a run, until it is dropped. A run that is replaced is not ended before its last call, but
+/// for its grace.
+#[derive(Debug)]
+pub struct Call(Arc<Calls>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.quiet.notify_waiters();
+        }
+    }
+}
+
+/// A [`Lane`] that counts who goes along it.
+#[derive(Debug, Clone)]
+pub struct Way {
+    lane: Lane,
+    calls: Arc<Calls>,
+}
+
+impl Way {
+    pub(crate) fn new(lane: Lane, calls: Arc<Calls>) -> Self {
+        Self { lane, calls }
+    }
+
+    /// Where it leads.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Begins a call there. Begun while the way is borrowed from [`Route::watch`], it is certain to be counted
+    /// before the way changes.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        self.calls.under_way.fetch_add(1, Ordering::AcqRel);
+        Call(Arc::clone(&self.calls))
+    }
+}
+
 /// The way to one instance, with its counters.
 #[derive(Debug)]
 pub struct Route {
-    lane: watch::Sender<Lane>,
+    way: watch::Sender<Way>,
     in_flight: AtomicU32,
     requests: AtomicU64,
     /// Milliseconds since the epoch of the last request's end or begin; 0 for never.
@@ -42,9 +105,9 @@ pub struct Route {
 }
 
 impl Route {
-    fn new(lane: Lane) -> Arc<Self> {
+    fn new(way: Way) -> Arc<Self> {
         Arc::new(Self {
-            lane: watch::Sender::new(lane),
+            way: watch::Sender::new(way),
             in_flight: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             last_access_ms: AtomicI64::new(0),
@@ -55,13 +118,13 @@ impl Route {
     /// Where requests go at present.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        *self.lane.borrow()
+        self.way.borrow().lane
     }
 
     /// Watches where requests go.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<Lane> {
-        self.lane.subscribe()
+    pub fn watch(&self) -> watch::Receiver<Way> {
+        self.way.subscribe()
     }
 
     /// Counts a request until the guard is dropped.
@@ -125,11 +188,11 @@ impl RouteTable {
         self.0.get(&id).map(|route| Arc::clone(&route))
     }
 
-    pub(crate) fn set(&self, id: Uuid, lane: Lane) -> Arc<Route> {
-        let route = Arc::clone(&self.0.entry(id).or_insert_with(|| Route::new(lane)));
-        route.lane.send_if_modified(|present| {
-            let changed = *present != lane;
-            *present = lane;
+    pub(crate) fn set(&self, id: Uuid, way: Way) -> Arc<Route> {
+        let route = Arc::clone(&self.0.entry(id).or_insert_with(|| Route::new(way.clone())));
+        route.way.send_if_modified(|present| {
+            let changed = present.lane != way.lane;
+            *present = way;
             changed
         });
         route
@@ -148,17 +211,35 @@ mod tests {
     fn a_waiter_sees_the_lane_change_and_a_dropped_request_is_counted_out() {
         let table = RouteTable::default();
         let id = Uuid::now_v7();
-        let route = table.set(id, Lane::Coming(Status::Starting));
+        let calls = Arc::<Calls>::default();
+        let route = table.set(id, Way::new(Lane::Coming(Status::Starting), Arc::clone(&calls)));
         let mut watch = route.watch();
         assert!(!watch.has_changed().unwrap());
         let lane = Lane::Http { run: Run(1), addr: "127.0.0.1:4000".parse().unwrap() };
-        table.set(id, lane);
+        table.set(id, Way::new(lane, calls));
         assert!(watch.has_changed().unwrap());
-        assert_eq!(*watch.borrow_and_update(), lane);
+        assert_eq!(watch.borrow_and_update().lane(), lane);
 
         let request = route.enter(7);
         assert_eq!((route.in_flight(), route.requests(), route.last_access_ms()), (1, 1, Some(7)));
         drop(request);
         assert_eq!((route.in_flight(), route.requests(), route.last_success_ms()), (0, 1, None));
+    }
+    #[tokio::test]
+    async fn a_run_is_quiet_once_its_last_call_has_ended_and_calls_elsewhere_do_not_matter() {
+        let table = RouteTable::default();
+        let id = Uuid::now_v7();
+        let (old, new) = (Arc::<Calls>::default(), Arc::<Calls>::default());
+        let lane = |run| Lane::Http { run: Run(run), addr: "127.0.0.1:4000".parse().unwrap() };
+        let route = table.set(id, Way::new(lane(1), Arc::clone(&old)));
+        let (one, other) = (route.watch().borrow().call(), route.watch().borrow().call());
+        table.set(id, Way::new(lane(2), Arc::clone(&new)));
+        let _later = route.watch().borrow().call();
+        let mut ended = std::pin::pin!(old.ended());
+        drop(one);
+        assert!(futures::poll!(ended.as_mut()).is_pending());
+        drop(other);
+        ended.await;
+        assert!(futures::poll!(std::pin::pin!(new.ended())).is_pending());
     }
 }

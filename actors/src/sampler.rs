@@ -45,7 +45,14 @@ impl Sampler {
             .registry
             .all()
             .iter()
-            .filter_map(|snapshot| Some((Pid::from_u32(snapshot.pid?), (snapshot.id, snapshot.run))))
+            .flat_map(|snapshot| {
+                let present = snapshot.pid.map(|pid| (snapshot.run, pid));
+                let id = snapshot.id;
+                [present, snapshot.beside]
+                    .into_iter()
+                    .flatten()
+                    .map(move |(run, pid)| (Pid::from_u32(pid), (id, run)))
+            })
             .collect();
         if roots.is_empty() {
             ctx.run_later(self.interval, Self::pass);

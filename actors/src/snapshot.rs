@@ -74,12 +74,14 @@ pub struct Snapshot {
     pub reason: String,
     /// When it came there.
     pub since: DateTime<Utc>,
-    /// The newest run.
+    /// The present run, or the newest.
     pub run: Run,
     /// Process id of the present run.
     pub pid: Option<u32>,
     /// Port of the present run.
     pub port: Option<u16>,
+    /// The second run and its process id, while one replaces another.
+    pub beside: Option<(Run, u32)>,
     /// When the present run was launched.
     pub started_at: Option<DateTime<Utc>>,
     /// When a process of an earlier daemon was adopted.
@@ -102,7 +104,7 @@ pub struct Snapshot {
     pub limits: Limits,
 }
 
-/// One change of status, as published to whoever listens.
+/// One change of status or of the run that serves, or a replacement that was given up, as published to whoever listens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transitioned {
     /// Grows by one with each transition of any instance since the daemon began.

@@ -41,6 +41,8 @@ impl std::fmt::Display for Run {
 ///                                                                  └────────────────────┐
 ///  Adopting ─▶ Starting (same run)      Stopping ─▶ Ended(outcome) ◀────────────────────┘
 /// ```
+///
+/// While one run replaces another there is a second one [`Beside`] the run of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Waits for a start slot; no process yet.
@@ -105,6 +107,55 @@ pub enum Restarting {
     },
 }
 
+/// The second run of an instance, while one replaces another.
+///
+/// ```text
+///  Queued ──granted──▶ Starting ──ready──▶ (takes over) Retiring ──quiet──▶ Leaving ──▶ gone
+///                          └──────────────── given up ────────────────────────▲
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// The successor waits for a start slot.
+    Queued {
+        /// The run to come.
+        next: Run,
+    },
+    /// The successor is being launched or is not ready yet.
+    Starting {
+        /// The run that starts.
+        run: Run,
+    },
+    /// The predecessor finishes the calls it has; no new one reaches it.
+    Retiring {
+        /// The run that was replaced.
+        run: Run,
+    },
+    /// It was told to end: a predecessor, or a successor that was given up.
+    Leaving {
+        /// The run that ends.
+        run: Run,
+    },
+}
+
+impl Beside {
+    /// Its number.
+    #[must_use]
+    pub fn run(self) -> Run {
+        match self {
+            Self::Queued { next: run }
+            | Self::Starting { run }
+            | Self::Retiring { run }
+            | Self::Leaving { run } => run,
+        }
+    }
+
+    /// The run that has, or may have, a process.
+    #[must_use]
+    pub fn live_run(self) -> Option<Run> {
+        (!matches!(self, Self::Queued { .. })).then_some(self.run())
+    }
+}
+
 /// How an instance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -156,10 +207,15 @@ impl State {
 pub enum Command {
     /// End it gracefully and keep the record.
     Stop,
+    /// The same, for a reason that is not its owner's wish.
+    StopFor(Cause),
     /// End it with SIGKILL and keep the record.
     Kill,
     /// A new run, at no cost to the restart budget.
     Restart,
+    /// A new run in place of the one that serves, which goes on until the new one is ready and beyond if it
+    /// never gets ready. Types that allow no two processes at once are restarted.
+    Replace,
     /// A new run of a disconnected instance.
     Restore,
     /// A request came for a sleeping instance.
@@ -226,8 +282,31 @@ pub enum Fact {
     Sampled(Run, Usage),
     /// The process and its whole tree are gone, or never came to be.
     Exited(Run, Exit),
+    /// No call is under way at the run that was replaced.
+    Quiet(Run),
     /// A timer fired.
     Fired(Timer),
+}
+
+impl Fact {
+    /// The run that it is about; a lease timer is about none.
+    #[must_use]
+    pub fn run(self) -> Option<Run> {
+        match self {
+            Self::Granted(run)
+            | Self::Adopted(run)
+            | Self::Ready(run)
+            | Self::Answered(run)
+            | Self::Missed(run)
+            | Self::Sampled(run, _)
+            | Self::Exited(run, _)
+            | Self::Quiet(run)
+            | Self::Fired(Timer::Start(run) | Timer::Backoff(run) | Timer::Grace(run) | Timer::Retire(run)) => {
+                Some(run)
+            }
+            Self::Fired(Timer::Lease(_)) => None,
+        }
+    }
 }
 
 /// A timer the core asked for.
@@ -239,6 +318,8 @@ pub enum Timer {
     Backoff(Run),
     /// The grace of this run is over.
     Grace(Run),
+    /// The run that was replaced has had the time to finish its calls.
+    Retire(Run),
     /// The lease with this number is over.
     Lease(u64),
 }
@@ -261,6 +342,8 @@ pub enum Effect {
     Spawn(Run),
     /// Look for the recorded process; answer with [`Fact::Adopted`] or [`Fact::Exited`].
     Adopt(Run),
+    /// Say when no call is under way at this run any more; answer with [`Fact::Quiet`].
+    Retire(Run),
     /// SIGTERM to the tree.
     Terminate(Run),
     /// SIGKILL to the tree.

@@ -130,11 +130,17 @@ pub enum Cause {
     Lost,
     /// The daemon ended and took it along.
     DaemonShutdown,
+    /// A new run took over from one that served.
+    Replaced,
+    /// A new run could not take over; the one that served goes on.
+    ReplacementFailed,
+    /// Its credentials have expired.
+    CredentialExpired,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Commanded,
         Self::Exited,
         Self::LaunchFailed,
@@ -149,6 +155,9 @@ impl Cause {
         Self::Adopted,
         Self::Lost,
         Self::DaemonShutdown,
+        Self::Replaced,
+        Self::ReplacementFailed,
+        Self::CredentialExpired,
     ];
 
     /// The name in the API and the store.
@@ -169,6 +178,9 @@ impl Cause {
             Self::Adopted => "adopted",
             Self::Lost => "lost",
             Self::DaemonShutdown => "daemon_shutdown",
+            Self::Replaced => "replaced",
+            Self::ReplacementFailed => "replacement_failed",
+            Self::CredentialExpired => "credential_expired",
         }
     }
 
@@ -196,6 +208,11 @@ impl Cause {
             Self::Adopted => "Found again after a restart of the daemon",
             Self::Lost => "The process was gone after a restart of the daemon",
             Self::DaemonShutdown => "The daemon was shut down",
+            Self::Replaced => "A new process took over",
+            Self::ReplacementFailed => {
+                "A new process could not take over; the old one goes on, with the credentials it was started with"
+            }
+            Self::CredentialExpired => "Its credentials have expired; replace them, then restart it",
         }
     }
 }

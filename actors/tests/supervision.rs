@@ -270,3 +270,161 @@ fn a_limit_that_nothing_can_keep_is_refused() {
     let policy = Policy { limits: Limits { memory_bytes: Some(0), cpu_percent: None }, ..Policy::default() };
     assert!(policy.checked().is_err());
 }
+
+/// A specification that allows two processes at once.
+fn overlapping() -> Spec {
+    let mut spec = spec();
+    spec.policy.overlap = true;
+    spec
+}
+
+#[actix::test]
+async fn a_replacement_takes_over_when_it_is_ready_and_the_old_run_ends_after_its_last_call() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script::default());
+    let mut spec = overlapping();
+    spec.probe = Probe::Tcp;
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    let first = status(&actors, id, Status::Running).await;
+    let route = actors.routes().get(id).unwrap();
+    let call = route.watch().borrow().call();
+
+    let mut transitions = actors.registry().subscribe();
+    actors.order(id, Command::Replace).await.unwrap();
+    let second = until(&actors, id, |now| now.run == Run(2)).await;
+    assert_eq!((second.status, second.cause, second.restarts), (Status::Running, Cause::Replaced, 1));
+    assert_ne!(second.port, first.port);
+    assert_eq!(second.beside.map(|(run, _)| run), Some(Run(1)));
+    assert_eq!(launcher.live().len(), 2, "the old one still has a call");
+    let told = transitions.recv().await.unwrap();
+    assert_eq!((told.from, told.snapshot.run), (Some(Status::Running), Run(2)), "never anything but running");
+
+    drop(call);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(launcher.live(), [(id, Run(2))]);
+    let alone = actors.registry().get(id).unwrap();
+    assert_eq!((alone.beside, alone.restarts_in_window), (None, 0));
+    assert_eq!(launcher.most_at_once(), 2);
+    assert_eq!(actors.actors().iter().filter(|actor| actor.kind == "instance").count(), 1);
+}
+
+#[actix::test]
+async fn a_call_that_does_not_end_holds_up_the_end_of_the_old_run_for_its_grace_only() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script { ends_within: None, ..Script::default() });
+    let mut spec = overlapping();
+    spec.probe = Probe::Tcp;
+    let (id, grace) = (spec.id, spec.policy.timing.grace);
+    actors.create(spec).await.unwrap();
+    status(&actors, id, Status::Running).await;
+    let _call = actors.routes().get(id).unwrap().watch().borrow().call();
+    actors.order(id, Command::Replace).await.unwrap();
+    until(&actors, id, |now| now.run == Run(2)).await;
+    tokio::time::sleep(2 * grace - Duration::from_secs(1)).await;
+    assert_eq!(launcher.live().len(), 2, "one grace for the call, one from SIGTERM to SIGKILL");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(launcher.live(), [(id, Run(2))]);
+}
+
+#[actix::test]
+async fn a_replacement_that_cannot_start_is_given_up_with_its_reason_and_the_old_run_goes_on() {
+    tokio::time::pause();
+    let launcher = FakeLauncher::new(|launch| Script {
+        launch_fails: (launch.run == Run(2)).then(|| ("the key was refused".to_owned(), true)),
+        ready_after: (launch.run != Run(3)).then_some(Duration::from_millis(10)),
+        ..Script::default()
+    });
+    let actors = start(config(), Arc::new(launcher.clone()));
+    let spec = overlapping();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    let first = status(&actors, id, Status::Running).await;
+    let given_up = |words: &'static str| {
+        move |now: &Snapshot| now.cause == Cause::ReplacementFailed && now.reason.ends_with(words)
+    };
+
+    actors.order(id, Command::Replace).await.unwrap();
+    let kept = until(&actors, id, given_up("the key was refused")).await;
+    assert_eq!((kept.status, kept.run, kept.pid), (Status::Running, Run(1), first.pid));
+    assert_eq!((kept.restarts_in_window, kept.seq), (0, first.seq + 1), "told, at no cost");
+
+    actors.order(id, Command::Replace).await.unwrap();
+    let kept = until(&actors, id, given_up("it was not ready in time")).await;
+    assert_eq!((kept.status, kept.run, kept.pid), (Status::Running, Run(1), first.pid));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(launcher.live(), [(id, Run(1))]);
+
+    actors.order(id, Command::Replace).await.unwrap();
+    until(&actors, id, |now| now.run == Run(4) && now.cause == Cause::Replaced).await;
+}
+
+#[actix::test]
+async fn a_type_that_allows_one_process_is_replaced_by_a_restart_in_order() {
+    tokio::time::pause();
+    let (actors, launcher) = actors(Script::default());
+    let spec = spec();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    status(&actors, id, Status::Running).await;
+    actors.order(id, Command::Replace).await.unwrap();
+    until(&actors, id, |now| now.run == Run(2) && now.status == Status::Running).await;
+    assert_eq!(launcher.most_at_once(), 1);
+}
+
+#[actix::test]
+async fn what_ends_an_instance_in_the_middle_of_a_replacement_ends_both_its_processes() {
+    tokio::time::pause();
+    let launcher = FakeLauncher::new(|launch| Script {
+        ready_after: (launch.run == Run(1)).then_some(Duration::from_millis(10)),
+        ends_within: None,
+        ..Script::default()
+    });
+    let actors = start(config(), Arc::new(launcher.clone()));
+    for ending in
+        [Command::Stop, Command::Kill, Command::Hibernate, Command::StopFor(Cause::CredentialExpired)]
+    {
+        let spec = overlapping();
+        let id = spec.id;
+        actors.create(spec).await.unwrap();
+        status(&actors, id, Status::Running).await;
+        actors.order(id, Command::Replace).await.unwrap();
+        until(&actors, id, |now| now.beside.is_some()).await;
+        assert_eq!(launcher.live().len(), 2);
+        actors.order(id, ending).await.unwrap();
+        until(&actors, id, |now| now.status.is_ended()).await;
+        assert_eq!(launcher.live(), [], "{ending:?}");
+    }
+    let spec = overlapping();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    status(&actors, id, Status::Running).await;
+    actors.order(id, Command::Replace).await.unwrap();
+    until(&actors, id, |now| now.beside.is_some()).await;
+    actors.remove(id).await.unwrap();
+    assert_eq!(launcher.live(), []);
+}
+
+#[actix::test]
+async fn a_crash_in_the_middle_of_a_replacement_leaves_the_way_to_the_successor() {
+    tokio::time::pause();
+    let launcher = FakeLauncher::new(|launch| Script {
+        ready_after: Some(Duration::from_secs(u64::from(launch.run == Run(2)))),
+        ..Script::default()
+    });
+    let actors = start(config(), Arc::new(launcher.clone()));
+    let mut spec = overlapping();
+    spec.probe = Probe::Tcp;
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    status(&actors, id, Status::Running).await;
+    actors.order(id, Command::Replace).await.unwrap();
+    until(&actors, id, |now| now.beside.is_some()).await;
+    launcher.exit(id, Run(1), Exit::Signal(9));
+    status(&actors, id, Status::Starting).await;
+    let second = status(&actors, id, Status::Running).await;
+    assert_eq!((second.run, second.restarts_in_window), (Run(2), 0));
+    assert_eq!(launcher.launches().len(), 2, "nothing was started for the crash");
+    let lane = actors.routes().get(id).unwrap().lane();
+    assert!(matches!(lane, Lane::Http { run: Run(2), addr } if Some(addr.port()) == second.port));
+}

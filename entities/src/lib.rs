@@ -8,6 +8,7 @@
 //! The derives of the ORM expand to bare names of its prelude, which is why each file imports that whole.
 
 pub mod api_token;
+pub mod credential_reminder;
 pub mod idempotency_key;
 pub mod mcp_credential;
 pub mod mcp_instance;

@@ -29,6 +29,8 @@ pub struct Model {
     pub version: i64,
     /// When the vendor will refuse them.
     pub expires_at: Option<DateTimeUtc>,
+    /// What happens then: `warn`, `block_new` or `stop`.
+    pub on_expiry: String,
     /// When the set was made.
     pub created_at: DateTimeUtc,
     /// When its fields were last changed.

@@ -9,6 +9,7 @@ mod m20261122_000002_types;
 mod m20261122_000003_instances;
 mod m20261122_000004_deployment;
 mod m20261122_000007_handover;
+mod m20261122_000008_credential_expiry;
 
 use sea_orm_migration::MigrationTrait;
 pub use sea_orm_migration::MigratorTrait;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_instances::Migration),
             Box::new(m20261122_000004_deployment::Migration),
             Box::new(m20261122_000007_handover::Migration),
+            Box::new(m20261122_000008_credential_expiry::Migration),
         ]
     }
 }

@@ -9,6 +9,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::expiry::OnExpiry;
+
 /// A new credential set.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,9 @@ pub struct CreateCredential {
     /// When the vendor will refuse them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// What happens to instances then; `warn` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_expiry: Option<OnExpiry>,
 }
 
 /// New content of a credential set. Replaces all fields.
@@ -40,6 +45,23 @@ pub struct ReplaceCredential {
     /// When the vendor will refuse them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// What happens to instances then; unchanged unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_expiry: Option<OnExpiry>,
+}
+
+/// A credential set whose fields were replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplacedCredential {
+    /// The set.
+    #[serde(flatten)]
+    pub credential: Credential,
+    /// Running instances that used the old fields and are being replaced.
+    pub replacing: u32,
+    /// With `wait=true`: those of them whose new process could not take over. The old one goes on, with the old
+    /// fields, and `status_reason` says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_replaced: Option<Vec<Uuid>>,
 }
 
 /// A credential set, without its values.
@@ -61,6 +83,8 @@ pub struct Credential {
     pub key_id: String,
     /// When the vendor will refuse it.
     pub expires_at: Option<DateTime<Utc>>,
+    /// What happens to instances then.
+    pub on_expiry: OnExpiry,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When its fields were last changed.

@@ -11,8 +11,9 @@ use super::output::Output;
 use super::resolve::{self, Candidate, telling_length};
 use super::{Context, table, types, values};
 use crate::api::Page;
-use crate::api::credential::{CreateCredential, Credential, ReplaceCredential};
+use crate::api::credential::{CreateCredential, Credential, ReplaceCredential, ReplacedCredential};
 use crate::api::mcp_type::McpType;
+use crate::expiry::OnExpiry;
 
 /// Credential sets: the secrets that servers run with
 ///
@@ -47,8 +48,13 @@ enum CredentialsCommand {
         /// When the vendor will refuse it: a day or a time in RFC 3339
         #[arg(long, value_name = "WHEN", value_parser = values::moment)]
         expires_at: Option<DateTime<Utc>>,
+        /// What happens to instances then
+        #[arg(long, value_name = "WHAT")]
+        on_expiry: Option<OnExpiry>,
     },
     /// Replace all fields of a credential set
+    ///
+    /// Running instances that use it get new processes, one after another, and go on serving meanwhile.
     Update {
         /// The set: its id, a unique prefix of it, or its name
         id: String,
@@ -60,6 +66,12 @@ enum CredentialsCommand {
         /// When the vendor will refuse it: a day or a time in RFC 3339
         #[arg(long, value_name = "WHEN", value_parser = values::moment)]
         expires_at: Option<DateTime<Utc>>,
+        /// What happens to instances then [default: as it is]
+        #[arg(long, value_name = "WHAT")]
+        on_expiry: Option<OnExpiry>,
+        /// Wait until the instances that use it are replaced
+        #[arg(long)]
+        wait: bool,
     },
     /// Delete a credential set that no instance uses
     Rm {
@@ -72,10 +84,10 @@ impl Credentials {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
         match self.command.unwrap_or(CredentialsCommand::Ls) {
             CredentialsCommand::Ls => ls(context).await,
-            CredentialsCommand::Add { mcp_type, name, sources, expires_at } => {
+            CredentialsCommand::Add { mcp_type, name, sources, expires_at, on_expiry } => {
                 let known = type_of(context, &mcp_type).await?.credential_fields;
                 let fields = sources.collect(&known, prompt(&context.output))?;
-                let body = CreateCredential { mcp_type, name, fields, expires_at };
+                let body = CreateCredential { mcp_type, name, fields, expires_at, on_expiry };
                 let answer = context.client.create("/v1/credentials", &body).await;
                 let answer = answer.map_err(|failure| match failure.code() {
                     Some("exists") => failure
@@ -85,15 +97,17 @@ impl Credentials {
                 })?;
                 said(context, &answer, "stored")
             }
-            CredentialsCommand::Update { id, name, sources, expires_at } => {
+            CredentialsCommand::Update { id, name, sources, expires_at, on_expiry, wait } => {
                 let id = meant(context, &id, None).await?;
                 let path = format!("/v1/credentials/{id}");
                 let present: Credential = context.client.get(&path, &[]).await?.read()?;
                 let known = type_of(context, &present.mcp_type).await?.credential_fields;
                 let fields = sources.collect(&known, prompt(&context.output))?;
-                let body = ReplaceCredential { fields, name, expires_at };
+                let body = ReplaceCredential { fields, name, expires_at, on_expiry };
+                let path = if wait { format!("{path}?wait=true") } else { path };
                 let answer = context.client.put(&path, &body).await?;
-                said(context, &answer, "replaced")
+                said(context, &answer, "replaced")?;
+                said_of_instances(context, &answer)
             }
             CredentialsCommand::Rm { id } => {
                 let id = meant(context, &id, None).await?;
@@ -134,6 +148,27 @@ async fn type_of(context: &Context, name: &str) -> Result<McpType, Failure> {
 
 fn prompt(output: &Output) -> Option<fn(&str) -> std::io::Result<String>> {
     output.can_ask().then_some(|question: &str| rpassword::prompt_password(question))
+}
+
+/// What becomes of the instances that use a set whose fields were replaced.
+fn said_of_instances(context: &mut Context, answer: &super::client::Answer) -> Result<(), Failure> {
+    if context.output.json() {
+        return Ok(());
+    }
+    let ReplacedCredential { replacing, not_replaced, .. } = answer.read()?;
+    for id in not_replaced.iter().flatten() {
+        context.output.line(format!("{id} goes on with the old fields; `minimcp show {id}` says why"))?;
+    }
+    match (replacing, not_replaced) {
+        (0, _) => Ok(()),
+        (running, None) => context.output.line(format!(
+            "{running} running {} being replaced; `minimcp events` shows it",
+            if running == 1 { "instance is" } else { "instances are" }
+        )),
+        (running, Some(left)) => {
+            context.output.line(format!("{} of {running} running replaced", running as usize - left.len()))
+        }
+    }
 }
 
 async fn ls(context: &mut Context) -> Result<(), Failure> {

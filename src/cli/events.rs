@@ -1,4 +1,4 @@
-//! `events`: what happened to instances, and what happens.
+//! `events`: what happened to instances and credentials, and what happens.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use clap::Args;
 use super::Context;
 use super::client::EventStream;
 use super::failure::Failure;
-use crate::api::event::Event;
+use crate::api::event::{CredentialEvent, Event, Told};
 
-/// Show what happened to your instances: every change of status, with its reason
+/// Show what happened to your instances and credentials: every change of status with its reason, every reminder
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -92,8 +92,11 @@ impl Reader {
         }
         if context.output.json() {
             context.output.line(&sent.data)?;
-        } else if let Ok(event) = serde_json::from_str::<Event>(&sent.data) {
-            context.output.line(described(&event))?;
+        } else if let Ok(told) = serde_json::from_str(&sent.data) {
+            context.output.line(match told {
+                Told::Transition(event) => described(&event),
+                Told::Credential(event) => reminded(&event),
+            })?;
         }
         Ok(true)
     }
@@ -103,6 +106,14 @@ fn described(event: &Event) -> String {
     let at = event.at.format("%Y-%m-%d %H:%M:%S");
     let from = event.from.map_or(String::new(), |from| format!("{from} -> "));
     format!("{at}  {}  {from}{}  {}", event.instance_id, event.to, event.reason)
+}
+
+fn reminded(event: &CredentialEvent) -> String {
+    let at = event.at.format("%Y-%m-%d %H:%M:%S");
+    let CredentialEvent { credential_id, name, mcp_type, .. } = event;
+    let expires = event.expires_at.format("%Y-%m-%d %H:%M:%S");
+    let verb = if event.threshold_days == 0 { "expired" } else { "expire" };
+    format!("{at}  {credential_id}  the credentials {name} for {mcp_type} {verb} at {expires}")
 }
 
 #[cfg(test)]
@@ -122,5 +133,27 @@ mod tests {
             described(&event.unwrap()),
             "2030-01-01 00:00:01  0192f3a4-5b6c-7000-8000-000000000001  starting -> running  ready"
         );
+    }
+    #[test]
+    fn a_reminder_is_one_line_and_told_from_a_change_of_status() {
+        let mut event = json!({
+            "reminder_id": 3, "credential_id": "0192f3a4-5b6c-7000-8000-000000000001",
+            "user_id": "0192f3a4-0000-7000-8000-000000000001", "mcp_type": "github", "name": "ci",
+            "expires_at": "2030-01-08T00:00:00Z", "threshold_days": 7, "on_expiry": "stop",
+            "at": "2030-01-01T00:00:01.5Z"
+        });
+        for (days, verb) in [(7, "expire"), (0, "expired")] {
+            event["threshold_days"] = days.into();
+            let Ok(Told::Credential(event)) = serde_json::from_value(event.clone()) else {
+                unreachable!("it is a reminder")
+            };
+            assert_eq!(
+                reminded(&event),
+                format!(
+                    "2030-01-01 00:00:01  0192f3a4-5b6c-7000-8000-000000000001  \
+                     the credentials ci for github {verb} at 2030-01-08 00:00:00"
+                )
+            );
+        }
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use minimcp_actors::Supervision;
 use minimcp_actors::message::Refused;
-use minimcp_actors::routes::{Lane, Route};
+use minimcp_actors::routes::{Call, Lane, Route};
 use minimcp_actors::state::{Command, Denied, Run, Status};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
 
-/// The run that serves the instance, once there is one: a client sees latency rather than an error.
+/// A call at the run that serves the instance, once there is one: a client sees latency rather than an error.
 /// `dead` is a run that was found not to answer, so the next one is waited for.
 ///
 /// # Errors
@@ -23,14 +23,20 @@ pub(super) async fn serving(
     route: &Arc<Route>,
     dead: Option<Run>,
     deadline: Instant,
-) -> Result<(Run, SocketAddr), Problem> {
+) -> Result<(Run, SocketAddr, Call), Problem> {
     let mut watch = route.watch();
     let mut woken = false;
     loop {
-        let lane = *watch.borrow_and_update();
-        match step(lane, dead, woken) {
-            Step::Go(run, addr) => return Ok((run, addr)),
-            Step::Wait => {}
+        let step = {
+            let way = watch.borrow_and_update();
+            match step(way.lane(), dead, woken) {
+                // Counted before the way can change, so its run is not ended under it.
+                Step::Go(run, addr) => return Ok((run, addr, way.call())),
+                step => step,
+            }
+        };
+        match step {
+            Step::Go(..) | Step::Wait => {}
             Step::Wake => {
                 woken = true;
                 wake(supervision, id).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use minimcp_actors::routes::InFlight;
+use minimcp_actors::routes::{Call, InFlight};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -110,7 +110,7 @@ pub struct Relayed {
     /// Ends the stream when the daemon ends.
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Counts the request as long as its answer is under way.
-    _in_flight: InFlight,
+    _under_way: (InFlight, Option<Call>),
 }
 
 #[derive(Debug)]
@@ -123,13 +123,13 @@ impl Relayed {
     /// A body whose server may be silent for `patience`, or for ever.
     pub(super) fn new(
         body: Incoming,
-        in_flight: InFlight,
+        under_way: (InFlight, Option<Call>),
         patience: Option<Duration>,
         stop: Option<WaitForCancellationFutureOwned>,
     ) -> Self {
         let silence =
             patience.map(|patience| Silence { patience, over: Box::pin(tokio::time::sleep(patience)) });
-        Self { body, silence, stop: stop.map(Box::pin), _in_flight: in_flight }
+        Self { body, silence, stop: stop.map(Box::pin), _under_way: under_way }
     }
 }
 

@@ -7,10 +7,12 @@ use uuid::Uuid;
 
 use super::call::{Answer, Call, created, id, no_content, ok, page, shown};
 use super::idempotency::{self, Key};
-use crate::api::credential::{CreateCredential, Credential, ReplaceCredential};
+use crate::api::Page;
+use crate::api::credential::{CreateCredential, Credential, ReplaceCredential, ReplacedCredential};
 use crate::api::problem::ProblemDocument;
 use crate::catalog::credentials::Credentials;
 use crate::catalog::{FaultKind, TypeDefinition};
+use crate::expiry::{Expiry, OnExpiry};
 use crate::problem::{Code, Problem};
 use crate::store::{CredentialFilter, NewCredential, SealedFields, StoreError};
 use crate::vault::Scope;
@@ -25,7 +27,9 @@ pub(super) async fn list(call: Call) -> Answer {
     let filter = CredentialFilter { user_id, mcp_type: query.text("mcp_type")? };
     let page = page(&mut query)?;
     query.end()?;
-    ok(&shown(call.parts().store.credentials(&filter, &page).await?, view))
+    let rows = shown(call.parts().store.credentials(&filter, &page).await?, view);
+    let items = rows.items.into_iter().collect::<Result<_, StoreError>>()?;
+    ok(&Page::<Credential> { items, next_cursor: rows.next_cursor })
 }
 
 /// Stores a credential set.
@@ -58,11 +62,12 @@ pub(super) async fn create(call: Call) -> Answer {
         mcp_type: request.mcp_type.clone(),
         name: request.name,
         fields: seal(&call, &Scope::credential(user_id, &id, &request.mcp_type, 1), &fields, &definition)?,
-        expires_at: request.expires_at,
+        expiry: Expiry { at: request.expires_at, then: request.on_expiry.unwrap_or_default() },
         created_at: Utc::now(),
     };
     let row = store.create_credential(new, call.parts().settings.quota).await?;
-    let answer = view(&row);
+    call.parts().instances.bell().changed();
+    let answer = view(&row)?;
     idempotency::remember(&call, key, &answer).await?;
     created(&format!("/v1/credentials/{id}"), &answer)
 }
@@ -73,15 +78,21 @@ pub(super) async fn create(call: Call) -> Answer {
 pub(super) async fn show(text: String, call: Call) -> Answer {
     let owner = call.caller()?.user_id;
     call.no_query()?;
-    ok(&view(&call.parts().store.credential(id(&text)?, Some(owner)).await?))
+    ok(&view(&call.parts().store.credential(id(&text)?, Some(owner)).await?)?)
 }
 
-/// Replaces all fields. Running instances that use the set are restarted with the new ones.
-#[utoipa::path(put, path = "/v1/credentials/{id}", tag = "credentials", params(("id" = Uuid, Path)), request_body = ReplaceCredential,
-    responses((status = 200, body = Credential), (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+/// Replaces all fields. Running instances that use the set are replaced one after another, the recently used first:
+/// a new process with the new fields takes over once it is ready, and calls go on meanwhile. Where it does not get
+/// ready the old one goes on. Types that allow no two processes at once are restarted. The answer does not wait for
+/// that unless told to.
+#[utoipa::path(put, path = "/v1/credentials/{id}", tag = "credentials",
+    params(("id" = Uuid, Path), ("wait" = Option<bool>, Query)), request_body = ReplaceCredential,
+    responses((status = 200, body = ReplacedCredential), (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 pub(super) async fn replace(text: String, call: Call) -> Answer {
     let owner = call.caller()?.owns()?;
-    call.no_query()?;
+    let mut query = call.query();
+    let wait = query.word("wait", &[("true", true), ("false", false)])?.unwrap_or(false);
+    query.end()?;
     let store = &call.parts().store;
     let old = store.credential(id(&text)?, Some(owner)).await?;
     let request: ReplaceCredential = call.read()?;
@@ -89,11 +100,18 @@ pub(super) async fn replace(text: String, call: Call) -> Answer {
     let fields = checked(request.fields.into_iter().collect(), &definition)?;
     let scope = Scope::credential(owner, &old.id, &old.mcp_type, old.version + 1);
     let fields = seal(&call, &scope, &fields, &definition)?;
+    let then = request.on_expiry.map_or_else(|| on_expiry(&old), Ok)?;
+    let expiry = Expiry { at: request.expires_at, then };
     let name = request.name.unwrap_or(old.name);
-    let row =
-        store.replace_credential(old.id, old.version, name, fields, request.expires_at, Utc::now()).await?;
-    call.parts().instances.renew_credential(&row).await?;
-    ok(&view(&row))
+    let row = store.replace_credential(old.id, old.version, name, fields, expiry, Utc::now()).await?;
+    let instances = &call.parts().instances;
+    instances.bell().changed();
+    let renewal = instances.renew_credential(&row).await?;
+    ok(&ReplacedCredential {
+        credential: view(&row)?,
+        replacing: renewal.replacing,
+        not_replaced: if wait { Some(renewal.done().await?) } else { None },
+    })
 }
 
 /// Deletes a credential set that no instance uses.
@@ -104,7 +122,13 @@ pub(super) async fn delete(text: String, call: Call) -> Answer {
     call.no_query()?;
     let store = &call.parts().store;
     let row = store.credential(id(&text)?, Some(owner)).await?;
-    store.delete_credential(row.id).await?;
+    if let Err(error) = store.delete_credential(row.id).await {
+        let problem = Problem::from(error);
+        if problem.code() != Code::CredentialInUse {
+            return Err(problem);
+        }
+        return Err(call.parts().instances.credential_in_use(row.id).await?);
+    }
     no_content()
 }
 
@@ -139,9 +163,14 @@ fn seal(
     })
 }
 
-fn view(row: &mcp_credential::Model) -> Credential {
+fn on_expiry(row: &mcp_credential::Model) -> Result<OnExpiry, StoreError> {
+    let corrupt = StoreError::Corrupt { table: "mcp_credentials", column: "on_expiry" };
+    OnExpiry::from_name(&row.on_expiry).ok_or(corrupt)
+}
+
+fn view(row: &mcp_credential::Model) -> Result<Credential, StoreError> {
     let names = row.field_names.as_array().into_iter().flatten();
-    Credential {
+    Ok(Credential {
         id: row.id,
         user_id: row.user_id,
         mcp_type: row.mcp_type.clone(),
@@ -150,9 +179,10 @@ fn view(row: &mcp_credential::Model) -> Credential {
         field_names: names.filter_map(|name| name.as_str().map(Into::into)).collect(),
         key_id: row.key_id.clone(),
         expires_at: row.expires_at,
+        on_expiry: on_expiry(row)?,
         created_at: row.created_at,
         updated_at: row.updated_at,
-    }
+    })
 }
 
 #[cfg(test)]

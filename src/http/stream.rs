@@ -18,10 +18,10 @@ use crate::problem::Problem;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// One event with a JSON body.
-pub(super) fn event(kind: &str, id: Option<i64>, data: &impl Serialize) -> Result<Event, Problem> {
+pub(super) fn event(kind: &str, id: Option<String>, data: &impl Serialize) -> Result<Event, Problem> {
     let event = Event::default().event(kind).json_data(data).map_err(|error| Problem::internal(&error))?;
     Ok(match id {
-        Some(id) => event.id(id.to_string()),
+        Some(id) => event.id(id),
         None => event,
     })
 }

@@ -1,11 +1,13 @@
 //! What a new instance needs to be there: its type, a program for it, and a credential set that fits. Each
 //! thing that is missing has a code of its own.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use minimcp_entities::{mcp_credential, mcp_type};
 use uuid::Uuid;
 
 use crate::api::instance::{CreateInstance, DeclaredLimits};
 use crate::catalog::{self, ResourceLimits, TypeDefinition};
+use crate::expiry::OnExpiry;
 use crate::problem::{Code, Problem};
 use crate::provision::Provisioner;
 use crate::store::{InstanceFilter, Noun, PageRequest, Store, StoreError};
@@ -74,7 +76,25 @@ async fn credential(
         let detail = format!("this credential set is for the type {}", row.mcp_type);
         return Err(Problem::at(Code::CredentialTypeMismatch, POINTER, detail));
     }
+    refuse_expired(&row, Utc::now())?;
     Ok(Some(row))
+}
+
+/// No run is begun by request with credentials that have expired, unless their owner is only to be warned.
+pub(super) fn refuse_expired(row: &mcp_credential::Model, now: DateTime<Utc>) -> Result<(), Problem> {
+    let only_warned = OnExpiry::from_name(&row.on_expiry) == Some(OnExpiry::Warn);
+    match row.expires_at.filter(|at| *at <= now && !only_warned) {
+        Some(at) => Err(Problem::new(
+            Code::CredentialExpired,
+            format!(
+                "the credential set {} expired at {}; replace its fields with `PUT /v1/credentials/{}`",
+                row.name,
+                at.to_rfc3339_opts(SecondsFormat::Secs, true),
+                row.id
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// An instance may be bound tighter than its type, never looser.

@@ -160,6 +160,7 @@ mod tests {
             run: Run(4),
             pid: Some(77),
             port: Some(20_001),
+            beside: None,
             started_at: Some(Utc::now()),
             restored_at: None,
             lease_ends_at: None,

@@ -85,6 +85,8 @@ codes! {
     IdempotencyInProgress = CONFLICT, "idempotency_in_progress";
     /// The credential set is in use
     CredentialInUse = CONFLICT, "credential_in_use";
+    /// The credentials have expired
+    CredentialExpired = CONFLICT, "credential_expired";
     /// The user still has instances
     UserInUse = CONFLICT, "user_in_use";
     /// It was changed in the meantime

@@ -1,6 +1,5 @@
 //! What becomes of an instance after a start of the daemon, by what is wanted and what is there.
 
-use chrono::{DateTime, Utc};
 use minimcp_actors::launch::Identity;
 
 use super::*;
@@ -78,7 +77,7 @@ fn what_is_wanted_and_what_is_there_decide_together() {
         (Status::Expired, Cause::LeaseEnded, Running, None, rest(Outcome::Expired, Cause::LeaseEnded)),
     ] {
         let record = run.map(record);
-        let decided = decide(&row(status, cause), desired, record.as_ref(), OnRestart::Adopt).unwrap();
+        let decided = decide(&row(status, cause), desired, record.as_ref(), None, OnRestart::Adopt).unwrap();
         assert_eq!(decided, expected, "{status} by {cause:?}, wanted {desired:?}, record of run {run:?}");
     }
 }
@@ -87,7 +86,7 @@ fn what_is_wanted_and_what_is_there_decide_together() {
 fn a_restart_that_was_promised_before_the_crash_is_carried_out_after_it() {
     let mut row = row(Status::Running, Cause::Commanded);
     row.restart_requested_at = Some(Utc::now());
-    let decided = decide(&row, Desired::Running, Some(&record(3)), OnRestart::Adopt).unwrap();
+    let decided = decide(&row, Desired::Running, Some(&record(3)), None, OnRestart::Adopt).unwrap();
     assert_eq!(decided, Decision::Adopt { restore: true, then: Some(Command::Restart) });
 }
 
@@ -99,7 +98,7 @@ fn what_was_asked_back_after_its_end_is_started_and_what_ended_after_it_rests() 
         row.stopped_at = Some(ended_at);
         for (asked_at, starts) in [(1, true), (-1, false)] {
             row.restart_requested_at = Some(ended_at + chrono::TimeDelta::seconds(asked_at));
-            let decided = decide(&row, Desired::Running, None, OnRestart::Adopt).unwrap();
+            let decided = decide(&row, Desired::Running, None, None, OnRestart::Adopt).unwrap();
             assert_eq!(decided == Decision::Start, starts, "{status}, asked {asked_at} s after: {decided:?}");
         }
     }
@@ -108,7 +107,7 @@ fn what_was_asked_back_after_its_end_is_started_and_what_ended_after_it_rests() 
 #[test]
 fn survivors_are_replaced_where_that_is_configured() {
     let row = row(Status::Running, Cause::Commanded);
-    let decided = decide(&row, Desired::Running, Some(&record(3)), OnRestart::Replace).unwrap();
+    let decided = decide(&row, Desired::Running, Some(&record(3)), None, OnRestart::Replace).unwrap();
     assert_eq!(decided, Decision::Start);
 }
 
@@ -116,5 +115,34 @@ fn survivors_are_replaced_where_that_is_configured() {
 fn a_row_that_holds_a_word_nobody_wrote_is_an_error() {
     let mut row = row(Status::Running, Cause::Commanded);
     row.status = "asleep".into();
-    assert!(decide(&row, Desired::Running, None, OnRestart::Adopt).is_err());
+    assert!(decide(&row, Desired::Running, None, None, OnRestart::Adopt).is_err());
+}
+
+#[test]
+fn of_two_processes_of_an_instance_the_one_that_served_is_kept() {
+    let row = row(Status::Running, Cause::Commanded);
+    for (runs, dead, kept) in [
+        (vec![], None, None),
+        (vec![3], None, Some(3)),
+        (vec![4, 3], None, Some(3)),
+        (vec![3, 4], Some(3), Some(4)),
+        // The journal was a step behind: the older one served until just now.
+        (vec![5, 4], None, Some(4)),
+    ] {
+        let records = runs.iter().map(|run| record(*run)).collect();
+        let (found, others) = serving(&row, records, |record| Some(record.run.0) != dead);
+        assert_eq!(found.map(|record| record.run.0), kept, "{runs:?} without {dead:?}");
+        assert_eq!(others.len(), runs.len().saturating_sub(1));
+    }
+}
+
+#[test]
+fn a_run_that_is_older_than_its_credentials_is_replaced_after_the_crash() {
+    let row = row(Status::Running, Cause::Commanded);
+    let record = record(3);
+    for (seconds, then) in [(1, Some(Command::Replace)), (-1, None)] {
+        let renewed_at = Some(record.started_at + chrono::TimeDelta::seconds(seconds));
+        let decided = decide(&row, Desired::Running, Some(&record), renewed_at, OnRestart::Adopt).unwrap();
+        assert_eq!(decided, Decision::Adopt { restore: true, then });
+    }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::error::on_duplicate;
 use super::users::locked;
 use super::{Conflict, Cursor, Limit, Noun, Page, PageRequest, Quota, Store, StoreError, micros};
+use crate::expiry::Expiry;
 
 /// The content of a credential set, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub struct NewCredential {
     pub name: String,
     /// Sealed for version 1.
     pub fields: SealedFields,
-    /// When the vendor will refuse them.
-    pub expires_at: Option<DateTime<Utc>>,
+    /// When the vendor will refuse them, and what happens then.
+    pub expiry: Expiry,
     /// Now.
     pub created_at: DateTime<Utc>,
 }
@@ -85,7 +86,8 @@ impl Store {
             hint: new.fields.hint,
             field_names: new.fields.field_names.into(),
             version: 1,
-            expires_at: new.expires_at.map(micros),
+            expires_at: new.expiry.at.map(micros),
+            on_expiry: new.expiry.then.as_str().to_owned(),
             created_at: micros(new.created_at),
             updated_at: micros(new.created_at),
         };
@@ -143,7 +145,7 @@ impl Store {
         expected: i64,
         name: String,
         fields: SealedFields,
-        expires_at: Option<DateTime<Utc>>,
+        expiry: Expiry,
         now: DateTime<Utc>,
     ) -> Result<mcp_credential::Model, StoreError> {
         let transaction = self.begin().await?;
@@ -158,7 +160,8 @@ impl Store {
         row.hint = Set(fields.hint);
         row.field_names = Set(fields.field_names.into());
         row.version = Set(expected + 1);
-        row.expires_at = Set(expires_at.map(micros));
+        row.expires_at = Set(expiry.at.map(micros));
+        row.on_expiry = Set(expiry.then.as_str().to_owned());
         row.updated_at = Set(micros(now));
         let row = row.update(&transaction).await.map_err(on_duplicate(Conflict::CredentialName))?;
         transaction.commit().await?;

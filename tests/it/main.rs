@@ -17,5 +17,6 @@ mod instances_api;
 mod openapi;
 mod output;
 mod process;
+mod replacement;
 #[cfg(test)]
 mod store;

@@ -5,6 +5,7 @@ mod answers;
 mod canary;
 mod chatter;
 mod crashes;
+mod expiring;
 mod github;
 mod journal;
 mod keys;

@@ -51,7 +51,8 @@ contract! {
         a_credential_set_is_replaced_only_at_the_version_that_was_read,
         names_of_credential_sets_are_unique_for_a_user_and_type,
         a_credential_set_in_use_cannot_be_deleted,
-        credential_sets_of_others_are_not_found;
+        credential_sets_of_others_are_not_found,
+        sets_that_expire_are_read_in_order_until_their_expiry_was_told;
     instances:
         an_instance_needs_its_user_its_type_and_a_credential_set_of_both,
         an_instance_and_the_answer_for_it_are_stored_together_or_not_at_all,

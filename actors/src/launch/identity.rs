@@ -47,7 +47,8 @@ impl Identity {
 
     /// Whether the process that has this id at present is the one that was recorded. Ask it while a pidfd
     /// pins the process, or the answer may be about one that has just gone.
-    pub(crate) fn is_present(&self) -> bool {
+    #[must_use]
+    pub fn is_present(&self) -> bool {
         !self.boot_id.is_empty()
             && self.boot_id == boot_id()
             && start_ticks(self.pid).is_ok_and(|ticks| ticks == self.start_ticks)

@@ -49,23 +49,22 @@ impl LocalLauncher {
     /// Spawns, records and opens the gate. Blocks for about a millisecond.
     fn spawn(&self, launch: Launch, plan: &Plan) -> Result<(Child, Record), LaunchError> {
         check(plan)?;
-        let stdout =
-            self.logs.open(&plan.log_dir.join("stdout.log")).map_err(system("opening stdout.log"))?;
-        let stderr =
-            self.logs.open(&plan.log_dir.join("stderr.log")).map_err(system("opening stderr.log"))?;
-        let stderr_from = length(&stderr);
-        let mut child = gate::command(&self.gate)
-            .stdout(stdout)
-            .stderr(stderr)
-            .spawn()
-            .map_err(system("starting a process"))?;
-        let recorded = self.record(&mut child, launch, plan, stderr_from);
-        if recorded.is_err() {
-            // Its gate was never opened, so it has run nothing and has no children.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        recorded.map(|record| (child, record))
+        let log = |name| self.logs.open(&plan.log_dir.join(name));
+        let stdout = log("stdout.log").map_err(system("opening stdout.log"))?;
+        let stderr = log("stderr.log").map_err(system("opening stderr.log"));
+        let spawned = stderr.and_then(|stderr| {
+            let stderr_from = length(&stderr);
+            let command = gate::command(&self.gate).stdout(stdout).stderr(stderr).spawn();
+            let mut child = command.map_err(system("starting a process"))?;
+            let recorded = self.record(&mut child, launch, plan, stderr_from);
+            if recorded.is_err() {
+                // Its gate was never opened, so it has run nothing and has no children.
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            recorded.map(|record| (child, record))
+        });
+        spawned.inspect_err(|_| self.close_logs(&plan.log_dir))
     }
 
     fn record(
@@ -114,6 +113,7 @@ impl LocalLauncher {
         let launcher = self.clone();
         tokio::spawn(async move {
             let exit = reap(&pidfd, child, &record).await;
+            launcher.close_logs(&record.log_dir);
             launcher.forget(&record);
             // Nobody may be left who wants to know.
             let _ = tell.send(Some(exit));
@@ -121,9 +121,12 @@ impl LocalLauncher {
         process
     }
 
+    fn close_logs(&self, dir: &Path) {
+        self.logs.forget(&dir.join("stdout.log"));
+        self.logs.forget(&dir.join("stderr.log"));
+    }
+
     fn forget(&self, record: &Record) {
-        self.logs.forget(&record.log_dir.join("stdout.log"));
-        self.logs.forget(&record.log_dir.join("stderr.log"));
         if let Err(error) = self.runs.remove(record) {
             // The next daemon finds it, sees that the process is gone and cleans it up.
             slog::warn!(self.log, "a run's record could not be removed"; "id" => %record.id, "error" => %error);
@@ -339,6 +342,7 @@ impl Launcher for LocalLauncher {
                     // A process that cannot be watched must not live on unseen.
                     let _ = child.kill();
                     let _ = child.wait();
+                    launcher.close_logs(&record.log_dir);
                     launcher.forget(&record);
                     Err(LaunchError::System { what: "watching the process", source })
                 }

@@ -69,6 +69,8 @@ struct Live {
     /// Looks since it has grown.
     quiet: u8,
     broken: bool,
+    /// Runs that write into it: two while one replaces another.
+    writers: u32,
 }
 
 impl LogKeeper {
@@ -93,7 +95,7 @@ impl LogKeeper {
     }
 
     /// Opens a file for a new run to append to, and watches it. What an earlier run left is kept: appended
-    /// to while it is small, moved aside where rotation has cut it.
+    /// to while it is small, moved aside where rotation has cut it and nobody writes into it any more.
     pub(super) fn open(&self, path: &Path) -> io::Result<File> {
         if let Some(dir) = path.parent() {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
@@ -101,29 +103,41 @@ impl LogKeeper {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600);
         let mut file = options.open(path)?;
+        if let Some(live) = self.shared.lock().files.get_mut(path) {
+            live.writers += 1;
+            return Ok(file);
+        }
         let (start, length) = extent(&file)?;
         if start > 0 || length >= self.shared.rotation.file_bytes {
             shift(path, self.shared.rotation.files)?;
             std::fs::rename(path, numbered(path, 1))?;
             file = options.open(path)?;
         }
-        self.insert(path, Live { start: 0, seen: file.metadata()?.len(), quiet: 0, broken: false });
+        self.insert(path, 0, file.metadata()?.len());
         Ok(file)
     }
 
     /// Watches the file of a process that was adopted. Nobody has looked at it meanwhile, so all of it is new.
     pub(super) fn adopt(&self, path: &Path) -> io::Result<()> {
         let (start, _) = extent(&File::open(path)?)?;
-        self.insert(path, Live { start, seen: start, quiet: 0, broken: false });
+        self.insert(path, start, start);
         Ok(())
     }
 
+    /// One of the runs that write into the file has ended.
     pub(super) fn forget(&self, path: &Path) {
-        self.shared.lock().files.remove(path);
+        let mut watched = self.shared.lock();
+        if let Some(live) = watched.files.get_mut(path) {
+            live.writers -= 1;
+            if live.writers == 0 {
+                watched.files.remove(path);
+            }
+        }
     }
 
-    fn insert(&self, path: &Path, live: Live) {
-        self.shared.lock().files.insert(path.to_owned(), live);
+    fn insert(&self, path: &Path, start: u64, seen: u64) {
+        let live = Live { start, seen, quiet: 0, broken: false, writers: 0 };
+        self.shared.lock().files.entry(path.to_owned()).or_insert(live).writers += 1;
     }
 }
 
@@ -189,7 +203,7 @@ impl Shared {
                 }
             }
             if let Some(present) = self.lock().files.get_mut(&path) {
-                *present = live;
+                *present = Live { writers: present.writers, ..live };
             }
         }
         busy

@@ -8,8 +8,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::Record;
 
 /// The directory of the records of all live runs.
@@ -55,26 +53,22 @@ impl RunDir {
     }
 
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
-        let path = self.path(record.id);
+        let path = self.path(record);
         let temporary = path.with_extension("tmp");
         let text = serde_json::to_vec(record).map_err(io::Error::other)?;
         write_private(&temporary, &text)?;
         std::fs::rename(&temporary, &path)
     }
 
-    /// Removes the record of a run, unless a later run of the instance has one by now.
     pub(crate) fn remove(&self, record: &Record) -> io::Result<()> {
-        let path = self.path(record.id);
-        let present = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-        if present.is_some_and(|present| present.run == record.run) {
-            std::fs::remove_file(path)
-        } else {
-            Ok(())
+        match std::fs::remove_file(self.path(record)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 
-    fn path(&self, id: Uuid) -> PathBuf {
-        self.0.join(format!("{id}.json"))
+    fn path(&self, record: &Record) -> PathBuf {
+        self.0.join(format!("{}.{}.json", record.id, record.run))
     }
 }
 
@@ -88,6 +82,8 @@ fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::launch::Identity;
     use crate::state::Run;
@@ -106,13 +102,15 @@ mod tests {
     }
 
     #[test]
-    fn records_are_found_again_and_an_old_run_does_not_remove_a_newer_one() {
+    fn the_records_of_two_runs_of_an_instance_are_kept_and_removed_apart() {
         let scratch = tempfile::tempdir().unwrap();
         let dir = RunDir::open(scratch.path().join("run")).unwrap();
         let id = Uuid::now_v7();
         let (old, new) = (record(id, 1), record(id, 2));
         dir.write(&old).unwrap();
         dir.write(&new).unwrap();
+        assert_eq!(dir.records().unwrap().0.len(), 2);
+        dir.remove(&old).unwrap();
         dir.remove(&old).unwrap();
         assert_eq!(dir.records().unwrap().0, std::slice::from_ref(&new));
         dir.remove(&new).unwrap();

@@ -5,12 +5,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::policy::{Budget, Policy};
-use crate::state::{Cause, Effect, Outcome, Run, State, Timer};
+use crate::state::{Beside, Cause, Effect, Outcome, Run, State, Timer};
 
 /// All that is known about one instance's life, but not how to act on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Life {
     pub(super) state: State,
+    pub(super) beside: Option<Beside>,
+    /// A replacement is to begin as soon as the state and the second run allow it.
+    pub(super) replace: bool,
     pub(super) cause: Cause,
     /// The newest run that was ever asked for.
     pub(super) last_run: Run,
@@ -20,6 +23,8 @@ pub struct Life {
     pub(super) ready_since: Option<Duration>,
     /// Samples in a row over a limit: memory, CPU.
     pub(super) over: (u32, u32),
+    /// The same of a successor that starts.
+    pub(super) successor_over: (u32, u32),
     pub(super) crashes: Window,
     pub(super) failed_starts: Window,
     pub(super) lease: Option<Lease>,
@@ -107,6 +112,8 @@ impl Life {
         effects.extend(lease.map(|lease| lease.arm(now)));
         let life = Self {
             state,
+            beside: None,
+            replace: false,
             cause,
             last_run,
             // A process that has to be adopted, or had ended otherwise than by failing to start, was ready once.
@@ -116,6 +123,7 @@ impl Life {
             ),
             ready_since: None,
             over: (0, 0),
+            successor_over: (0, 0),
             crashes: Window::default(),
             failed_starts: Window::default(),
             lease,
@@ -130,6 +138,23 @@ impl Life {
         self.state
     }
 
+    /// The second run, while one replaces another.
+    #[must_use]
+    pub fn beside(&self) -> Option<Beside> {
+        self.beside
+    }
+
+    /// The run that the state is about, or that was the last.
+    #[must_use]
+    pub fn run(&self) -> Run {
+        self.state.live_run().unwrap_or(self.last_run)
+    }
+
+    /// The runs that have, or may have, a process: that of the state and a second one.
+    pub fn live_runs(&self) -> impl Iterator<Item = Run> + use<> {
+        [self.state.live_run(), self.beside.and_then(Beside::live_run)].into_iter().flatten()
+    }
+
     /// What led to the present state.
     #[must_use]
     pub fn cause(&self) -> Cause {
@@ -142,7 +167,7 @@ impl Life {
         self.last_run
     }
 
-    /// Runs begun after an earlier one had ended, of all causes.
+    /// Runs launched after the first, of all causes.
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.restarts

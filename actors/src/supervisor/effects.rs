@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::entry::Held;
 use super::{Ending, Supervisor};
 use crate::instance::{Instance, Reporter};
 use crate::launch::{Launch, LaunchError, Process};
@@ -17,6 +18,15 @@ use crate::ports;
 use crate::state::{Command, Effect, Event, Exit, Fact, Run, Timer};
 use crate::timers::Alarm;
 
+/// How a run begins.
+struct Begin {
+    run: Run,
+    port: Option<u16>,
+    /// Known already of one that is adopted.
+    started_at: Option<DateTime<Utc>>,
+    adopted: bool,
+}
+
 impl Supervisor {
     pub(super) fn carry_out(&mut self, id: Uuid, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         for effect in effects {
@@ -24,8 +34,9 @@ impl Supervisor {
                 Effect::Queue(run) => self.starts.ask(id, run),
                 Effect::Spawn(run) => self.spawn(id, run, ctx),
                 Effect::Adopt(run) => self.adopt(id, run, ctx),
-                Effect::Terminate(_) => self.tell(id, Terminate, ctx),
-                Effect::Kill(_) => self.tell(id, Kill, ctx),
+                Effect::Retire(run) => self.retire(id, run, ctx),
+                Effect::Terminate(run) => self.tell(id, run, Terminate, ctx),
+                Effect::Kill(run) => self.tell(id, run, Kill, ctx),
                 Effect::Arm(timer, after) => self.arm(id, timer, after, ctx),
             }
         }
@@ -35,7 +46,7 @@ impl Supervisor {
         let after = match timer {
             // A quarter of jitter keeps instances that failed together from coming back together.
             Timer::Backoff(_) => after.mul_f32(1.0 + fastrand::f32() / 4.0),
-            Timer::Start(_) | Timer::Grace(_) | Timer::Lease(_) => after,
+            Timer::Start(_) | Timer::Grace(_) | Timer::Retire(_) | Timer::Lease(_) => after,
         };
         if let (Timer::Backoff(_), Some(entry)) = (timer, self.entries.get_mut(&id)) {
             entry.next_start_at = Some(Utc::now() + after);
@@ -108,28 +119,52 @@ impl Supervisor {
         }
     }
 
-    fn spawn(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
-        let Some(entry) = self.entries.get_mut(&id) else {
+    /// Waits for the calls at a run that no new one can reach.
+    fn retire(&self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
+        let held = self.entries.get(&id).and_then(|entry| entry.held(run));
+        let Some(calls) = held.map(|held| Arc::clone(&held.calls)) else {
             return;
         };
-        if entry.spec.probe.needs_port() {
-            // Anybody may have taken the port since the last run had it.
-            if let Some(port) = entry.port.filter(|port| !ports::is_free(*port)) {
-                self.ports.release(id, port);
-                entry.port = None;
-            }
-            entry.port = entry.port.or_else(|| self.ports.lease(id, ports::is_free));
-            if entry.port.is_none() {
-                let detail = Refused::PortsExhausted(self.ports.size()).to_string();
-                let ending = Ending { detail, stderr_tail: String::new() };
+        let ended = async move { calls.ended().await };
+        ctx.spawn(ended.into_actor(self).map(move |(), actor, ctx| {
+            actor.apply(id, Event::Fact(Fact::Quiet(run)), None, ctx);
+        }));
+    }
+
+    fn spawn(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
+        let port = match self.port_for_next(id) {
+            Ok(port) => port,
+            Err(refused) => {
+                let ending = Ending { detail: refused.to_string(), stderr_tail: String::new() };
                 let exited = Event::Fact(Fact::Exited(run, Exit::Unspawned));
                 self.follow_ups.push_back((id, exited, Some(ending)));
                 return;
             }
-        }
-        let launch = Launch { id, run, port: entry.port, nonce: Uuid::new_v4().simple().to_string() };
+        };
+        let Some(entry) = self.entries.get(&id) else {
+            return;
+        };
+        let launch = Launch { id, run, port, nonce: Uuid::new_v4().simple().to_string() };
         let process = self.launcher.launch(&entry.spec, launch);
-        self.begin(id, run, false, process, ctx);
+        self.begin(id, Begin { run, port, started_at: None, adopted: false }, process, ctx);
+    }
+
+    /// The port for the next run: the instance's own, unless a run that still lives or a stranger has it.
+    fn port_for_next(&mut self, id: Uuid) -> Result<Option<u16>, Refused> {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.spec.probe.needs_port()) else {
+            return Ok(None);
+        };
+        if let Some(port) = entry.port.filter(|port| !entry.uses(*port)) {
+            if ports::is_free(port) {
+                return Ok(Some(port));
+            }
+            self.ports.release(id, port);
+            entry.port = None;
+        }
+        let port = self.ports.lease(id, ports::is_free);
+        let port = port.ok_or(Refused::PortsExhausted(self.ports.size()))?;
+        entry.port.get_or_insert(port);
+        Ok(Some(port))
     }
 
     fn adopt(&mut self, id: Uuid, run: Run, ctx: &mut Context<Self>) {
@@ -139,27 +174,27 @@ impl Supervisor {
         let Some(record) = entry.to_adopt.take() else {
             return;
         };
-        entry.started_at = Some(record.started_at);
         entry.port = record.port;
         if let Some(port) = record.port {
             self.ports.reclaim(id, port);
         }
+        let (port, started_at) = (record.port, Some(record.started_at));
         let process = self.launcher.adopt(&entry.spec, *record);
-        self.begin(id, run, true, process, ctx);
+        self.begin(id, Begin { run, port, started_at, adopted: true }, process, ctx);
     }
 
     fn begin(
         &mut self,
         id: Uuid,
-        run: Run,
-        adopted: bool,
+        begin: Begin,
         process: BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>,
         ctx: &mut Context<Self>,
     ) {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        let route = self.routes.set(id, entry.lane());
+        let Begin { run, port, started_at, adopted } = begin;
+        let route = self.routes.set(id, entry.way());
         let reporter = Reporter {
             id,
             run,
@@ -169,16 +204,27 @@ impl Supervisor {
         };
         let timing = entry.spec.policy.timing;
         let actor = Instance::begin(reporter, timing, route, Arc::clone(&self.meters), adopted, process);
-        entry.actor = Some(actor);
+        entry.held.push(Held {
+            run,
+            actor,
+            port,
+            calls: Arc::default(),
+            pid: None,
+            started_at,
+            usage: None,
+            health: None,
+        });
+        entry.started_at = entry.started_at.or(started_at);
     }
 
-    /// Sends to the actor of an instance and sees to it that it arrives.
-    fn tell<M>(&self, id: Uuid, message: M, ctx: &mut Context<Self>)
+    /// Sends to the actor of a run and sees to it that it arrives.
+    fn tell<M>(&self, id: Uuid, run: Run, message: M, ctx: &mut Context<Self>)
     where
         M: actix::Message<Result = ()> + Send + 'static,
         Instance: Handler<M>,
     {
-        let Some(actor) = self.entries.get(&id).and_then(|entry| entry.actor.clone()) else {
+        let held = self.entries.get(&id).and_then(|entry| entry.held(run));
+        let Some(actor) = held.map(|held| held.actor.clone()) else {
             return;
         };
         let log = self.config.log.clone();

@@ -11,31 +11,44 @@ use tokio::sync::oneshot;
 use crate::instance::Instance;
 use crate::launch::{Record, Spec};
 use crate::lifecycle::Life;
-use crate::routes::Lane;
+use crate::routes::{Calls, Lane, Way};
 use crate::snapshot::{Health, LastExit, Snapshot};
-use crate::state::{Cause, Exit, Outcome, Restarting, Run, State, Usage};
+use crate::state::{Beside, Cause, Exit, Outcome, Restarting, Run, State, Usage};
+
+/// What is known of a run while it has, or may have, a process.
+pub(super) struct Held {
+    pub(super) run: Run,
+    pub(super) actor: Addr<Instance>,
+    pub(super) port: Option<u16>,
+    pub(super) calls: Arc<Calls>,
+    pub(super) pid: Option<u32>,
+    pub(super) started_at: Option<DateTime<Utc>>,
+    pub(super) usage: Option<Usage>,
+    pub(super) health: Option<Health>,
+}
 
 /// One instance.
 pub(super) struct Entry {
     pub(super) spec: Spec,
     pub(super) life: Life,
-    pub(super) actor: Option<Addr<Instance>>,
+    /// One run, or two while one replaces the other.
+    pub(super) held: Vec<Held>,
     /// The record of the run to adopt, until it is adopted.
     pub(super) to_adopt: Option<Box<Record>>,
     pub(super) restore_if_lost: bool,
     /// Restarts under earlier daemons.
     pub(super) restarts_before: u64,
+    /// The port of the present run, kept for the next one.
     pub(super) port: Option<u16>,
-    pub(super) pid: Option<u32>,
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) restored_at: Option<DateTime<Utc>>,
     pub(super) next_start_at: Option<DateTime<Utc>>,
     pub(super) lease_ends_at: Option<DateTime<Utc>>,
     pub(super) seq: u64,
     pub(super) since: DateTime<Utc>,
-    pub(super) usage: Option<Usage>,
-    pub(super) health: Option<Health>,
     pub(super) last_exit: Option<LastExit>,
+    /// Why the last replacement was given up.
+    pub(super) given_up: Option<String>,
     /// Those who wait for the instance to be removed; it is on its way out if there is one.
     pub(super) removal: Vec<oneshot::Sender<()>>,
 }
@@ -46,36 +59,68 @@ impl Entry {
             lease_ends_at: spec.lease_ends_at,
             spec,
             life,
-            actor: None,
+            held: Vec::new(),
             to_adopt: None,
             restore_if_lost: false,
             restarts_before: 0,
             port: None,
-            pid: None,
             started_at: None,
             restored_at: None,
             next_start_at: None,
             seq: 0,
             since: Utc::now(),
-            usage: None,
-            health: None,
             last_exit: None,
+            given_up: None,
             removal: Vec::new(),
         }
     }
 
-    /// Forgets what was true of a run that is over.
-    pub(super) fn clear_run(&mut self) {
-        self.actor = None;
-        self.pid = None;
-        self.usage = None;
-        self.health = None;
+    pub(super) fn held(&self, run: Run) -> Option<&Held> {
+        self.held.iter().find(|held| held.run == run)
+    }
+
+    pub(super) fn held_mut(&mut self, run: Run) -> Option<&mut Held> {
+        self.held.iter_mut().find(|held| held.run == run)
+    }
+
+    /// The run that the state is about.
+    fn present(&self) -> Option<&Held> {
+        self.life.state().live_run().and_then(|run| self.held(run))
+    }
+
+    /// Forgets a run that is over. Answers its port if nothing needs it any more.
+    pub(super) fn let_go(&mut self, run: Run) -> Option<u16> {
+        let at = self.held.iter().position(|held| held.run == run)?;
+        let port = self.held.swap_remove(at).port;
+        port.filter(|_| port != self.port)
+    }
+
+    /// Takes the port and the start of the present run for those of the instance. Answers a port that nothing
+    /// needs any more.
+    pub(super) fn follow_present(&mut self) -> Option<u16> {
+        let present = self.present()?;
+        let (port, started_at) = (present.port, present.started_at);
+        self.started_at = started_at.or(self.started_at);
+        if port.is_none() || port == self.port {
+            return None;
+        }
+        std::mem::replace(&mut self.port, port).filter(|old| !self.uses(*old))
+    }
+
+    /// Whether a run has this port.
+    pub(super) fn uses(&self, port: u16) -> bool {
+        self.held.iter().any(|held| held.port == Some(port))
     }
 
     /// Where requests go in the present state.
-    pub(super) fn lane(&self) -> Lane {
+    pub(super) fn way(&self) -> Way {
+        let calls = self.present().map_or_else(Arc::default, |held| Arc::clone(&held.calls));
+        Way::new(self.lane(), calls)
+    }
+
+    fn lane(&self) -> Lane {
         let status = self.life.state().status();
-        match (self.life.state(), self.port) {
+        match (self.life.state(), self.present().and_then(|held| held.port)) {
             (State::Running { run } | State::Unhealthy { run, .. }, Some(port)) => {
                 Lane::Http { run, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) }
             }
@@ -97,6 +142,8 @@ impl Entry {
 
     pub(super) fn snapshot(&self, now: Duration) -> Arc<Snapshot> {
         let life = &self.life;
+        let present = self.present();
+        let beside = life.beside().and_then(Beside::live_run).and_then(|run| self.held(run));
         let backing_off = matches!(life.state(), State::Restarting(Restarting::BackingOff { .. }));
         let in_window = life.restarts_in_window(&self.spec.policy, now);
         Arc::new(Snapshot {
@@ -108,17 +155,18 @@ impl Entry {
             cause: life.cause(),
             reason: self.reason(),
             since: self.since,
-            run: life.last_run(),
-            pid: self.pid,
+            run: life.run(),
+            pid: present.and_then(|held| held.pid),
             port: self.port,
+            beside: beside.and_then(|held| Some((held.run, held.pid?))),
             started_at: self.started_at,
             restored_at: self.restored_at,
             lease_ends_at: self.lease_ends_at,
             restarts: self.restarts_before.saturating_add(life.restarts()),
             restarts_in_window: u32::try_from(in_window).unwrap_or(u32::MAX),
             next_start_at: self.next_start_at.filter(|_| backing_off),
-            usage: self.usage,
-            health: self.health.clone(),
+            usage: present.and_then(|held| held.usage),
+            health: present.and_then(|held| held.health.clone()),
             last_exit: self.last_exit.clone(),
             limits: self.spec.policy.limits,
         })
@@ -129,7 +177,8 @@ impl Entry {
         let cause = self.life.cause();
         let detail = match cause {
             Cause::Exited | Cause::LaunchFailed => self.last_exit.as_ref().map(exit_words),
-            Cause::ProbesFailed => self.health.as_ref().and_then(|health| health.problem.clone()),
+            Cause::ProbesFailed => self.present().and_then(|held| held.health.as_ref()?.problem.clone()),
+            Cause::ReplacementFailed => self.given_up.clone(),
             _ => None,
         };
         match detail {
@@ -139,7 +188,7 @@ impl Entry {
     }
 }
 
-fn exit_words(last: &LastExit) -> String {
+pub(super) fn exit_words(last: &LastExit) -> String {
     let detail = &last.detail;
     match last.exit {
         Exit::Code(code) => format!("exit code {code}"),
@@ -147,9 +196,4 @@ fn exit_words(last: &LastExit) -> String {
         Exit::Unknown if detail.is_empty() => "nobody saw how".to_owned(),
         Exit::Unknown | Exit::Unspawned | Exit::Unstartable | Exit::ActorDied => detail.clone(),
     }
-}
-
-/// The run that a report has to be about to count.
-pub(super) fn current_run(life: &Life) -> Option<Run> {
-    life.state().live_run()
 }

@@ -7,7 +7,7 @@ use chrono::Utc;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::entry::{Entry, current_run};
+use super::entry::Entry;
 use super::{Ending, Supervisor};
 use crate::launch::Spec;
 use crate::lifecycle::{self, Life, Step};
@@ -24,34 +24,37 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        if current_run(&entry.life) != Some(run) {
+        let Some(held) = entry.held_mut(run) else {
             return;
-        }
+        };
         let health = |latency_us, problem| Some(Health { checked_at: Utc::now(), latency_us, problem });
         let (fact, ending) = match what {
             Observed::Up { identity, adopted } => {
-                entry.pid = Some(identity.pid);
+                held.pid = Some(identity.pid);
                 if !adopted {
-                    entry.started_at = Some(Utc::now());
+                    held.started_at = Some(Utc::now());
                 }
                 (adopted.then_some(Fact::Adopted(run)), None)
             }
             Observed::Ready { latency_us } => {
-                entry.health = health(latency_us, None);
+                held.health = health(latency_us, None);
                 (Some(Fact::Ready(run)), None)
             }
             Observed::Answered { latency_us } => {
-                entry.health = health(latency_us, None);
+                held.health = health(latency_us, None);
                 (Some(Fact::Answered(run)), None)
             }
             Observed::Missed { latency_us, problem } => {
-                entry.health = health(latency_us, Some(problem));
+                held.health = health(latency_us, Some(problem));
                 (Some(Fact::Missed(run)), None)
             }
             Observed::Exited { exit, detail, stderr_tail } => {
                 (Some(Fact::Exited(run, exit)), Some(Ending { detail, stderr_tail }))
             }
         };
+        // A run that has just come up may be the present one.
+        let unused = entry.follow_present();
+        self.release_port(id, unused);
         self.show(id);
         if let Some(fact) = fact {
             self.apply(id, Event::Fact(fact), ending, ctx);
@@ -190,7 +193,7 @@ impl Handler<Remove> for Supervisor {
         };
         let (tell, removed) = oneshot::channel();
         entry.removal.push(tell);
-        if current_run(&entry.life).is_none() {
+        if entry.life.live_runs().next().is_none() {
             self.forget(id);
         } else {
             self.apply(id, Event::Command(Command::Stop), None, ctx);
@@ -210,12 +213,13 @@ impl Handler<Shutdown> for Supervisor {
         let mut released = Vec::new();
         for id in ids {
             if keep {
-                released.extend(self.entries.get(&id).and_then(|entry| entry.actor.clone()));
+                let held = self.entries.get(&id).map(|entry| &entry.held);
+                released.extend(held.into_iter().flatten().map(|held| held.actor.clone()));
             } else {
                 self.apply(id, Event::Command(Command::Shutdown), None, ctx);
             }
         }
-        if keep || self.entries.values().all(|entry| current_run(&entry.life).is_none()) {
+        if keep || self.nothing_lives() {
             self.answer_shutdown();
         }
         Box::pin(async move {
@@ -247,12 +251,15 @@ impl Handler<Sampled> for Supervisor {
             let Some(entry) = self.entries.get_mut(&id) else {
                 continue;
             };
-            if current_run(&entry.life) != Some(run) {
+            let present = entry.life.state().live_run() == Some(run);
+            let Some(held) = entry.held_mut(run) else {
                 continue;
+            };
+            let changed = held.usage.replace(usage) != Some(usage);
+            let health_latency_us = held.health.as_ref().map(|health| health.latency_us);
+            if present {
+                self.registry.record(id, Sample { at, usage, health_latency_us });
             }
-            let changed = entry.usage.replace(usage) != Some(usage);
-            let health_latency_us = entry.health.as_ref().map(|health| health.latency_us);
-            self.registry.record(id, Sample { at, usage, health_latency_us });
             // Most servers sleep most of the time.
             if changed {
                 self.show(id);

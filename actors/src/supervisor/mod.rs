@@ -5,6 +5,7 @@
 mod effects;
 mod entry;
 mod handlers;
+mod replacing;
 mod starts;
 
 use std::collections::{HashMap, VecDeque};
@@ -18,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::entry::{Entry, current_run};
+use self::entry::Entry;
 use self::starts::Starts;
 use crate::launch::Launcher;
 use crate::lifecycle::{self, Step};
@@ -26,7 +27,7 @@ use crate::meter::{Meter, Meters};
 use crate::ports::Ports;
 use crate::routes::RouteTable;
 use crate::snapshot::{LastExit, Registry, Snapshot, Transitioned};
-use crate::state::{Cause, Command, Effect, Event, Fact, Outcome, State};
+use crate::state::{Beside, Cause, Command, Effect, Event, Fact, Outcome, State};
 use crate::timers::{Alarm, Timers};
 
 /// What the supervisor has to be told once.
@@ -139,7 +140,7 @@ impl Supervisor {
     ) -> Arc<Snapshot> {
         let id = entry.spec.id;
         self.entries.insert(id, Box::new(entry));
-        self.publish(id, known);
+        self.publish(id, known, false);
         self.carry_out(id, effects, ctx);
         self.settle(ctx);
         self.snapshot(id)
@@ -162,8 +163,10 @@ impl Supervisor {
                 self.step(id, event, ending, ctx);
             } else if let Some((id, run)) = self.starts.grant() {
                 self.step(id, Event::Fact(Fact::Granted(run)), None, ctx);
-                let launched =
-                    self.entries.get(&id).is_some_and(|entry| entry.life.state() == State::Starting { run });
+                let launched = self.entries.get(&id).is_some_and(|entry| {
+                    entry.life.state() == State::Starting { run }
+                        || entry.life.beside() == Some(Beside::Starting { run })
+                });
                 if launched {
                     self.alarm(self.config.start_slot, Alarm::Slot(id, run), ctx);
                 } else {
@@ -180,24 +183,36 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        let before = entry.life.state();
         let Step { life, effects } = lifecycle::next(&entry.spec.policy, entry.life.clone(), event, now);
-        entry.life = life;
+        let old = std::mem::replace(&mut entry.life, life);
+        let before = old.state();
         let after = entry.life.state();
+        let mut unused = None;
         if let Event::Fact(Fact::Exited(run, exit)) = event
-            && before.live_run() == Some(run)
+            && old.live_runs().any(|live| live == run)
         {
             let Ending { detail, stderr_tail } =
                 ending.unwrap_or_else(|| Ending { detail: String::new(), stderr_tail: String::new() });
             let cause = entry.life.cause();
             entry.last_exit = Some(LastExit { run, exit, cause, detail, at: Utc::now(), stderr_tail });
-            entry.clear_run();
+            unused = entry.let_go(run);
             self.starts.release(id, run);
         }
-        if before != after {
-            self.moved(id, before, after);
+        let gave_up = replacing::gave_up(&old, event, &entry.life);
+        if gave_up {
+            entry.given_up = Some(replacing::why_given_up(event, entry.last_exit.as_ref()));
         }
-        if let (State::Starting { .. }, State::Running { run }) = (before, after) {
+        let unused = [unused, entry.follow_present()];
+        let other_beside = old.beside() != entry.life.beside();
+        unused.into_iter().for_each(|port| self.release_port(id, port));
+        if before != after || gave_up {
+            self.moved(id, before, after, gave_up);
+        } else if other_beside {
+            self.show(id);
+        }
+        if let State::Running { run } = after
+            && !replacing::serves(before, run)
+        {
             self.watch_idle(id, run, ctx);
         }
         self.carry_out(id, effects, ctx);
@@ -208,8 +223,18 @@ impl Supervisor {
         }
     }
 
+    fn release_port(&mut self, id: Uuid, port: Option<u16>) {
+        if let Some(port) = port {
+            self.ports.release(id, port);
+        }
+    }
+
+    fn nothing_lives(&self) -> bool {
+        self.entries.values().all(|entry| entry.life.live_runs().next().is_none())
+    }
+
     /// Does what every change of state asks for, whatever led to it.
-    fn moved(&mut self, id: Uuid, before: State, after: State) {
+    fn moved(&mut self, id: Uuid, before: State, after: State, gave_up: bool) {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
@@ -226,24 +251,27 @@ impl Supervisor {
         if found || back {
             entry.restored_at = Some(Utc::now());
         }
-        self.publish(id, Some(before));
+        let took_over = matches!(after, State::Running { run } if before.live_run() != Some(run));
+        self.publish(id, Some(before), gave_up || took_over);
     }
 
-    fn publish(&mut self, id: Uuid, before: Option<State>) {
+    /// Shows the instance, and tells of it if its status has changed or if this is `news` anyway.
+    fn publish(&mut self, id: Uuid, before: Option<State>, news: bool) {
         let now = self.now();
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
         let from = before.map(|state| state.status());
         let status = entry.life.state().status();
-        self.routes.set(id, entry.lane());
-        if from != Some(status) {
+        self.routes.set(id, entry.way());
+        let news = news || from != Some(status);
+        if news {
             entry.seq += 1;
             entry.since = Utc::now();
         }
         let snapshot = entry.snapshot(now);
         self.registry.put(Arc::clone(&snapshot));
-        if from == Some(status) {
+        if !news {
             return;
         }
         self.global_seq += 1;
@@ -271,7 +299,7 @@ impl Supervisor {
         {
             self.follow_ups.push_back((id, Event::Command(Command::Restore), None));
         }
-        if self.ending.is_some() && self.entries.values().all(|entry| current_run(&entry.life).is_none()) {
+        if self.ending.is_some() && self.nothing_lives() {
             self.answer_shutdown();
         }
     }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use minimcp_actors::lifecycle::admit;
 use minimcp_actors::policy::Policy;
-use minimcp_actors::state::{Admit, Cause, Command, Effect, Event, Fact, Outcome, Restarting, State, Timer};
+use minimcp_actors::state::{
+    Admit, Beside, Cause, Command, Effect, Event, Fact, Outcome, Restarting, State, Timer,
+};
 use proptest::{prop_assert, prop_assert_eq};
 
-use crate::ledger::{Fault, Ledger};
+use crate::ledger::{Fault, Ledger, has_successor, promoted, renews};
 use crate::world::{Turn, World};
 use crate::{accounted, always, changed, in_every_history};
 
@@ -19,7 +21,8 @@ fn a_fault_and_nothing_else_leads_to_an_automatic_restart_or_to_giving_up() {
             turn.before.state(),
             State::Starting { .. } | State::Running { .. } | State::Unhealthy { .. }
         );
-        let restarted = was_up && matches!(after, State::Restarting(_));
+        let took_its_place = has_successor(turn.before) && promoted(turn);
+        let restarted = was_up && matches!(after, State::Restarting(_)) && !took_its_place;
         let gave_up = was_up
             && matches!(
                 after,
@@ -27,8 +30,11 @@ fn a_fault_and_nothing_else_leads_to_an_automatic_restart_or_to_giving_up() {
                     | State::Stopping { then: Outcome::Disconnected | Outcome::Failed, .. }
             );
         if matches!(turn.event, Event::Fact(_)) {
-            let unstartable =
-                turn.world.life.cause() == Cause::LaunchFailed && after == State::Ended(Outcome::Failed);
+            let unstartable = turn.world.life.cause() == Cause::LaunchFailed
+                && matches!(
+                    after,
+                    State::Ended(Outcome::Failed) | State::Stopping { then: Outcome::Failed, .. }
+                );
             prop_assert_eq!(fault.is_some(), restarted || gave_up && !(unstartable && fault.is_none()));
         }
         let Some(fault) = fault else { return Ok(()) };
@@ -59,8 +65,7 @@ fn a_commanded_restart_spends_nothing_and_clears_the_windows() {
             return Ok(());
         };
         let left = turn.world.life.restarts_in_window(policy, now);
-        let renews = matches!(command, Command::Restart | Command::Restore | Command::Wake);
-        if renews && admit(turn.before, command, now) == Ok(Admit::Act) {
+        if renews(command, policy) && admit(turn.before, command, now) == Ok(Admit::Act) {
             prop_assert_eq!(left, 0);
         } else {
             prop_assert_eq!(left, turn.before.restarts_in_window(policy, now));
@@ -117,7 +122,8 @@ fn the_first_restart_comes_at_once_and_later_ones_wait_twice_as_long_each() {
             {
                 owed = Duration::ZERO;
             }
-            let gone = turn.before.state().live_run().is_some();
+            let gone =
+                turn.before.state().live_run().is_some() && !(has_successor(turn.before) && promoted(turn));
             match turn.world.life.state() {
                 State::Restarting(Restarting::Draining { delay, .. }) => prop_assert_eq!(delay, owed),
                 State::Restarting(Restarting::BackingOff { next }) if gone => {
@@ -151,7 +157,9 @@ fn the_strikes_of_an_unhealthy_instance_are_its_misses_in_a_row_and_fewer_than_a
             prop_assert_eq!(strikes, ledger.misses);
             prop_assert!(strikes < turn.world.policy.strikes);
         }
-        let missed = matches!(turn.event, Event::Fact(Fact::Missed(_))) && changed(turn);
+        let missed = matches!(turn.event, Event::Fact(Fact::Missed(_)))
+            && changed(turn)
+            && !(has_successor(turn.before) && promoted(turn));
         if missed {
             let struck_out = ledger.misses >= turn.world.policy.strikes;
             prop_assert_eq!(fault.is_some(), struck_out);
@@ -164,13 +172,33 @@ fn the_strikes_of_an_unhealthy_instance_are_its_misses_in_a_row_and_fewer_than_a
 #[test]
 fn more_samples_in_a_row_over_a_limit_than_allowed_are_a_fault_and_fewer_never() {
     accounted(|turn, _, fault| {
-        if let Event::Fact(Fact::Sampled(..)) = turn.event {
+        let beside = turn.before.beside().map(Beside::run);
+        if let Event::Fact(Fact::Sampled(run, _)) = turn.event
+            && beside != Some(run)
+            && !(has_successor(turn.before) && promoted(turn))
+        {
             let left = turn.world.life.state() != turn.before.state();
             prop_assert_eq!(fault.is_some(), left);
             if let Some(fault) = fault {
                 prop_assert_eq!(turn.world.life.cause(), fault.cause);
             }
             prop_assert_eq!(turn.effects.is_empty(), !left);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_successor_is_given_up_by_as_many_samples_over_a_limit_as_are_a_fault() {
+    accounted(|turn, ledger, _| {
+        if let Event::Fact(Fact::Sampled(run, _)) = turn.event
+            && turn.before.beside() == Some(Beside::Starting { run })
+        {
+            let (memory, cpu) = ledger.successor_over;
+            let over = memory.max(cpu) > turn.world.policy.samples_over;
+            let given_up = turn.world.life.beside() == Some(Beside::Leaving { run });
+            prop_assert_eq!(over, given_up);
+            prop_assert!(!given_up || turn.world.life.cause() == Cause::ReplacementFailed);
         }
         Ok(())
     });

@@ -1,10 +1,10 @@
 //! Which events may change a life at all.
 
 use minimcp_actors::lifecycle::{admit, next};
-use minimcp_actors::state::{Admit, Command, Event, Fact, Outcome, Restarting, State, Timer};
+use minimcp_actors::state::{Admit, Beside, Command, Event, Fact, Outcome, Restarting, State, Timer};
 use proptest::{prop_assert, prop_assert_eq};
 
-use crate::stale::{present_run, run_of};
+use crate::stale::is_present;
 use crate::{always, changed};
 
 #[test]
@@ -43,7 +43,7 @@ fn what_a_stale_run_or_timer_reports_changes_nothing() {
         };
         let present = match fact {
             Fact::Fired(Timer::Lease(number)) => number == turn.world.lease_number,
-            _ => run_of(fact) == present_run(turn.before.state()),
+            _ => is_present(turn.before, fact),
         };
         prop_assert!(present || !changed(turn));
         Ok(())
@@ -57,10 +57,15 @@ fn a_fact_out_of_place_changes_nothing() {
             return Ok(());
         };
         let state = turn.before.state();
+        let beside = turn.before.beside().filter(|beside| fact.run() == Some(beside.run()));
         let serving = matches!(state, State::Running { .. } | State::Unhealthy { .. });
         let starting = matches!(state, State::Starting { .. });
         let leaving =
             matches!(state, State::Stopping { .. } | State::Restarting(Restarting::Draining { .. }));
+        if let Some(beside) = beside {
+            prop_assert!(in_place_beside(fact, beside) || !changed(turn));
+            return Ok(());
+        }
         let in_place = match fact {
             Fact::Granted(_) => {
                 matches!(state, State::Pending { .. } | State::Restarting(Restarting::Queued { .. }))
@@ -74,11 +79,28 @@ fn a_fact_out_of_place_changes_nothing() {
                 matches!(state, State::Restarting(Restarting::BackingOff { .. }))
             }
             Fact::Fired(Timer::Grace(_)) => leaving,
+            Fact::Quiet(_) | Fact::Fired(Timer::Retire(_)) => false,
             Fact::Exited(..) | Fact::Fired(Timer::Lease(_)) => true,
         };
         prop_assert!(in_place || !changed(turn));
         Ok(())
     });
+}
+
+fn in_place_beside(fact: Fact, beside: Beside) -> bool {
+    match beside {
+        Beside::Queued { .. } => matches!(fact, Fact::Granted(_)),
+        Beside::Starting { .. } => {
+            matches!(
+                fact,
+                Fact::Ready(_) | Fact::Sampled(..) | Fact::Exited(..) | Fact::Fired(Timer::Start(_))
+            )
+        }
+        Beside::Retiring { .. } => {
+            matches!(fact, Fact::Quiet(_) | Fact::Exited(..) | Fact::Fired(Timer::Retire(_)))
+        }
+        Beside::Leaving { .. } => matches!(fact, Fact::Exited(..) | Fact::Fired(Timer::Grace(_))),
+    }
 }
 
 #[test]

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use minimcp_actors::lifecycle::admit;
+use minimcp_actors::lifecycle::{Life, admit};
 use minimcp_actors::policy::{Budget, Policy, RestartPolicy};
-use minimcp_actors::state::{Admit, Cause, Command, Effect, Event, Exit, Fact, Outcome, State, Timer, Usage};
+use minimcp_actors::state::{
+    Admit, Beside, Cause, Command, Effect, Event, Exit, Fact, Outcome, State, Timer, Usage,
+};
 
 use crate::plan::{Origin, Plan};
-use crate::stale::{present_run, run_of};
+use crate::stale::present_run;
 use crate::world::Turn;
 
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub(crate) struct Ledger {
     pub(crate) misses: u32,
     over_memory: u32,
     over_cpu: u32,
+    /// In a row, of a successor that starts.
+    pub(crate) successor_over: (u32, u32),
 }
 
 /// What a fault has to lead to.
@@ -53,22 +57,30 @@ impl Ledger {
             }
             Event::Fact(fact) => self.fact(turn, fact),
         };
-        if turn.effects.iter().any(|effect| matches!(effect, Effect::Spawn(_))) {
-            *self = Self {
-                ready_since: None,
-                misses: 0,
-                over_memory: 0,
-                over_cpu: 0,
-                crashes: std::mem::take(&mut self.crashes),
-                failed_starts: std::mem::take(&mut self.failed_starts),
-                ever_ready: self.ever_ready,
-            };
+        let spawned = turn.effects.iter().find_map(|effect| match effect {
+            Effect::Spawn(run) => Some(*run),
+            _ => None,
+        });
+        let beside = turn.world.life.beside().map(Beside::run);
+        if spawned.is_some() && spawned == beside {
+            self.successor_over = (0, 0);
+        } else if spawned.is_some() {
+            self.begin((0, 0));
+        } else if has_successor(turn.before) && promoted(turn) {
+            self.begin(self.successor_over);
         }
         fault
     }
 
+    /// Another run is the one of the state.
+    fn begin(&mut self, over: (u32, u32)) {
+        self.ready_since = None;
+        self.misses = 0;
+        (self.over_memory, self.over_cpu) = over;
+    }
+
     fn command(&mut self, turn: &Turn<'_>, command: Command) {
-        let renews = matches!(command, Command::Restart | Command::Restore | Command::Wake);
+        let renews = renews(command, &turn.world.policy);
         if renews && admit(turn.before, command, turn.world.now) == Ok(Admit::Act) {
             self.wipe();
         }
@@ -80,10 +92,14 @@ impl Ledger {
     }
 
     fn fact(&mut self, turn: &Turn<'_>, fact: Fact) -> Option<Fault> {
+        if let Some(beside) = turn.before.beside().filter(|beside| fact.run() == Some(beside.run())) {
+            self.beside(turn, beside, fact);
+            return None;
+        }
         let state = turn.before.state();
         let serving = matches!(state, State::Running { .. } | State::Unhealthy { .. });
         let starting = matches!(state, State::Starting { .. });
-        if run_of(fact) != present_run(state) || !(serving || starting) {
+        if fact.run() != present_run(state) || !(serving || starting) {
             return None;
         }
         let policy = &turn.world.policy;
@@ -109,12 +125,29 @@ impl Ledger {
             }
             _ => None,
         };
+        // A successor takes the place of what went wrong, and nobody has to be restarted.
+        let cause = cause.filter(|_| !has_successor(turn.before));
         cause.map(|cause| Fault { cause, nth: self.spend(policy, turn.world.now) })
     }
 
+    fn beside(&mut self, turn: &Turn<'_>, beside: Beside, fact: Fact) {
+        match (fact, beside) {
+            (Fact::Sampled(_, usage), Beside::Starting { .. }) => {
+                let (memory, cpu) = over(&turn.world.policy, usage);
+                let (so_far_memory, so_far_cpu) = self.successor_over;
+                self.successor_over =
+                    (if memory { so_far_memory + 1 } else { 0 }, if cpu { so_far_cpu + 1 } else { 0 });
+            }
+            (Fact::Ready(_), Beside::Starting { .. }) => {
+                self.begin((0, 0));
+                self.ready_since = Some(turn.world.now);
+            }
+            _ => {}
+        }
+    }
+
     fn sample(&mut self, policy: &Policy, usage: Usage) -> Option<Cause> {
-        let over_memory = policy.limits.memory_bytes.is_some_and(|most| usage.memory_bytes > most);
-        let over_cpu = policy.limits.cpu_percent.is_some_and(|most| usage.cpu_percent > most as f32);
+        let (over_memory, over_cpu) = over(policy, usage);
         self.over_memory = if over_memory { self.over_memory + 1 } else { 0 };
         self.over_cpu = if over_cpu { self.over_cpu + 1 } else { 0 };
         if self.over_memory == policy.samples_over + 1 {
@@ -146,6 +179,28 @@ impl Ledger {
     pub(crate) fn counted(&self, policy: &Policy, now: Duration) -> (u32, u32) {
         (recent(&self.crashes, policy.crashes, now), recent(&self.failed_starts, policy.failed_starts, now))
     }
+}
+
+/// Whether a command clears the windows once it is admitted.
+pub(crate) fn renews(command: Command, policy: &Policy) -> bool {
+    matches!(command, Command::Restart | Command::Restore | Command::Wake)
+        || command == Command::Replace && !policy.overlap
+}
+
+pub(crate) fn has_successor(life: &Life) -> bool {
+    matches!(life.beside(), Some(Beside::Queued { .. } | Beside::Starting { .. }))
+}
+
+/// Whether the successor became the run of the state without being ready.
+pub(crate) fn promoted(turn: &Turn<'_>) -> bool {
+    let successor = turn.before.beside().map(Beside::run);
+    let after = turn.world.life.state();
+    present_run(after) == successor && !matches!(after, State::Running { .. })
+}
+
+fn over(policy: &Policy, usage: Usage) -> (bool, bool) {
+    let memory = policy.limits.memory_bytes.is_some_and(|most| usage.memory_bytes > most);
+    (memory, policy.limits.cpu_percent.is_some_and(|most| usage.cpu_percent > most as f32))
 }
 
 /// How many of these moments lie less than a period back.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use minimcp_actors::policy::{Backoff, Budget, Limits, Policy, RestartPolicy, Timing};
-use minimcp_actors::state::{Command, Exit, Outcome};
+use minimcp_actors::state::{Cause, Command, Exit, Outcome};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -42,6 +42,8 @@ pub(crate) enum Move {
     /// The world does what it owes: grants a slot, finds, launches, gets ready, ends what was told to end.
     GoOn(u8),
     Exit(Exit),
+    /// From now on exits and reports come from the other process, where there are two.
+    Turn,
     Answer,
     Miss,
     Sample {
@@ -85,11 +87,22 @@ fn policies() -> impl Strategy<Value = Policy> {
     ]);
     let backoff = (1..3u32, 0..12u32)
         .prop_map(|(initial, more)| Backoff::new(BEAT * initial, BEAT * (initial + more)).unwrap());
-    (restart, budgets(), budgets(), backoff, timings(), 1..4u32, limits, 0..3u32).prop_map(
-        |(restart, crashes, failed_starts, backoff, timing, strikes, limits, samples_over)| {
-            Policy { restart, crashes, failed_starts, backoff, timing, strikes, limits, samples_over }
-                .checked()
-                .unwrap()
+    let overlap = prop_oneof![3 => Just(true), 1 => Just(false)];
+    (restart, budgets(), budgets(), backoff, timings(), 1..4u32, limits, 0..3u32, overlap).prop_map(
+        |(restart, crashes, failed_starts, backoff, timing, strikes, limits, samples_over, overlap)| {
+            Policy {
+                restart,
+                crashes,
+                failed_starts,
+                backoff,
+                timing,
+                strikes,
+                limits,
+                samples_over,
+                overlap,
+            }
+            .checked()
+            .unwrap()
         },
     )
 }
@@ -126,6 +139,7 @@ fn origins() -> impl Strategy<Value = Origin> {
 fn moves() -> impl Strategy<Value = Move> {
     let commands = select(vec![
         Command::Stop,
+        Command::StopFor(Cause::CredentialExpired),
         Command::Kill,
         Command::Restart,
         Command::Restore,
@@ -136,8 +150,10 @@ fn moves() -> impl Strategy<Value = Move> {
     prop_oneof![
         12 => any::<u8>().prop_map(Move::GoOn),
         4 => commands.prop_map(Move::Ask),
+        4 => Just(Move::Ask(Command::Replace)),
         1 => (-4..80i32).prop_map(Move::Extend),
         4 => exits().prop_map(Move::Exit),
+        4 => Just(Move::Turn),
         1 => Just(Move::Answer),
         4 => Just(Move::Miss),
         4 => (any::<bool>(), any::<bool>()).prop_map(|(memory, cpu)| Move::Sample { memory, cpu }),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use minimcp_actors::state::{Cause, Command, Event, Fact, Restarting, State};
+use minimcp_actors::state::{Beside, Cause, Command, Event, Fact, Restarting, State};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -24,7 +24,10 @@ const LIVE: [&str; 10] = [
 ];
 const WITHOUT_PROCESS: [&str; 8] =
     ["pending", "backing off", "queued", "stopped", "expired", "hibernated", "disconnected", "failed"];
-const COMMANDS: [&str; 8] = ["stop", "kill", "restart", "restore", "wake", "hibernate", "shutdown", "extend"];
+/// Each second run without its number.
+const BESIDE: [&str; 4] = ["queued successor", "starting successor", "retiring", "leaving"];
+const COMMANDS: [&str; 10] =
+    ["stop", "stopfor", "kill", "restart", "replace", "restore", "wake", "hibernate", "shutdown", "extend"];
 const EXITS: [&str; 5] = ["code(0)", "code(1)", "signal(9)", "unknown", "actordied"];
 
 fn name(state: State) -> String {
@@ -39,16 +42,36 @@ fn name(state: State) -> String {
     }
 }
 
+fn name_beside(beside: Beside) -> &'static str {
+    match beside {
+        Beside::Queued { .. } => "queued successor",
+        Beside::Starting { .. } => "starting successor",
+        Beside::Retiring { .. } => "retiring",
+        Beside::Leaving { .. } => "leaving",
+    }
+}
+
 fn note(seen: &mut BTreeSet<(String, String)>, turn: &Turn<'_>) {
     let what = match turn.event {
         Event::Command(Command::Extend(_)) => Some("extend".into()),
+        Event::Command(Command::StopFor(_)) => Some("stopfor".into()),
         Event::Command(command) => Some(format!("{command:?}")),
-        Event::Fact(Fact::Exited(run, exit)) if turn.before.state().live_run() == Some(run) => {
-            Some(format!("{exit:?}"))
-        }
+        Event::Fact(Fact::Exited(_, exit)) => Some(format!("{exit:?}")),
         Event::Fact(_) => None,
     };
-    seen.extend(what.map(|what| (name(turn.before.state()), what.to_lowercase())));
+    let about = match turn.event {
+        Event::Command(_) => None,
+        Event::Fact(fact) => fact.run(),
+    };
+    let mut meet = |who: String| seen.extend(what.clone().map(|what| (who, what.to_lowercase())));
+    if about.is_none() || about == turn.before.state().live_run() {
+        meet(name(turn.before.state()));
+    }
+    if let Some(beside) = turn.before.beside()
+        && about.is_none_or(|run| run == beside.run())
+    {
+        meet(name_beside(beside).into());
+    }
     seen.insert(("because".into(), turn.world.life.cause().as_str().into()));
 }
 
@@ -78,6 +101,8 @@ fn random_histories_meet_every_command_in_every_state_every_exit_and_every_cause
         pairs(&LIVE, &COMMANDS),
         pairs(&WITHOUT_PROCESS, &COMMANDS),
         pairs(&LIVE, &EXITS),
+        pairs(&BESIDE, &COMMANDS),
+        pairs(&BESIDE[1..], &EXITS),
         pairs(&["starting", "draining", "stopping, then stopped"], &["unspawned", "unstartable"]),
         pairs(&["because"], &Cause::ALL.map(Cause::as_str)),
     ];

@@ -1,6 +1,7 @@
 //! Facts and timers of runs that are over or never were.
 
-use minimcp_actors::state::{Exit, Fact, Restarting, Run, State, Timer, Usage};
+use minimcp_actors::lifecycle::Life;
+use minimcp_actors::state::{Beside, Exit, Fact, Restarting, Run, State, Timer, Usage};
 
 use crate::world::World;
 
@@ -9,7 +10,7 @@ pub(crate) fn stale(world: &World, kind: u8, run: u8) -> Option<Fact> {
     let number = Run(u64::from(run) % (world.life.last_run().0 + 3));
     let lease = u64::from(run) % (world.lease_number + 3);
     let heavy = Usage { memory_bytes: u64::MAX, cpu_percent: 1e6, processes: 1 };
-    let fact = match kind % 12 {
+    let fact = match kind % 14 {
         0 => Fact::Granted(number),
         1 => Fact::Adopted(number),
         2 => Fact::Ready(number),
@@ -21,13 +22,21 @@ pub(crate) fn stale(world: &World, kind: u8, run: u8) -> Option<Fact> {
         8 => Fact::Fired(Timer::Start(number)),
         9 => Fact::Fired(Timer::Backoff(number)),
         10 => Fact::Fired(Timer::Grace(number)),
+        11 => Fact::Fired(Timer::Retire(number)),
+        12 => Fact::Quiet(number),
         _ => Fact::Fired(Timer::Lease(lease)),
     };
     let present = match fact {
         Fact::Fired(Timer::Lease(number)) => number == world.lease_number,
-        _ => run_of(fact) == present_run(world.life.state()),
+        _ => is_present(&world.life, fact),
     };
     (!present).then_some(fact)
+}
+
+/// Whether a fact is about the run of the state or the one beside it.
+pub(crate) fn is_present(life: &Life, fact: Fact) -> bool {
+    let beside = life.beside().map(Beside::run);
+    fact.run() == present_run(life.state()) || beside.is_some() && fact.run() == beside
 }
 
 /// The run that a state is about, with a process or without.
@@ -38,20 +47,5 @@ pub(crate) fn present_run(state: State) -> Option<Run> {
             Some(run)
         }
         other => other.live_run(),
-    }
-}
-
-/// The run that a fact is about; a lease timer is about none.
-pub(crate) fn run_of(fact: Fact) -> Option<Run> {
-    match fact {
-        Fact::Granted(run)
-        | Fact::Adopted(run)
-        | Fact::Ready(run)
-        | Fact::Answered(run)
-        | Fact::Missed(run)
-        | Fact::Sampled(run, _)
-        | Fact::Exited(run, _)
-        | Fact::Fired(Timer::Start(run) | Timer::Backoff(run) | Timer::Grace(run)) => Some(run),
-        Fact::Fired(Timer::Lease(_)) => None,
     }
 }

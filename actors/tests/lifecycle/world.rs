@@ -33,6 +33,8 @@ pub(crate) enum Stage {
 pub(crate) struct Process {
     pub(crate) run: Run,
     pub(crate) stage: Stage,
+    /// The core waits for the end of its calls.
+    pub(crate) retiring: bool,
     pub(crate) told: bool,
     pub(crate) killed: bool,
 }
@@ -58,6 +60,8 @@ pub(crate) struct World {
     pub(crate) life: Life,
     pub(crate) now: Duration,
     pub(crate) processes: Vec<Process>,
+    /// Which process exits and reports, if there are two.
+    turn: usize,
     pub(crate) slots: Vec<Run>,
     pub(crate) timers: Vec<(Duration, Timer)>,
     pub(crate) lease: Option<Duration>,
@@ -78,6 +82,7 @@ impl World {
             life: step.life,
             now,
             processes: Vec::new(),
+            turn: 0,
             slots: Vec::new(),
             timers: Vec::new(),
             lease,
@@ -99,6 +104,10 @@ impl World {
             Move::Extend(by) => self.ask(Command::Extend(shifted(self.now, by)), watch),
             Move::GoOn(pick) => self.go_on(pick, watch),
             Move::Exit(exit) => self.exit(exit, watch),
+            Move::Turn => {
+                self.turn += 1;
+                Ok(())
+            }
             Move::Answer => self.report(Fact::Answered, watch),
             Move::Miss => self.report(Fact::Missed, watch),
             Move::Sample { memory, cpu } => self.sample(memory, cpu, watch),
@@ -146,12 +155,13 @@ impl World {
     }
 
     fn carry_out(&mut self, effects: &[Effect]) {
-        let process = |run, stage| Process { run, stage, told: false, killed: false };
+        let process = |run, stage| Process { run, stage, retiring: false, told: false, killed: false };
         for effect in effects {
             match *effect {
                 Effect::Queue(run) => self.slots.push(run),
                 Effect::Spawn(run) => self.processes.push(process(run, Stage::Launching)),
                 Effect::Adopt(run) => self.processes.push(process(run, Stage::Sought)),
+                Effect::Retire(run) => self.of(run).for_each(|process| process.retiring = true),
                 Effect::Terminate(run) => self.of(run).for_each(|process| process.told = true),
                 Effect::Kill(run) => self.of(run).for_each(|process| process.killed = true),
                 Effect::Arm(timer, after) => {
@@ -168,44 +178,64 @@ impl World {
         self.processes.iter_mut().filter(move |process| process.run == run)
     }
 
-    /// What the world owes comes, slots in any order.
+    /// One of the things that the world owes comes, in any order.
     fn go_on(&mut self, pick: u8, watch: Watch<'_>) -> Verdict {
-        if let Some(process) = self.processes.first_mut() {
-            let run = process.run;
-            match process.stage {
-                _ if process.told => self.exit(Exit::Signal(15), watch),
-                Stage::Sought => {
-                    process.stage = Stage::Up;
-                    self.see(Fact::Adopted(run), watch)
-                }
-                Stage::Launching | Stage::Up => {
-                    process.stage = Stage::Ready;
-                    self.see(Fact::Ready(run), watch)
-                }
-                Stage::Ready => Ok(()),
+        let owing: Vec<usize> = (0..self.processes.len())
+            .filter(|at| {
+                let process = self.processes[*at];
+                process.told || process.retiring || process.stage != Stage::Ready
+            })
+            .collect();
+        let debts = owing.len() + self.slots.len();
+        if debts == 0 {
+            return Ok(());
+        }
+        let picked = usize::from(pick) % debts;
+        let Some(at) = owing.get(picked).copied() else {
+            let run = self.slots.remove(picked - owing.len());
+            return self.see(Fact::Granted(run), watch);
+        };
+        let process = &mut self.processes[at];
+        let run = process.run;
+        match process.stage {
+            _ if process.told => self.exit_of(at, Exit::Signal(15), watch),
+            Stage::Sought => {
+                process.stage = Stage::Up;
+                self.see(Fact::Adopted(run), watch)
             }
-        } else if !self.slots.is_empty() {
-            let run = self.slots.remove(usize::from(pick) % self.slots.len());
-            self.see(Fact::Granted(run), watch)
-        } else {
-            Ok(())
+            Stage::Launching | Stage::Up => {
+                process.stage = Stage::Ready;
+                self.see(Fact::Ready(run), watch)
+            }
+            Stage::Ready => {
+                process.retiring = false;
+                self.see(Fact::Quiet(run), watch)
+            }
         }
     }
 
-    /// The process ends; one that was launched cannot turn out to be impossible to launch.
+    fn whose_turn(&self) -> Option<usize> {
+        self.turn.checked_rem(self.processes.len())
+    }
+
+    /// The process whose turn it is ends; one that was launched cannot turn out to be impossible to launch.
     pub(crate) fn exit(&mut self, exit: Exit, watch: Watch<'_>) -> Verdict {
         let never_was = matches!(exit, Exit::Unspawned | Exit::Unstartable);
-        match self.processes.first() {
-            Some(process) if process.stage == Stage::Launching || !never_was => {
-                let run = self.processes.remove(0).run;
-                self.see(Fact::Exited(run, exit), watch)
+        match self.whose_turn() {
+            Some(at) if self.processes[at].stage == Stage::Launching || !never_was => {
+                self.exit_of(at, exit, watch)
             }
             _ => Ok(()),
         }
     }
 
+    pub(crate) fn exit_of(&mut self, at: usize, exit: Exit, watch: Watch<'_>) -> Verdict {
+        let run = self.processes.remove(at).run;
+        self.see(Fact::Exited(run, exit), watch)
+    }
+
     fn report(&mut self, fact: impl Fn(Run) -> Fact, watch: Watch<'_>) -> Verdict {
-        match self.processes.first() {
+        match self.whose_turn().map(|at| self.processes[at]) {
             Some(process) if process.stage != Stage::Sought => self.see(fact(process.run), watch),
             _ => Ok(()),
         }
@@ -234,7 +264,7 @@ impl World {
 
     /// What was reported once is reported again.
     fn again(&mut self, pick: u8, watch: Watch<'_>) -> Verdict {
-        let Some(process) = self.processes.first() else {
+        let Some(process) = self.whose_turn().map(|at| self.processes[at]) else {
             return Ok(());
         };
         let run = process.run;

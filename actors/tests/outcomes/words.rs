@@ -5,8 +5,8 @@ use std::time::Duration;
 use minimcp_actors::lifecycle::{Life, Step, next};
 use minimcp_actors::policy::{Budget, Limits, Policy, RestartPolicy};
 use minimcp_actors::state::{
-    Admit, Cause, Command, Denied, Effect, Event, Exit, Fact, Outcome, Restarting, Run, State, Status, Timer,
-    Usage,
+    Admit, Beside, Cause, Command, Denied, Effect, Event, Exit, Fact, Outcome, Restarting, Run, State,
+    Status, Timer, Usage,
 };
 
 const LIMITS: Limits = Limits { memory_bytes: Some(1_000), cpu_percent: Some(50) };
@@ -36,6 +36,17 @@ impl Scene {
     }
 
     pub(crate) fn state(&self) -> String {
+        let beside = match self.moment().0.beside() {
+            None => String::new(),
+            Some(Beside::Queued { next }) => format!(" beside queued {next}"),
+            Some(Beside::Starting { run }) => format!(" beside starting {run}"),
+            Some(Beside::Retiring { run }) => format!(" beside retiring {run}"),
+            Some(Beside::Leaving { run }) => format!(" beside leaving {run}"),
+        };
+        self.without_beside() + &beside
+    }
+
+    fn without_beside(&self) -> String {
         match self.moment().0.state() {
             State::Pending { run } => format!("pending {run}"),
             State::Adopting { run } => format!("adopting {run}"),
@@ -110,6 +121,7 @@ pub(crate) fn rules(words: &str) -> Policy {
         "no failed start allowed" => Policy { failed_starts: none, ..base },
         "never stable" => unstable,
         "one strike" => Policy { strikes: 1, ..base },
+        "overlap" => Policy { overlap: true, ..base },
         "no limits" => Policy { limits: Limits::default(), ..base },
         _ => panic!("no rules are called `{words}`"),
     }
@@ -119,7 +131,9 @@ pub(crate) fn command(name: &str, now: Duration) -> Command {
     match name {
         "stop" => Command::Stop,
         "kill" => Command::Kill,
+        "expel" => Command::StopFor(Cause::CredentialExpired),
         "restart" => Command::Restart,
+        "replace" => Command::Replace,
         "restore" => Command::Restore,
         "wake" => Command::Wake,
         "hibernate" => Command::Hibernate,
@@ -140,6 +154,8 @@ fn event(text: &str, now: Duration) -> Event {
         ["granted", run] => Fact::Granted(number(run)),
         ["adopted", run] => Fact::Adopted(number(run)),
         ["ready", run] => Fact::Ready(number(run)),
+        ["quiet", run] => Fact::Quiet(number(run)),
+        ["retire", "timer", run] => Fact::Fired(Timer::Retire(number(run))),
         ["answered", run] => Fact::Answered(number(run)),
         ["missed", run] => Fact::Missed(number(run)),
         ["at", "its", "limits", run] => Fact::Sampled(number(run), usage(0, 0.0)),
@@ -170,12 +186,14 @@ fn named(effect: &Effect) -> String {
         Effect::Queue(run) => format!("queue {run}"),
         Effect::Spawn(run) => format!("spawn {run}"),
         Effect::Adopt(run) => format!("adopt {run}"),
+        Effect::Retire(run) => format!("retire {run}"),
         Effect::Terminate(run) => format!("terminate {run}"),
         Effect::Kill(run) => format!("kill {run}"),
         Effect::Arm(timer, after) => match timer {
             Timer::Start(run) => format!("start timer {run} in {after:?}"),
             Timer::Backoff(run) => format!("backoff timer {run} in {after:?}"),
             Timer::Grace(run) => format!("grace timer {run} in {after:?}"),
+            Timer::Retire(run) => format!("retire timer {run} in {after:?}"),
             Timer::Lease(epoch) => format!("lease timer {epoch} in {after:?}"),
         },
     }

@@ -1,7 +1,11 @@
 //! Credential sets.
 
 use chrono::TimeDelta;
-use minimcp::store::{Conflict, CredentialFilter, NewInstance, Noun, Quota, Store, StoreError};
+use minimcp::expiry::{Expiry, OnExpiry};
+use minimcp::store::{
+    Conflict, CredentialFilter, Expiring, NewCredential, NewInstance, NewReminder, Noun, Quota, Store,
+    StoreError,
+};
 
 use super::scratch::{joe_and_github, mcp_type, new_credential, new_instance, now, page, sealed, user};
 
@@ -13,7 +17,8 @@ pub(crate) async fn a_credential_set_is_replaced_only_at_the_version_that_was_re
 
     let later = now() + TimeDelta::minutes(1);
     let replace = |expected| {
-        store.replace_credential(created.id, expected, "other".into(), sealed(b"new"), Some(later), later)
+        let expiry = Expiry { at: Some(later), then: OnExpiry::Stop };
+        store.replace_credential(created.id, expected, "other".into(), sealed(b"new"), expiry, later)
     };
     let replaced = replace(1).await.unwrap();
     assert_eq!(
@@ -21,6 +26,7 @@ pub(crate) async fn a_credential_set_is_replaced_only_at_the_version_that_was_re
         (2, &b"new"[..], "other")
     );
     assert_eq!((replaced.expires_at, replaced.updated_at), (Some(later), later));
+    assert_eq!((created.on_expiry.as_str(), replaced.on_expiry.as_str()), ("warn", "stop"));
     assert_eq!(replaced.created_at, created.created_at);
     let refused = replace(1).await.unwrap_err();
     let stale = Conflict::Version { expected: 1, found: 2 };
@@ -75,4 +81,58 @@ pub(crate) async fn credential_sets_of_others_are_not_found(store: &Store) {
     assert_eq!(store.credential(credential.id, Some(joe.id)).await.unwrap(), credential);
     let hidden = store.credential(credential.id, Some(ann.id)).await.unwrap_err();
     assert!(matches!(hidden, StoreError::NotFound(Noun::Credential)));
+}
+
+pub(crate) async fn sets_that_expire_are_read_in_order_until_their_expiry_was_told(store: &Store) {
+    let joe = joe_and_github(store).await;
+    let now = now();
+    let mut made = Vec::new();
+    for (name, days) in [("never", None), ("far", Some(31)), ("soon", Some(5)), ("over", Some(-2))] {
+        let at = days.map(|days| now + TimeDelta::days(days));
+        let expiry = Expiry { at, then: OnExpiry::Warn };
+        let new = NewCredential { expiry, ..new_credential(joe.id, "github", name) };
+        made.push(store.create_credential(new, Quota::default()).await.unwrap());
+    }
+    let names =
+        |sets: &[Expiring]| -> Vec<String> { sets.iter().map(|set| set.credential.name.clone()).collect() };
+    let sets = store.expiring(now, None).await.unwrap();
+    assert_eq!(names(&sets), ["over", "soon"]);
+    let behind = store.expiring(now, Some((sets[0].expires_at, sets[0].credential.id))).await.unwrap();
+    assert_eq!(names(&behind), ["soon"]);
+    assert_eq!(store.next_expiry_beyond_reminders(now).await.unwrap(), Some(now + TimeDelta::days(1)));
+
+    let reminder = |set: &Expiring, threshold_days| NewReminder {
+        credential_id: set.credential.id,
+        user_id: joe.id,
+        expires_at: set.expires_at,
+        threshold_days,
+        at: now,
+    };
+    let (over, soon) = (reminder(&sets[0], 0), reminder(&sets[1], 7));
+    assert_eq!(store.newest_reminder().await.unwrap(), 0);
+    assert!(store.remember_reminder(over).await.unwrap());
+    assert!(!store.remember_reminder(over).await.unwrap(), "not twice");
+    assert!(store.remember_reminder(soon).await.unwrap());
+    let left = store.expiring(now, None).await.unwrap();
+    assert_eq!(names(&left), ["soon"], "the expiry of the other was told");
+    assert_eq!(left[0].sent, [7]);
+
+    let told = store.reminders_after(0, Some(joe.id), 10).await.unwrap();
+    assert_eq!(told.iter().map(|one| one.given.threshold_days).collect::<Vec<_>>(), [0, 7]);
+    assert_eq!(told[0].credential.name, "over");
+    let newest = store.newest_reminder().await.unwrap();
+    assert_eq!(newest, told[1].given.id);
+    assert!(store.reminders_after(newest, None, 10).await.unwrap().is_empty());
+    let ann = user(store, "ann").await;
+    assert!(store.reminders_after(0, Some(ann.id), 10).await.unwrap().is_empty());
+
+    // Renewed, a set is reminded of anew; deleted, it takes its reminders along.
+    let later = Expiry { at: Some(now + TimeDelta::days(6)), then: OnExpiry::Warn };
+    let over = &made[3];
+    store.replace_credential(over.id, 1, "over".into(), sealed(b"new"), later, now).await.unwrap();
+    let renewed = store.expiring(now, None).await.unwrap();
+    assert_eq!(names(&renewed), ["soon", "over"]);
+    assert!(renewed[1].sent.is_empty());
+    store.delete_credential(over.id).await.unwrap();
+    assert_eq!(store.reminders_after(0, None, 10).await.unwrap().len(), 1);
 }

@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use minimcp::store::{Location, Store};
 use minimcp_entities::{
-    api_token, idempotency_key, mcp_credential, mcp_instance, mcp_type, setting, transition, user,
+    api_token, credential_reminder, idempotency_key, mcp_credential, mcp_instance, mcp_type, setting,
+    transition, user,
 };
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
@@ -102,10 +103,20 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         field_names: json!(["a", "b"]),
         version: i64::MAX,
         expires_at: full.then(time),
+        on_expiry: "block_new".into(),
         created_at: time(),
         updated_at: now(),
     };
     round_trip(database, credential.clone()).await;
+    let reminder = credential_reminder::Model {
+        id: i64::from(byte) + 7,
+        credential_id: credential.id,
+        user_id: user.id,
+        expires_at: time(),
+        threshold_days: 30,
+        at: time(),
+    };
+    round_trip(database, reminder).await;
     let instance = mcp_instance::Model {
         id: Uuid::now_v7(),
         user_id: user.id,

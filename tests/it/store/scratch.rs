@@ -1,6 +1,7 @@
 //! Stores to try things on, and rows to begin with.
 
 use chrono::{DateTime, SubsecRound, Utc};
+use minimcp::expiry::Expiry;
 use minimcp::store::{
     Location, NewCredential, NewInstance, NewUser, PageRequest, Quota, Role, SealedFields, Store,
 };
@@ -145,7 +146,7 @@ pub(crate) fn new_credential(user_id: Uuid, mcp_type: &str, name: &str) -> NewCr
         mcp_type: mcp_type.to_owned(),
         name: name.to_owned(),
         fields: sealed(b"sealed"),
-        expires_at: None,
+        expiry: Expiry::default(),
         created_at: now(),
     }
 }
