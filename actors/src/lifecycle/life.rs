@@ -82,10 +82,11 @@ impl Life {
         Self::begin(State::Pending { run }, Cause::Commanded, run, lease, now, vec![Effect::Queue(run)])
     }
 
-    /// An instance of an earlier daemon whose last run was `run` and whose process may still live.
+    /// An instance of an earlier daemon, after `last_run` runs, whose process of this `run` may still live.
     #[must_use]
-    pub fn adopt(run: Run, lease: Option<Duration>, now: Duration) -> Step {
-        Self::begin(State::Adopting { run }, Cause::Adopted, run, lease, now, vec![Effect::Adopt(run)])
+    pub fn adopt(run: Run, last_run: Run, lease: Option<Duration>, now: Duration) -> Step {
+        let last_run = last_run.max(run);
+        Self::begin(State::Adopting { run }, Cause::Adopted, last_run, lease, now, vec![Effect::Adopt(run)])
     }
 
     /// An instance of an earlier daemon that had ended, after `last_run` runs.

@@ -110,10 +110,7 @@ impl Handler<Recover> for Supervisor {
         let (mut start, mut rests) = (false, false);
         let (step, record, restore) = match fate {
             Fate::Adopt { record, restore } => {
-                let run = record.run.max(last_run);
-                let mut record = record;
-                record.run = run;
-                (Life::adopt(run, lease, now), Some(record), restore)
+                (Life::adopt(record.run, last_run, lease, now), Some(record), restore)
             }
             Fate::Start | Fate::Rest(Outcome::Disconnected | Outcome::Hibernated, _) if over => {
                 (Life::ended(Outcome::Expired, Cause::LeaseEnded, last_run, None, now), None, false)

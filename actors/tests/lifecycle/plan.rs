@@ -29,7 +29,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin {
     Created,
-    Recorded { run: u64 },
+    Recorded { run: u64, last_run: u64 },
     Ended { outcome: Outcome, run: u64 },
 }
 
@@ -131,7 +131,7 @@ fn origins() -> impl Strategy<Value = Origin> {
     ]);
     prop_oneof![
         6 => Just(Origin::Created),
-        2 => (1..4u64).prop_map(|run| Origin::Recorded { run }),
+        2 => (1..4u64, 0..3u64).prop_map(|(run, more)| Origin::Recorded { run, last_run: run + more }),
         2 => (outcomes, 1..4u64).prop_map(|(outcome, run)| Origin::Ended { outcome, run }),
     ]
 }

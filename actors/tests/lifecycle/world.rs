@@ -74,7 +74,7 @@ impl World {
         let lease = plan.lease.map(|by| shifted(now, by));
         let step = match plan.origin {
             Origin::Created => Life::create(lease, now),
-            Origin::Recorded { run } => Life::adopt(Run(run), lease, now),
+            Origin::Recorded { run, last_run } => Life::adopt(Run(run), Run(last_run), lease, now),
             Origin::Ended { outcome, run } => Life::ended(outcome, Cause::Commanded, Run(run), lease, now),
         };
         let mut world = Self {

@@ -97,7 +97,8 @@ impl Scene {
         match text.split(' ').collect::<Vec<_>>()[..] {
             ["create"] => Life::create(lease, self.now),
             ["create", "without", "lease"] => Life::create(None, self.now),
-            ["adopt", run] => Life::adopt(number(run), lease, self.now),
+            ["adopt", run] => Life::adopt(number(run), number(run), lease, self.now),
+            ["adopt", run, "of", runs] => Life::adopt(number(run), number(runs), lease, self.now),
             ["record", "of", word, run] => {
                 let ended = OUTCOMES.into_iter().find(|ended| outcome(*ended) == word).unwrap();
                 Life::ended(ended, Cause::Commanded, number(run), lease, self.now)

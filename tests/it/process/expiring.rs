@@ -192,14 +192,20 @@ async fn a_daemon_that_dies_in_the_middle_of_a_replacement_is_followed_by_one_th
     daemon.serve().await;
     ended(successor).await;
     let kept = daemon.status(&id(&made), "running").await;
-    assert_eq!(kept["process_id"], made["process_id"], "the one that served goes on");
+    assert_eq!(
+        (&kept["process_id"], &kept["generation"]),
+        (&made["process_id"], &json!(1)),
+        "the one that served goes on"
+    );
     eventually("another successor was started", || daemon.servers().len() == 2).await;
     let release = tokio::task::spawn_blocking(move || std::fs::write(hold, "go on\n"));
     let finished = daemon.until(&id(&made), |now| now["process_id"] != made["process_id"]).await;
     release.await.unwrap().unwrap();
-    assert_eq!(finished["status"], "running");
+    assert_eq!((&finished["status"], &finished["generation"]), (&json!("running"), &json!(3)));
     ended(pid(&made)).await;
     assert_eq!(daemon.servers(), [pid(&finished)]);
+    let records = || daemon.records().into_iter().filter(|path| path.extension().is_some());
+    eventually("one run is recorded", || records().count() == 1).await;
 }
 
 #[tokio::test]
