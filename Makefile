@@ -19,7 +19,7 @@ run: servers ## Build everything and serve on 127.0.0.1:7878
 	target/release/minimcp serve
 
 test: servers ## Run every test, with real processes, Node servers, SQLite and PostgreSQL
-	cd mcp-servers && npm run --silent check && npm test --silent && node conformance/run.mjs && npm run --silent build
+	cd mcp-servers && npm run --silent check && npm test --silent && node conformance/run.mjs
 	$(CARGO) test --workspace --features minimcp-actors/fake --no-run
 	url=$$(scripts/postgres start $(POSTGRES_DIR)); \
 	trap 'scripts/postgres stop $(POSTGRES_DIR)' EXIT; \

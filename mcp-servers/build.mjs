@@ -1,5 +1,6 @@
-// Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/tests/. A server is a
-// folder with src/index.ts whose package depends on the runtime.
+// Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/tests/, and the
+// stand-ins of the vendors as programs in dist/stand-ins/. A server is a folder with src/index.ts whose package depends on
+// the runtime.
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
@@ -77,15 +78,18 @@ if (testing) {
     .flatMap(([folder]) =>
       readdirSync(`${folder}/test`)
         .filter((file) => file.endsWith('.test.ts'))
-        .map((file) => ({ in: `${folder}/test/${file}`, out: `${folder}-${file.slice(0, -3)}` })),
+        .map((file) => ({ in: `${folder}/test/${file}`, out: `tests/${folder}-${file.slice(0, -3)}` })),
     );
+  const standIns = servers
+    .map(([name]) => ({ in: `${name}/test/stand-in.main.ts`, out: `stand-ins/${name}` }))
+    .filter((entry) => existsSync(entry.in));
   await build({
     ...shared,
     format: 'esm',
     // Dependencies in CommonJS call require, which an ES module does not have.
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    entryPoints: tests,
-    outdir: 'dist/tests',
+    entryPoints: [...tests, ...standIns],
+    outdir: 'dist',
     outExtension: { '.js': '.mjs' },
   });
 }

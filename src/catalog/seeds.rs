@@ -2,7 +2,12 @@
 
 use super::TypeDefinition;
 
-const TEXTS: [&str; 2] = [include_str!("seeds/everything.toml"), include_str!("seeds/github.toml")];
+const TEXTS: [&str; 4] = [
+    include_str!("seeds/everything.toml"),
+    include_str!("seeds/github.toml"),
+    include_str!("seeds/github-app.toml"),
+    include_str!("seeds/slack.toml"),
+];
 
 /// The types that the daemon brings along, by name.
 #[must_use]
@@ -38,6 +43,25 @@ mod tests {
         assert_eq!(github.health_check.endpoint.as_deref(), Some("/health"));
         assert_eq!(github.resource_limits.max_memory_mb, Some(512));
         assert_eq!(github.resource_limits.max_cpu_percent, Some(50));
+    }
+
+    #[test]
+    fn a_github_app_needs_no_token_of_a_user() {
+        let app = seeds().into_iter().find(|seed| seed.name == "github-app").unwrap();
+        assert_eq!(app.credential_fields.names().collect::<Vec<_>>(), ["app_id", "private_key"]);
+        assert_eq!(app.server_script.as_deref(), Some("dist/github.cjs"));
+    }
+
+    #[test]
+    fn slack_is_as_the_integration_guide_has_it_with_the_scopes_of_all_its_tools() {
+        let slack = seeds().into_iter().find(|seed| seed.name == "slack").unwrap();
+        for scope in ["channels:read", "chat:write", "files:read"] {
+            assert!(slack.required_scopes.iter().any(|known| known == scope), "{scope}");
+        }
+        assert_eq!(slack.credential_fields.required, ["bot_token"]);
+        assert!(slack.credential_fields.optional.ends_with(&["app_token".into(), "signing_secret".into()]));
+        assert_eq!(slack.resource_limits.max_memory_mb, Some(512));
+        assert_eq!(slack.resource_limits.max_cpu_percent, Some(50));
     }
 
     #[test]

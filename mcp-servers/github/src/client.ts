@@ -1,12 +1,12 @@
-import { Failure, type Call } from '@minimcp/runtime';
+import type { Call } from '@minimcp/runtime';
+import { shaped } from '@minimcp/runtime/rest';
 import type { Octokit } from '@octokit/rest';
 import * as z from 'zod';
 import type { Credentials } from './credentials.ts';
 import { failureOf } from './failures.ts';
 import { appClient, installationClient } from './installations.ts';
 import { connect } from './octokit.ts';
-
-const DEFAULT_TIMEOUT_MS = 30_000;
+import { GITHUB } from './transport.ts';
 
 /** An answer in the shape that was asked for, and the number of the page after it. */
 export interface Page<T> {
@@ -34,22 +34,14 @@ export async function ask<T>(
   send: (github: Octokit, stoppable: Stoppable) => Promise<Answer>,
   schema: z.ZodType<T>,
 ): Promise<Page<T>> {
-  const timeoutMs = timeout(call);
-  const late = AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([call.signal, late]);
+  const { signal } = call;
   let answer;
   try {
-    answer = await send(await clientFor(call, owner, signal), { request: { signal } });
+    answer = await send(await clientFor(call, owner), { request: { signal } });
   } catch (error) {
-    if (late.aborted) throw new Failure('unavailable', `GitHub did not answer within ${timeoutMs / 1000} seconds`);
     throw failureOf(error);
   }
-  const parsed = schema.safeParse(answer.data);
-  if (!parsed.success) {
-    const where = parsed.error.issues[0]?.path.join('.') || 'the whole';
-    throw new Failure('malformed', `GitHub answered something that is not in its API (at ${where})`);
-  }
-  return { data: parsed.data, next_page: nextPage(answer.headers.link) };
+  return { data: shaped(GITHUB, answer.data, schema), next_page: nextPage(answer.headers.link) };
 }
 
 /** Whether GitHub accepts the credentials; costs nothing of the rate limit. */
@@ -72,19 +64,14 @@ export function isApp(credentials: Credentials): boolean {
 
 const users = new WeakMap<Credentials, Octokit>();
 
-async function clientFor(call: Call<Credentials>, owner: string | undefined, signal: AbortSignal): Promise<Octokit> {
-  if (isApp(call.credentials)) return installationClient({ ...call, signal }, owner);
+async function clientFor(call: Call<Credentials>, owner: string | undefined): Promise<Octokit> {
+  if (isApp(call.credentials)) return installationClient(call, owner);
   let client = users.get(call.credentials);
   if (client === undefined) {
     client = connect(call, { auth: call.credentials.personal_access_token });
     users.set(call.credentials, client);
   }
   return client;
-}
-
-function timeout({ config }: Call<Credentials>): number {
-  const wanted = config['timeout_ms'];
-  return typeof wanted === 'number' && wanted >= 100 && wanted <= 300_000 ? wanted : DEFAULT_TIMEOUT_MS;
 }
 
 function nextPage(link: string | undefined): number | null {

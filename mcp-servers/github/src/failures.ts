@@ -2,6 +2,7 @@ import { Failure } from '@minimcp/runtime';
 
 interface VendorError {
   status?: unknown;
+  cause?: unknown;
   message?: unknown;
   response?: { data?: unknown; headers?: Record<string, string | undefined> };
 }
@@ -12,11 +13,13 @@ const SECONDARY_LIMIT_SECONDS = 60;
 /** The Failure that tells an agent what an error of the client means. Failures stay as they are. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error;
-  const { status, response } = error as VendorError;
-  if ((error as Error)?.name === 'AbortError') return new Failure('unavailable', 'The call was cancelled');
+  const { status, response, cause } = error as VendorError;
+  // The client wraps what its transport throws.
+  if (cause instanceof Failure) return cause;
   // Without a response the status is the client's invention.
   if (typeof status !== 'number' || response === undefined) {
-    return new Failure('unavailable', `GitHub cannot be reached: ${reason(error)}`, undefined, { cause: error });
+    const reason = error instanceof Error ? error.message.slice(0, 200) : 'unknown error';
+    return new Failure('unavailable', `GitHub cannot be asked: ${reason}`, undefined, { cause: error });
   }
   const said = message(response.data);
   const headers = response.headers ?? {};
@@ -24,12 +27,32 @@ export function failureOf(error: unknown): Failure {
   if ((status === 403 || status === 429) && isRateLimit(status, headers, said)) {
     return new Failure('rate_limited', `GitHub limits the rate of requests: ${said}`, waitSeconds(headers));
   }
-  if (status === 403) return new Failure('forbidden', `GitHub does not allow this with these credentials: ${said}`);
+  const remedy = whatItTakes(headers);
+  if (status === 403) return new Failure('forbidden', `GitHub does not allow this with these credentials: ${said}${remedy}`);
   if (status === 404 || status === 410) {
-    return new Failure('not_found', `GitHub does not have this, or hides it from these credentials: ${said}`);
+    return new Failure('not_found', `GitHub does not have this, or hides it from these credentials: ${said}${remedy}`);
   }
   if (status >= 500) return new Failure('unavailable', `GitHub failed (${status}): ${said}`);
   return new Failure('invalid', `GitHub did not accept this (${status}): ${said}`);
+}
+
+/**
+ * What GitHub tells in headers about tokens that may do this: for those of organisations with single sign-on, for
+ * fine-grained ones and for classic ones.
+ */
+function whatItTakes(headers: Record<string, string | undefined>): string {
+  const authorise = /\burl=(\S+)/.exec(headers['x-github-sso'] ?? '')?.[1];
+  if (authorise) return `. The token has to be authorised for the organisation at ${authorise}`;
+  const permissions = headers['x-accepted-github-permissions'];
+  if (permissions) return `. The token needs the permissions ${permissions}`;
+  const accepted = scopes(headers['x-accepted-oauth-scopes']);
+  const held = scopes(headers['x-oauth-scopes']);
+  if (accepted.length === 0 || accepted.some((scope) => held.includes(scope))) return '';
+  return `. GitHub wants the scope ${accepted.join(' or ')} for this, and the token has ${held.join(', ') || 'none'}`;
+}
+
+function scopes(header: string | undefined): string[] {
+  return (header ?? '').split(',').map((scope) => scope.trim()).filter(Boolean);
 }
 
 function isRateLimit(status: number, headers: Record<string, string | undefined>, said: string): boolean {
@@ -63,11 +86,4 @@ function detail(error: unknown): string {
   const { message, resource, field, code } = (error ?? {}) as Record<string, unknown>;
   if (typeof message === 'string') return message;
   return [resource, field, code].filter((part) => typeof part === 'string').join(' ');
-}
-
-function reason(error: unknown): string {
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  if (typeof code === 'string') return code;
-  if (cause !== undefined && cause !== error) return reason(cause);
-  return error instanceof Error ? error.message.slice(0, 200) : 'unknown error';
 }

@@ -97,7 +97,7 @@ async function read(
   const described = { path: data.path, type, size, sha, target };
   if (type !== 'file') return described;
   if (data.encoding !== 'base64' || data.content === undefined) {
-    throw new Failure('invalid', `${path} has ${size} bytes, and GitHub gives files up to 1 MB only`);
+    throw new Failure('invalid', `${path} has ${size} bytes, and files of up to 1 MB are read`);
   }
   return { ...described, ...decoded(data.content) };
 }

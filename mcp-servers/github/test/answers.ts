@@ -72,8 +72,15 @@ const contents: Record<string, unknown> = {
   '': [{ type: 'dir', size: 0, name: 'src', path: 'src' }] satisfies Partial<Schemas['content-directory'][number]>[],
 };
 
-/** The usual answer of each operation. */
-export const answers: Record<string, (asked: Asked, url: string) => Answer> = {
+const notFound: Answer = { status: 404, body: { message: 'Not Found', status: '404' } };
+
+/** The usual answer to a request, where `url` is where this GitHub is. Of repositories there is only `repo`. */
+export function usual(asked: Asked, url: string): Answer {
+  const { repo = 'repo', number = '7' } = asked.path;
+  return repo === 'repo' && number === '7' ? answers[asked.id]!(asked, url) : notFound;
+}
+
+const answers: Record<string, (asked: Asked, url: string) => Answer> = {
   rate_limit: () => ({ body: { resources: {}, rate: { limit: 5000, remaining: 4999, reset: 1, used: 1 } } }),
   user_repos: ({ query }, url) => {
     const page = Number(query['page']);
@@ -84,7 +91,7 @@ export const answers: Record<string, (asked: Asked, url: string) => Answer> = {
   installation_repos: () => ({ body: { total_count: 2, repositories: [repository(1), repository(2, true)] } }),
   contents: ({ path }) => {
     const found = contents[path['path']!];
-    return found === undefined ? { status: 404, body: { message: 'Not Found', status: '404' } } : { body: found };
+    return found === undefined ? notFound : { body: found };
   },
   create_issue: ({ body }) => ({
     status: 201,

@@ -96,6 +96,22 @@ for (const [name, args] of CALLS) {
   });
 }
 
+test('what a token lacks is said', async (t) => {
+  const api = await standIn(t, [TOKEN]);
+  const { failing, server } = await github(t, { GITHUB_API_URL: api.url });
+  for (const [status, headers, expected] of [
+    [403, { 'x-github-sso': 'required; url=https://github.com/orgs/octo/sso?x=1' }, /authorised .* at https:\/\/github\.com\/orgs\/octo\/sso\?x=1$/],
+    [403, { 'x-accepted-github-permissions': 'issues=write' }, /: No\. The token needs the permissions issues=write$/],
+    [404, { 'x-accepted-oauth-scopes': 'repo, x', 'x-oauth-scopes': 'gist, user' }, /the scope repo or x for this, and the token has gist, user$/],
+    [404, { 'x-accepted-oauth-scopes': 'repo', 'x-oauth-scopes': '' }, /and the token has none$/],
+    [404, { 'x-accepted-oauth-scopes': 'repo', 'x-oauth-scopes': 'repo' }, /: No$/],
+  ] as const) {
+    api.fault = (_asked, response) => (reply(response, status, { message: 'No' }, headers), true);
+    assert.match(await failing('create_issue', { owner: 'octo', repo: 'repo', title: 'x' }), expected);
+  }
+  assert.equal((await fetch(`${server.url}/health`)).status, 200);
+});
+
 test("GitHub's list of field errors is handed on", async (t) => {
   const api = await standIn(t, [TOKEN]);
   const { failing } = await github(t, { GITHUB_API_URL: api.url });
@@ -112,6 +128,19 @@ test('the address of GitHub comes from the environment, never from the settings 
   const CONFIG = '{"GITHUB_API_URL":"http://127.0.0.1:1","baseUrl":"http://127.0.0.1:1","vendorUrl":"http://127.0.0.1:1"}';
   const { client } = await github(t, { GITHUB_API_URL: `${api.url}/`, CONFIG });
   assert.equal((await client.callTool({ name: 'list_repos', arguments: {} })).isError, undefined);
+});
+
+test('a merge that cannot be done says why', async (t) => {
+  const api = await standIn(t, [TOKEN]);
+  const { failing } = await github(t, { GITHUB_API_URL: api.url });
+  const merge = { action: 'merge', owner: 'octo', repo: 'repo', number: 7 };
+  for (const [status, message] of [
+    [405, 'Pull Request is not mergeable'],
+    [409, 'Head branch was modified. Review and try the merge again.'],
+  ] as const) {
+    api.fault = (_asked, response) => (reply(response, status, { message }), true);
+    assert.equal(await failing('manage_pr', merge), `GitHub did not accept this (${status}): ${message}`);
+  }
 });
 
 for (const credentials of ['{}', '{"app_id":"1"}', '{"app_id":"1","private_key":"canary"}', '{"personal_access_token":"a b"}']) {

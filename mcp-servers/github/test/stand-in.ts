@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TestContext } from 'node:test';
-import { listen } from '../../runtime/test/support.ts';
-import { answers } from './answers.ts';
+import { listen } from '../../runtime/test/stand-in.ts';
+import { usual } from './answers.ts';
 import { OPERATIONS, type Operation } from './contract.ts';
 
 /** A request that the published API would have taken. */
@@ -21,33 +21,43 @@ export interface Asked {
 /** Answers a request itself and says true, or leaves it to the usual answer. */
 export type Fault = (asked: Asked, response: ServerResponse) => boolean | void;
 
-/** api.github.com on loopback. A request outside the published description is refused, and so the test fails. */
-export interface StandIn {
-  url: string;
+/** api.github.com. A request outside the published description is refused, and so the test that made it fails. */
+export interface GitHub {
   asked: Asked[];
   fault: Fault;
+  receive(request: IncomingMessage, response: ServerResponse): void;
 }
 
 /** @param appKey the private key of the app whose signatures are accepted, in PEM */
-export async function standIn(t: TestContext, tokens: string[], appKey?: string): Promise<StandIn> {
-  const state: StandIn = { url: '', asked: [], fault: () => false };
-  const { url } = await listen(t, (request, response) => {
-    receive(request, response).catch((error: unknown) => {
-      // No test expects this text, so a request outside the description fails the test that made it.
-      reply(response, 422, { message: `outside the API: ${String(error)}` });
-    });
-  });
-  async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+export function gitHub(tokens: string[], appKey?: string): GitHub {
+  const api: GitHub = {
+    asked: [],
+    fault: () => false,
+    receive: (request, response) => {
+      answer(request, response).catch((error: unknown) => {
+        // No test expects this text.
+        reply(response, 422, { message: `outside the API: ${String(error)}` });
+      });
+    },
+  };
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const by = identity(request, tokens, appKey);
     if (by === null) return reply(response, 401, { message: 'Bad credentials', status: '401' });
     const asked = await checked(request, by);
-    state.asked.push(asked);
-    if (state.fault(asked, response) === true) return;
-    const answer = answers[asked.id]!(asked, url);
-    if (asked.format === 'diff') return void response.writeHead(200, { 'content-type': 'application/vnd.github.v3.diff; charset=utf-8' }).end(answer.body);
-    reply(response, answer.status ?? 200, answer.body, answer.headers);
+    api.asked.push(asked);
+    if (api.fault(asked, response) === true) return;
+    const { status = 200, body, headers } = usual(asked, `http://${request.headers.host}`);
+    if (typeof body !== 'string') return reply(response, status, body, headers);
+    response.writeHead(status, { 'content-type': 'application/vnd.github.v3.diff; charset=utf-8' }).end(body);
   }
-  return Object.assign(state, { url });
+  return api;
+}
+
+/** The same on loopback; closed with the test. */
+export async function standIn(t: TestContext, tokens: string[], appKey?: string): Promise<GitHub & { url: string }> {
+  const api = gitHub(tokens, appKey);
+  const { url } = await listen(t, api.receive);
+  return Object.assign(api, { url });
 }
 
 /** Sends JSON as GitHub does. */

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { connect, start, text } from '../../runtime/test/support.ts';
-import { standIn, type StandIn } from './stand-in.ts';
-
-const TOKEN = 'ghp_canary0123456789';
+import credentials from './credentials.json' with { type: 'json' };
+import { standIn } from './stand-in.ts';
 
 /** Runs the real bundle against the stand-in; `call` answers the structured content or throws the error's text. */
 async function github(t: TestContext) {
-  const api: StandIn = await standIn(t, [TOKEN]);
-  const CREDENTIALS = JSON.stringify({ personal_access_token: TOKEN });
+  const api = await standIn(t, [credentials.personal_access_token]);
+  const CREDENTIALS = JSON.stringify(credentials);
   const server = await start(t, '../github.cjs', { CREDENTIALS, GITHUB_API_URL: api.url });
   const client = await connect(t, server.url, 'modern');
   const call = async (name: string, args: Record<string, unknown>) => {
@@ -129,4 +128,32 @@ test('manage_pr names what an action still needs, without asking GitHub', async 
   await assert.rejects(call('manage_pr', { action: 'review', ...REPO, number: 1, event: 'COMMENT' }), /needs body/);
   await assert.rejects(call('manage_pr', { action: 'close', ...REPO }), /Invalid arguments for manage_pr: action/);
   assert.deepEqual(api.asked, []);
+});
+
+test('what is not there is said to be missing or hidden', async (t) => {
+  const { call } = await github(t);
+  const missing = /GitHub does not have this, or hides it from these credentials: Not Found$/;
+  await assert.rejects(call('read_files', { owner: 'octo', repo: 'none', paths: [''] }), missing);
+  await assert.rejects(call('create_issue', { owner: 'octo', repo: 'none', title: 'Bug' }), missing);
+  for (const action of ['view', 'diff', 'merge']) await assert.rejects(call('manage_pr', { action, ...REPO, number: 8 }), missing);
+  await assert.rejects(call('manage_pr', { action: 'review', ...REPO, number: 8, event: 'APPROVE' }), missing);
+});
+
+test('a repository that was renamed is found where it is now, on the same GitHub only', async (t) => {
+  const { api, call } = await github(t);
+  const moved = (status: number, location: string) => {
+    api.fault = ({ path }, response) => path['repo'] === 'old' && (response.writeHead(status, { location }).end(), true);
+  };
+  moved(301, '/repos/octo/repo/contents/README.md');
+  const read = () => call('read_files', { owner: 'octo', repo: 'old', paths: ['README.md'] });
+  assert.equal((await read()).files[0].content, '# Grüße\n');
+  moved(307, `${api.url}/repos/octo/repo/issues`);
+  assert.equal((await call('create_issue', { owner: 'octo', repo: 'old', title: 'Bug' })).number, 11);
+  assert.deepEqual(api.asked.at(-1)!.body, { title: 'Bug' });
+  moved(302, '/repos/octo/repo/issues');
+  await assert.rejects(call('create_issue', { owner: 'octo', repo: 'old', title: 'Bug' }), /has moved this to .*; ask there/);
+  moved(301, api.url.replace('127.0.0.1', 'localhost'));
+  await assert.rejects(read(), /has moved this to http:\/\/localhost/);
+  moved(301, '/repos/octo/old/contents/README.md');
+  await assert.rejects(read(), /in circles/);
 });

@@ -26,14 +26,20 @@ const CHECK_MS = 10_000;
 const UNASKED_MS = 500;
 const ASKED_MS = 10;
 
+/** An address of the vendor's, and the variable by which an administrator moves it. */
+export interface VendorAddress {
+  variable: string;
+  url: string;
+}
+
 /** A server: its name, what credentials it needs and what it can do. */
 export interface ServerDefinition<S extends z.ZodType> {
   name: string;
   version: string;
   /** The shape of CREDENTIALS. */
   credentials: S;
-  /** Where the vendor's API lives, and the variable by which an administrator moves it. */
-  vendor: { variable: string; url: string };
+  /** Where the vendor's API lives, and by name in `others` what else of the vendor's the tools ask. */
+  vendor: VendorAddress & { others?: Readonly<Record<string, VendorAddress>> };
   tools: readonly Tool<z.infer<S>>[];
   /** Asks the vendor cheaply whether it accepts the credentials; throws a Failure of kind `refused` if not. */
   checkCredentials?: (call: Call<z.infer<S>>) => Promise<unknown>;
@@ -61,10 +67,11 @@ export function serve<S extends z.ZodType>(definition: ServerDefinition<S>): voi
 }
 
 async function start<S extends z.ZodType>(definition: ServerDefinition<S>, env: NodeJS.ProcessEnv): Promise<void> {
-  const { variable, url } = definition.vendor;
-  const [environment, vendor, credentials] = together(
+  const { vendor } = definition;
+  const [environment, url, urls, credentials] = together(
     () => readEnvironment(env),
-    () => vendorUrl(env, variable, url),
+    () => vendorUrl(env, vendor.variable, vendor.url),
+    () => otherUrls(env, vendor.others ?? {}),
     () => readCredentials(definition.credentials, env),
   );
   const redactor = new Redactor(credentials.secrets);
@@ -73,7 +80,8 @@ async function start<S extends z.ZodType>(definition: ServerDefinition<S>, env: 
   const call = {
     credentials: credentials.values,
     config: environment.config,
-    vendorUrl: vendor,
+    vendorUrl: url,
+    vendorUrls: urls,
     log,
     secret: (value: string) => redactor.issued(value),
   };
@@ -119,6 +127,12 @@ async function start<S extends z.ZodType>(definition: ServerDefinition<S>, env: 
   await delay(ASKED_MS);
   await mcp.prime();
   await log.open();
+}
+
+function otherUrls(env: NodeJS.ProcessEnv, others: Readonly<Record<string, VendorAddress>>): Record<string, string> {
+  const names = Object.keys(others);
+  const urls = together(...names.map((name) => () => vendorUrl(env, others[name]!.variable, others[name]!.url)));
+  return Object.fromEntries(names.map((name, index) => [name, urls[index]!]));
 }
 
 /** All values, or one error with the problems of all. */

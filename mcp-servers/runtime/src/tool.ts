@@ -9,6 +9,8 @@ export interface Call<C> {
   config: JsonObject;
   /** Where the vendor's API lives, without a slash at the end. */
   vendorUrl: string;
+  /** The vendor's other addresses by name, as the server declares them in `vendor.others`. */
+  vendorUrls: Readonly<Record<string, string>>;
   /** Aborted when the client left or cancelled, and at shutdown. */
   signal: AbortSignal;
   log: Log;

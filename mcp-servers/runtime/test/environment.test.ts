@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ended, start } from './support.ts';
+import { connect, ended, start } from './support.ts';
 
 const GOOD = { PORT: '0', CREDENTIALS: '{"api_key":"canary-0123456789"}' };
 
@@ -19,6 +19,7 @@ const refusals: [string, Record<string, string>, RegExp][] = [
   ['an unknown log level', { LOG_LEVEL: 'loud' }, /LOG_LEVEL is not one of error, warn, info, debug/],
   ['a vendor without encryption', { VENDOR_URL: 'http://vendor.invalid' }, /VENDOR_URL is neither https nor loopback http/],
   ['a vendor that is no URL', { VENDOR_URL: 'vendor' }, /VENDOR_URL is not a URL/],
+  ['another address of the vendor that is not safe', { VENDOR_LOGIN_URL: 'http://login.invalid' }, /VENDOR_LOGIN_URL is neither/],
   ['a vendor with a password', { VENDOR_URL: 'https://a:canary-0123456789@b' }, /VENDOR_URL holds more than/],
 ];
 
@@ -36,6 +37,16 @@ for (const [name, change, line] of refusals) {
 test('all problems are named at once', async () => {
   const { stderr } = await ended('./fixture.cjs', { PORT: 'x', CONFIG: '[]', CREDENTIALS: '{}', LOG_LEVEL: 'x' });
   for (const name of ['PORT', 'CONFIG', 'LOG_LEVEL', 'CREDENTIALS.api_key']) assert.match(stderr, new RegExp(name));
+});
+
+test('each address of the vendor is moved by its own variable', async (t) => {
+  const addresses = async (env: Record<string, string>) => {
+    const { url } = await start(t, './fixture.cjs', { ...GOOD, ...env });
+    return (await (await connect(t, url, 'modern')).callTool({ name: 'addresses', arguments: {} })).structuredContent;
+  };
+  assert.deepEqual(await addresses({}), { api: 'https://vendor.invalid', login: 'https://login.invalid/token' });
+  const VENDOR_LOGIN_URL = 'http://127.0.0.1:9/token/';
+  assert.deepEqual(await addresses({ VENDOR_LOGIN_URL }), { api: 'https://vendor.invalid', login: 'http://127.0.0.1:9/token' });
 });
 
 test('a log directory that cannot be made is a problem of the environment', async (t) => {

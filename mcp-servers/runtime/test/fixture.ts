@@ -23,7 +23,11 @@ serve({
   name: 'fixture',
   version: '1.2.3',
   credentials: Credentials,
-  vendor: { variable: 'VENDOR_URL', url: 'https://vendor.invalid' },
+  vendor: {
+    variable: 'VENDOR_URL',
+    url: 'https://vendor.invalid',
+    others: { login: { variable: 'VENDOR_LOGIN_URL', url: 'https://login.invalid/token' } },
+  },
   tools: [
     defineTool({
       name: 'echo',
@@ -62,6 +66,15 @@ serve({
       run: async (_args, _call: Call<Credentials>) => ({
         modules: (process as unknown as { moduleLoadList: string[] }).moduleLoadList,
       }),
+    }),
+    defineTool({
+      name: 'addresses',
+      title: 'Addresses',
+      description: 'Says where the vendor is looked for',
+      annotations,
+      input: z.object({}),
+      output: z.object({ api: z.string(), login: z.string() }),
+      run: async (_args, { vendorUrl, vendorUrls }: Call<Credentials>) => ({ api: vendorUrl, login: vendorUrls['login']! }),
     }),
     defineTool({
       name: 'misfit',

@@ -1,14 +1,14 @@
 import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+
+export { listen } from './stand-in.ts';
 
 /** A server that runs as a process of its own, as it does under the supervisor. */
 export interface Running {
@@ -38,7 +38,8 @@ export interface Launch {
   handed?: number | 'ignore';
 }
 
-function launch(bundle: string, env: Record<string, string>, { flags = [], handed }: Launch = {}) {
+/** Starts a program of `dist/`, named as seen from the tests, and gathers what it writes. */
+export function launch(bundle: string, env: Record<string, string>, { flags = [], handed }: Launch = {}) {
   const program = [process.execPath, ...flags, children(bundle)];
   const forItself = ['/bin/sh', '-c', 'LISTEN_PID=${LISTEN_PID:-$$} exec "$@"', 'sh'];
   const [command, ...args] = handed === undefined ? program : [...forItself, ...program];
@@ -88,20 +89,6 @@ export async function ended(bundle: string, env: Record<string, string>, options
   const { child, output } = launch(bundle, env, options);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, ...output };
-}
-
-/** An HTTP server of the test's own; closed with the test. */
-export async function listen(
-  t: TestContext,
-  handler: (request: IncomingMessage, response: ServerResponse) => void,
-): Promise<{ url: string; server: Server }> {
-  const server = createServer(handler).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
 }
 
 /** The two eras of the protocol, as a client asks for them. */

@@ -1,0 +1,5 @@
+import { testEveryTool } from '../../runtime/test/calls.ts';
+import calls from './calls.json' with { type: 'json' };
+import credentials from './credentials.json' with { type: 'json' };
+
+testEveryTool('github', ['GITHUB_API_URL'], credentials, calls);

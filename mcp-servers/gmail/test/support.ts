@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { connect, start, text, type Era } from '../../runtime/test/support.ts';
+import credentials from './credentials.json' with { type: 'json' };
+import { standIn } from './stand-in.ts';
+
+export interface Wishes {
+  config?: object;
+  env?: Record<string, string>;
+  credentials?: object;
+  /** What the access tokens of the stand-in may do. */
+  scopes?: string[];
+  era?: Era;
+}
+
+/** Runs the real bundle against the stand-in. `call` answers the structured content or throws the error's text. */
+export async function gmail(t: TestContext, wishes: Wishes = {}) {
+  const api = await standIn(t, credentials, wishes.scopes);
+  const server = await start(t, '../gmail.cjs', {
+    CREDENTIALS: JSON.stringify(wishes.credentials ?? credentials),
+    GMAIL_API_URL: api.url,
+    GOOGLE_OAUTH_URL: api.url,
+    CONFIG: JSON.stringify(wishes.config ?? {}),
+    ...wishes.env,
+  });
+  const client = await connect(t, server.url, wishes.era ?? 'modern');
+  const call = async (name: string, args: Record<string, unknown> = {}) => {
+    const result = await client.callTool({ name, arguments: args });
+    if (result.isError) throw new Error(text(result));
+    return result.structuredContent as any;
+  };
+  const failing = async (name: string, args: Record<string, unknown> = {}) => {
+    const result = await client.callTool({ name, arguments: args });
+    assert.equal(result.isError, true, text(result));
+    return text(result);
+  };
+  return { api, server, client, call, failing };
+}
