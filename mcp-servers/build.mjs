@@ -1,6 +1,6 @@
 // Bundles every server to one file in dist/; with --tests also the tests, one file each, in dist/tests/, and the
-// stand-ins of the vendors as programs in dist/stand-ins/. A server is a folder with src/index.ts whose package depends
-// on the runtime.
+// stand-ins of the vendors as programs in dist/stand-ins/. A server is a folder with src/index.ts whose package depends on
+// the runtime.
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
