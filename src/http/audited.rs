@@ -63,7 +63,7 @@ impl Operation {
             verb: head.method.as_str().to_ascii_lowercase(),
             id: Some(path.to_owned()),
         });
-        let actor = Actor::user(caller.user_id, Some(caller.token_id), address);
+        let actor = Actor::user(caller.user_id, caller.token_id, address);
         let request_id = Uuid::now_v7();
         let mut entry = Entry::new(actor, format!("{kind}.{verb}"), AuditResult::Begun);
         entry.request_id = Some(request_id);

@@ -13,7 +13,8 @@ use utoipa::{Modify, OpenApi};
 use super::audited::FailsClosed;
 use super::call::{Answer, Call, with_body};
 use super::{
-    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, tokens, types, users,
+    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, tokens, types,
+    users,
 };
 
 #[derive(OpenApi)]

@@ -11,8 +11,8 @@ use warp::{Filter, delete, get, patch, post, put};
 use super::call::{Answer, Call};
 use super::context::Context;
 use super::{
-    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, tokens, types,
-    users,
+    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, tokens,
+    types, users,
 };
 use crate::problem::{Code, Problem};
 

@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use minimcp_entities::{api_token, user};
-use sea_orm::{
-    Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
-};
+use sea_orm::{Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set};
 use uuid::Uuid;
 
 use super::users::administrators;

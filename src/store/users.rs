@@ -250,7 +250,7 @@ impl Store {
     pub async fn check_deletable(&self, id: Uuid) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
         leave_an_administrator(&transaction, id).await?;
-        found(&transaction, id).await.map(drop)
+        held(&transaction, id).await.map(drop)
     }
 
     /// Deletes a user with their tokens, credential sets and remembered answers.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use actix::Actor;
-use minimcp::audit::{Options, Trail, anchor};
 use chrono::{DateTime, Utc};
+use minimcp::audit::{Options, Trail, anchor};
 use minimcp::catalog::TypeDefinition;
 use minimcp::config::{Flags, Settings};
 use minimcp::gateway::{AccessTable, Gateway};

@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use minimcp::store::{Location, Store};
 use minimcp_entities::{
-    api_token, credential_reminder, idempotency_key, identity, keyring, mcp_credential, mcp_instance, mcp_type,
-    setting, transition, user,
+    api_token, credential_reminder, idempotency_key, identity, keyring, mcp_credential, mcp_instance,
+    mcp_type, setting, transition, user,
 };
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
