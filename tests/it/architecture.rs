@@ -99,3 +99,32 @@ fn the_map_names_only_what_is_there() {
         assert!(root().join(path).exists(), "ARCHITECTURE.md names {path}");
     }
 }
+
+#[test]
+fn every_statement_of_the_security_page_names_tests_that_exist() {
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let folders = ["src", "tests", "actors"];
+    let code: String = folders
+        .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    let mut statements = 0;
+    let mut holds = false;
+    for row in page.lines().filter(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        match cells.as_slice() {
+            ["what holds", "shown by"] => holds = true,
+            ["to do", _] => holds = false,
+            [statement, tests] if holds && !statement.starts_with('-') => {
+                statements += 1;
+                for test in tests.split(", ") {
+                    let name = test.trim_matches('`');
+                    assert!(code.contains(&format!("fn {name}(")), "{statement}: there is no test {name}");
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(statements > 30, "the tables were read: {statements}");
+}
