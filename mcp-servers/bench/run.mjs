@@ -1,5 +1,5 @@
 // Prints the tables of "Node servers" in BENCHMARKS.md.
-//   node bench/run.mjs [--rounds 21] [--running 20] [--seconds 60]
+//   node bench/run.mjs [--rounds 21] [--running 20] [--seconds 60]     (0 seconds leave out the load)
 import { parseArgs } from 'node:util';
 import { measureLoad } from './load.mjs';
 import { measureMemory } from './memory.mjs';
@@ -29,7 +29,7 @@ table(
   }),
 );
 
-const loads = VARIANTS.filter(({ load }) => load).flatMap((variant) => [
+const loads = VARIANTS.filter(({ load }) => load && seconds > 0).flatMap((variant) => [
   { variant, what: 'tools/list', question: LIST },
   ...(variant.tool ? [{ variant, what: 'a tool call', question: ECHO }] : []),
 ]);
@@ -38,7 +38,7 @@ for (const { variant, what, question } of loads) {
   const { perSecond, perCpuSecond, p50, p99, largest } = await measureLoad(variant, question, seconds);
   rows.push([variant.name, what, perSecond.toFixed(0), perCpuSecond.toFixed(0), p50, p99, largest.toFixed(1)]);
 }
-table(['server', 'asked for', 'requests/s', 'requests per CPU s', 'p50 ms', 'p99 ms', 'largest PSS, MB'], rows);
+if (seconds > 0) table(['server', 'asked for', 'requests/s', 'requests per CPU s', 'p50 ms', 'p99 ms', 'largest PSS, MB'], rows);
 
 function table(head, lines) {
   const rule = head.map(() => '---');

@@ -1,5 +1,5 @@
 // Runs the bundle of the same name in code/. The build copies this file to dist/ for each server. V8's code cache
-// spares a third of the start; without one that fits, V8 compiles as always.
+// spares a part of the start; without one that fits, V8 compiles as always.
 'use strict';
 const { readFileSync } = require('node:fs');
 const { basename, dirname, join } = require('node:path');
