@@ -403,6 +403,15 @@ async fn what_ends_an_instance_in_the_middle_of_a_replacement_ends_both_its_proc
     until(&actors, id, |now| now.beside.is_some()).await;
     actors.remove(id).await.unwrap();
     assert_eq!(launcher.live(), []);
+
+    let spec = overlapping();
+    let id = spec.id;
+    actors.create(spec).await.unwrap();
+    status(&actors, id, Status::Running).await;
+    actors.order(id, Command::Replace).await.unwrap();
+    until(&actors, id, |now| now.beside.is_some()).await;
+    actors.shutdown(false).await;
+    assert_eq!(launcher.live(), []);
 }
 
 #[actix::test]

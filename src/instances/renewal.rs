@@ -50,12 +50,21 @@ impl Instances {
     ) -> Result<Renewal, Problem> {
         let mut live = Vec::new();
         for id in requirements::with_credential(&self.store, credential.id).await? {
-            let row = self.store.instance(id, None).await?;
+            let row = match self.store.instance(id, None).await {
+                Err(StoreError::NotFound(_)) => continue,
+                row => row?,
+            };
             let mcp_type = self.store.type_named(&row.mcp_type).await?;
-            let spec = self.provisioner.spec(&row, &mcp_type, Some(credential))?;
-            if let Err(refused) = self.supervision.amend(spec).await {
-                warn!(self.log, "an instance keeps its old credentials"; "instance" => %id, "reason" => %refused);
-            } else if self.supervision.registry().get(id).is_some_and(|now| now.pid.is_some()) {
+            let amended = match self.provisioner.spec(&row, &mcp_type, Some(credential)) {
+                Ok(spec) => self.supervision.amend(spec).await.map_err(|refused| refused.to_string()),
+                Err(unfit) => Err(unfit.to_string()),
+            };
+            if let Err(reason) = amended {
+                warn!(self.log, "an instance keeps its old credentials"; "instance" => %id, "reason" => reason);
+                continue;
+            }
+            let lives = |now: &Snapshot| !now.status.is_ended() && now.status != Status::Stopping;
+            if self.supervision.registry().get(id).is_some_and(|now| lives(&now)) {
                 let called = self.supervision.routes().get(id).and_then(|route| route.last_access_ms());
                 live.push((Reverse(called), id));
             }
@@ -86,7 +95,8 @@ impl Instances {
                 return false;
             }
         };
-        let old = before.pid.map(|_| before.run);
+        // One that only waits for its start is made from the new fields as it is.
+        let old = (before.pid.is_some() || before.status == Status::Starting).then_some(before.run);
         let serves = |now: &Snapshot| now.status == Status::Running && old.is_none_or(|old| now.run > old);
         let gave_up = |now: &Snapshot| now.cause == Cause::ReplacementFailed && now.seq > before.seq;
         let settled = |now: &Snapshot| serves(now) || gave_up(now) || now.status.is_ended();
