@@ -174,3 +174,19 @@ async fn an_instance_whose_credentials_the_vendor_refuses_is_unhealthy_and_says_
         found_nowhere(&daemon, &made, &mcp_type, &fields).await;
     }
 }
+
+#[tokio::test]
+async fn the_type_that_the_readme_of_the_servers_adds_can_be_registered_and_given_credentials() {
+    let readme = read_to_string(servers_dir().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").expect("the README holds a type");
+    let (definition, _) = rest.split_once("```").unwrap();
+    let daemon = Daemon::start().await;
+    daemon.add_type(definition).await;
+    let added = daemon.cli(&["types", "show", "weather", "--json"]).await.json();
+    assert_eq!(added["server_script"], "dist/weather.cjs");
+    assert_eq!(added["capabilities"], json!(["weather_now"]));
+    let key = [("WEATHER_KEY", "a-key-of-sixteen-characters")];
+    let stored =
+        daemon.cli_with(&key, &["credentials", "add", "weather", "--from-env", "WEATHER_KEY=api_key"]).await;
+    assert!(stored.done().contains("weather"));
+}
