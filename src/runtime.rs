@@ -124,7 +124,8 @@ pub async fn serve(
 
     let stop = CancellationToken::new();
     let (daemon, context) =
-        Daemon::start(&settings, store, vault, rotation, trail, gate, stop.clone(), log.clone()).await?;
+        Daemon::start(&settings, Memory { store, vault, rotation, trail }, gate, stop.clone(), log.clone())
+            .await?;
     let url_file = settings.data_dir.join(DAEMON_URL);
     bootstrap::write_private(&url_file, &local_url(settings.listen)).map_err(|source| ServeError::File {
         what: "writing",
@@ -147,6 +148,14 @@ pub async fn serve(
     Ok(())
 }
 
+/// What outlives the daemon, opened.
+struct Memory {
+    store: Store,
+    vault: Vault,
+    rotation: KeyRotation,
+    trail: Trail,
+}
+
 /// The parts that are taken down in order.
 struct Daemon {
     store: Store,
@@ -160,14 +169,12 @@ struct Daemon {
 impl Daemon {
     async fn start(
         settings: &Arc<Settings>,
-        store: Store,
-        vault: Vault,
-        rotation: KeyRotation,
-        trail: Trail,
+        memory: Memory,
         gate: Gate,
         stop: CancellationToken,
         log: Logger,
     ) -> Result<(Self, Arc<Context>), ServeError> {
+        let Memory { store, vault, rotation, trail } = memory;
         let run_dir = settings.data_dir.join("run");
         let runs = RunDir::open(&run_dir).map_err(|source| ServeError::File {
             what: "opening",
