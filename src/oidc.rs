@@ -38,7 +38,7 @@ pub struct Login {
     pub role: Role,
     /// From when on the token does not hold any more.
     pub expires_at: DateTime<Utc>,
-    /// Whether the role is another than at the login before.
+    /// Whether the account is new, or the role another than at the login before.
     pub changed: bool,
 }
 
@@ -103,12 +103,11 @@ impl Oidc {
         let role = claims.role(&self.settings).ok_or(Refused::NoRole)?;
         let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or(Refused::Claims)?;
         let known = store.user_of_identity(&self.settings.issuer, &claims.sub).await?;
-        let user = match known {
-            Some(user) => user,
-            None => self.provisioned(store, &claims, role).await?,
+        let (user, changed) = match known {
+            Some(user) if Role::of(&user)? == role => (user, false),
+            Some(user) => (with_role(store, user, role).await?, true),
+            None => (self.provisioned(store, &claims, role).await?, true),
         };
-        let changed = Role::of(&user)? != role;
-        let user = if changed { with_role(store, user, role).await? } else { user };
         Ok(Login { user, role, expires_at, changed })
     }
 

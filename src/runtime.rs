@@ -123,8 +123,8 @@ pub async fn serve(
     let mut signals = Signals::new().map_err(ServeError::System)?;
 
     let stop = CancellationToken::new();
-    let (daemon, context) =
-        Daemon::start(&settings, store, vault, rotation, trail, gate, stop.clone(), log.clone()).await?;
+    let opened = Opened { store, vault, rotation, trail };
+    let (daemon, context) = Daemon::start(&settings, opened, gate, stop.clone(), log.clone()).await?;
     let url_file = settings.data_dir.join(DAEMON_URL);
     bootstrap::write_private(&url_file, &local_url(settings.listen)).map_err(|source| ServeError::File {
         what: "writing",
@@ -147,6 +147,14 @@ pub async fn serve(
     Ok(())
 }
 
+/// What is opened before anything runs.
+struct Opened {
+    store: Store,
+    vault: Vault,
+    rotation: KeyRotation,
+    trail: Trail,
+}
+
 /// The parts that are taken down in order.
 struct Daemon {
     store: Store,
@@ -160,14 +168,12 @@ struct Daemon {
 impl Daemon {
     async fn start(
         settings: &Arc<Settings>,
-        store: Store,
-        vault: Vault,
-        rotation: KeyRotation,
-        trail: Trail,
+        opened: Opened,
         gate: Gate,
         stop: CancellationToken,
         log: Logger,
     ) -> Result<(Self, Arc<Context>), ServeError> {
+        let Opened { store, vault, rotation, trail } = opened;
         let run_dir = settings.data_dir.join("run");
         let runs = RunDir::open(&run_dir).map_err(|source| ServeError::File {
             what: "opening",

@@ -121,6 +121,9 @@ async fn logged_in(context: &Context, oidc: &Oidc, token: &str, from: IpAddr) ->
         Ok(Login { user, role, expires_at, changed }) => {
             if changed {
                 context.standing_changed();
+                // What an issuer gives or takes is as good as what an administrator does.
+                let entry = Entry::new(Actor::user(user.id, None, from), "user.login", AuditResult::Done);
+                context.parts.trail.record(entry.with("role", role.as_str())).await?;
             }
             Ok(Caller {
                 user_id: user.id,

@@ -46,6 +46,7 @@ pub(super) async fn create(text: String, call: Call) -> Answer {
         let detail = "the token would be expired at once; give a time that is still to come";
         return Err(Problem::at(Code::InvalidBody, "/expires_at", detail));
     }
+    call.note("user_id", user_id.to_string());
     let minted = call.parts().vault.mint(TokenKind::Api)?;
     let new = NewToken {
         id: Uuid::now_v7(),

@@ -54,6 +54,7 @@ pub(super) async fn create(call: Call) -> Answer {
         },
         created_at: Utc::now(),
     };
+    call.note("role", new.role.as_str());
     let user = view(&call, &new.row(), Some(me::Usage::default()))?;
     let answer = key.as_ref().map(|key| key.remembered(&call, None, &user)).transpose()?;
     match call.parts().store.create_user_once(new, answer).await {
@@ -105,6 +106,9 @@ pub(super) async fn change(text: String, call: Call) -> Answer {
         max_running: limits.max_running,
         max_credentials: limits.max_credentials,
     };
+    if let Some(role) = change.role {
+        call.note("role", role.as_str());
+    }
     let row = call.parts().store.update_user(id, change).await?;
     call.context.standing_changed();
     shown(&call, &row).await

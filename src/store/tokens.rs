@@ -5,7 +5,6 @@ use minimcp_entities::{api_token, user};
 use sea_orm::{Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set};
 use uuid::Uuid;
 
-use super::users::administrators;
 use super::{Conflict, Cursor, Limit, Noun, Page, PageRequest, Remembered, Store, StoreError, micros};
 
 /// Valid tokens of one user at most.
@@ -141,7 +140,7 @@ impl Store {
     /// [`StoreError::NotFound`]; [`Conflict::LastAdministratorToken`] if no administrator had a valid one left.
     pub async fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<api_token::Model, StoreError> {
         let transaction = self.begin().await?;
-        let administrators = administrators(&transaction).await?;
+        let administrators = self.administrators(&transaction).await?;
         let token = api_token::Entity::find_by_id(id).lock_exclusive().one(&transaction).await?;
         let token = token.ok_or(StoreError::NotFound(Noun::Token))?;
         if token.revoked_at.is_some() {
@@ -168,12 +167,17 @@ impl Store {
     /// Only what every method can fail with.
     pub async fn revoke_tokens_of(&self, user_id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
-        api_token::Entity::update_many()
-            .col_expr(api_token::Column::RevokedAt, sea_orm::sea_query::Expr::value(micros(now)))
+        let tokens = api_token::Entity::find()
             .filter(api_token::COLUMN.user_id.eq(user_id))
             .filter(api_token::COLUMN.revoked_at.is_null())
-            .exec(&transaction)
-            .await?;
+            .lock_exclusive();
+        for token in tokens.all(&transaction).await? {
+            // One that somebody else changed lets nobody in as it is.
+            let Ok(token) = self.intact(token) else { continue };
+            let mut row = token.change();
+            row.revoked_at = Set(Some(micros(now)));
+            self.update(&transaction, row).await?;
+        }
         Ok(transaction.commit().await?)
     }
 

@@ -220,7 +220,7 @@ impl Store {
     pub async fn update_user(&self, id: Uuid, change: UserChange) -> Result<user::Model, StoreError> {
         let transaction = self.begin().await?;
         if change.role.is_some_and(|role| role != Role::Admin) {
-            leave_an_administrator(&transaction, id).await?;
+            self.leave_an_administrator(&transaction, id).await?;
         }
         let mut row = self.locked_user(&transaction, id).await?.change();
         if let Some(name) = change.name {
@@ -249,7 +249,7 @@ impl Store {
     /// [`StoreError::NotFound`], [`Conflict::LastAdministrator`].
     pub async fn check_deletable(&self, id: Uuid) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
-        leave_an_administrator(&transaction, id).await?;
+        self.leave_an_administrator(&transaction, id).await?;
         held(&transaction, id).await.map(drop)
     }
 
@@ -260,7 +260,7 @@ impl Store {
     /// first; [`Conflict::LastAdministrator`].
     pub async fn delete_user(&self, id: Uuid) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
-        leave_an_administrator(&transaction, id).await?;
+        self.leave_an_administrator(&transaction, id).await?;
         held(&transaction, id).await?;
         let instances = mcp_instance::Entity::find()
             .filter(mcp_instance::COLUMN.user_id.eq(id))
@@ -307,22 +307,30 @@ impl Store {
     ) -> Result<Intact<user::Model>, StoreError> {
         self.intact(held(connection, id).await?)
     }
-}
 
-/// Refuses what would take the last administrator away. Two administrators who remove each other at the same
-/// time queue here.
-async fn leave_an_administrator(connection: &impl ConnectionTrait, id: Uuid) -> Result<(), StoreError> {
-    let administrators = administrators(connection).await?;
-    if administrators.as_slice() == [id] { Err(Conflict::LastAdministrator.into()) } else { Ok(()) }
-}
+    /// Refuses what would take the last administrator away. Two administrators who remove each other at the same
+    /// time queue here.
+    async fn leave_an_administrator(
+        &self,
+        connection: &impl ConnectionTrait,
+        id: Uuid,
+    ) -> Result<(), StoreError> {
+        let administrators = self.administrators(connection).await?;
+        if administrators.as_slice() == [id] { Err(Conflict::LastAdministrator.into()) } else { Ok(()) }
+    }
 
-/// All administrators, held against other transactions.
-pub(super) async fn administrators(connection: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreError> {
-    let query = user::Entity::find()
-        .filter(user::COLUMN.role.eq(Role::Admin.as_str()))
-        .order_by_asc(user::Column::Id)
-        .lock_exclusive();
-    Ok(query.all(connection).await?.into_iter().map(|user| user.id).collect())
+    /// All administrators, held against other transactions. Who was made one by somebody else is none.
+    pub(super) async fn administrators(
+        &self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let query = user::Entity::find()
+            .filter(user::COLUMN.role.eq(Role::Admin.as_str()))
+            .order_by_asc(user::Column::Id)
+            .lock_exclusive();
+        let rows = query.all(connection).await?;
+        Ok(rows.into_iter().filter_map(|row| self.intact(row).ok()).map(|user| user.id).collect())
+    }
 }
 
 /// The user, held and as stored, which may not be as it was written.

@@ -106,11 +106,17 @@ async fn every_route_that_changes_something_is_recorded_before_and_after() {
             !begun["action"].as_str().unwrap().starts_with("request."),
             "{method} {path} is unknown: {begun}"
         );
-        let id = [NOBODYS, "nothing"].into_iter().find(|id| path.contains(id));
+        // A token that is to be made for a user has no id yet.
+        let id = [NOBODYS, "nothing"].into_iter().find(|id| path.contains(id) && !path.ends_with("/tokens"));
         assert_eq!(begun["object"]["id"], json!(id), "{method} {path}");
         assert_eq!(outcome["action"], begun["action"]);
-        assert_eq!(outcome["result"], "refused", "{method} {path}: {outcome}");
         assert_eq!(outcome["detail"]["status"], answer.status.as_u16());
+        if path == "/v1/keys/rotate" {
+            // The only one that needs nothing to be done.
+            assert_eq!(outcome["result"], "done", "{outcome}");
+            continue;
+        }
+        assert_eq!(outcome["result"], "refused", "{method} {path}: {outcome}");
         assert_eq!(outcome["detail"]["code"], answer.code());
     }
     // What only reads is not recorded, and neither is what was never let in.
@@ -245,7 +251,11 @@ async fn each_use_of_credentials_and_each_new_use_of_a_token_is_recorded_and_no_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_operations_at_once_are_one_chain() {
-    let daemon = Daemon::with(&["quota.max-credentials=200"], minimcp::http::Bounds::default()).await;
+    let daemon = Daemon::with(
+        &["quota.max-credentials=200", "http.max-rate=1000", "http.max-creations=1000"],
+        minimcp::http::Bounds::default(),
+    )
+    .await;
     secretive(&daemon).await;
     let names: Vec<String> = (0..100).map(|n| format!("set-{n}")).collect();
     let all = futures::future::join_all(names.iter().map(|name| store_secret(&daemon, name, "s3cret"))).await;

@@ -101,6 +101,15 @@ async fn whoever_the_issuer_vouches_for_is_let_in_as_the_same_user_each_time() {
     assert_eq!((nobody.status, nobody.code().as_str()), (StatusCode::FORBIDDEN, "forbidden"));
     assert!(nobody.json()["detail"].as_str().unwrap().contains("no role here"), "{nobody:?}");
 
+    let logins = daemon.get("/v1/audit?action=user.login", &daemon.admin).await.json();
+    let logins = logins["items"].as_array().unwrap();
+    let of = |user: &Value| logins.iter().filter(|one| one["actor"]["user_id"] == user["id"]).count();
+    assert!(
+        (1..=2).contains(&of(&una)),
+        "recorded when the account came to be, and not at each login: {logins:?}"
+    );
+    assert_eq!(logins[0]["detail"]["role"], "admin");
+
     // API tokens are for programs that cannot log in, and go on working beside.
     let path = format!("/v1/users/{}/tokens", una["id"].as_str().unwrap());
     let own = daemon.post(&path, &first, &json!({"name": "ci"})).await.json();
