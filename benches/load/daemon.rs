@@ -205,6 +205,8 @@ fn spawn(
         "quota.max-instances=none".into(),
         "quota.max-running=none".into(),
         "gateway.max-rate=0".into(),
+        "http.max-rate=0".into(),
+        "http.max-creations=0".into(),
         "log.format=json".into(),
     ] {
         command.args(["--set", &setting]);

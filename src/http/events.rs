@@ -24,7 +24,7 @@ const BATCH: u64 = 200;
 /// goes on behind that event; without it only what happens from now on is sent. `follow=false` sends what is
 /// there, from the beginning unless told otherwise, and ends.
 #[utoipa::path(get, path = "/v1/events", tag = "watching", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])),
-    params(("Last-Event-ID" = Option<i64>, Header), ("follow" = Option<bool>, Query)),
+    params(("Last-Event-ID" = Option<String>, Header), ("follow" = Option<bool>, Query)),
     responses((status = 200, body = StreamMessage, content_type = "text/event-stream")))]
 pub(super) async fn follow(call: Call) -> Answer {
     let owner = call.caller()?.reads();

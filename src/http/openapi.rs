@@ -104,6 +104,8 @@ mod tests {
                 assert_eq!(open, !private, "{method} {path}");
             }
         }
+        let wanted = &document["components"]["schemas"]["WantedLimits"]["properties"]["max_running"];
+        assert!(wanted["format"].is_null() && wanted["maximum"] == u32::MAX, "{wanted}");
         let text = document.to_string();
         for word in ["CreateInstance", "ProblemDocument", "\"expiration_minutes\""] {
             assert!(text.contains(word), "{word}");

@@ -8,6 +8,7 @@ const PROBLEM: &str = "#/components/schemas/ProblemDocument";
 
 /// Adds the refusals of the edge, gives problems their media type and every answer its words.
 pub(super) fn complete(document: &mut Value) {
+    without_signs(document);
     let bodies = document["components"]["schemas"].clone();
     let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
     for operation in paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
@@ -27,6 +28,20 @@ pub(super) fn complete(document: &mut Value) {
         for (status, response) in responses {
             describe(status, response);
         }
+    }
+}
+
+/// Numbers that cannot be negative are called `int32`, too, though half of them do not fit in one.
+fn without_signs(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_signs),
+        Value::Object(fields) => {
+            if fields.get("minimum").is_some_and(|minimum| minimum.as_u64().is_some()) {
+                fields.remove("format");
+            }
+            fields.values_mut().for_each(without_signs);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
