@@ -33,6 +33,14 @@ use uuid::Uuid;
 
 use crate::ground::{own_ports, private_dir};
 
+/// Chooses the TLS of this program, once: without, no HTTP client can be built.
+pub(crate) fn clients_can_be_built() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        rustls::crypto::ring::default_provider().install_default().expect("nobody was faster");
+    });
+}
+
 /// A daemon of its own for one test.
 pub(crate) struct Daemon {
     pub(crate) settings: Arc<Settings>,
@@ -81,10 +89,7 @@ impl Daemon {
 
     /// A daemon with these settings, written as `key=value`, and bounds of connections.
     pub(crate) async fn with(set: &[&str], bounds: Bounds) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            rustls::crypto::ring::default_provider().install_default().expect("nobody was faster");
-        });
+        clients_can_be_built();
         let dir = private_dir();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers");

@@ -21,6 +21,7 @@ struct Issuer {
 
 impl Issuer {
     async fn start() -> Self {
+        crate::daemon::clients_can_be_built();
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/mcp-servers/issuer/index.mjs");
         let mut command = Command::new(node());
         command.arg(program).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
