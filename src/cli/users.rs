@@ -245,10 +245,13 @@ async fn rm(context: &mut Context, wanted: &str, with_instances: bool, yes: bool
     if !yes {
         let user: User = context.client.get(&path, &[]).await?.read()?;
         let usage = user.usage.unwrap_or_default();
-        let instances =
-            if with_instances { format!("{} instances, ", usage.instances) } else { String::new() };
-        let what =
-            format!("{} with {instances}{} credential sets and all tokens", user.name, usage.credentials);
+        let many = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+        let sets = many(usage.credentials, "credential set");
+        let goes = match with_instances {
+            true => format!("{}, {sets} and all tokens", many(usage.instances, "instance")),
+            false => format!("{sets} and all tokens"),
+        };
+        let what = format!("{} with {goes}", user.name);
         if !context.output.can_ask() {
             return Err(Failure::usage(format!("{what} would be deleted")).next("add --yes to go on"));
         }
