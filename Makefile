@@ -6,7 +6,9 @@ SHELL := bash
 
 CARGO ?= cargo
 # Where the throw-away PostgreSQL of the tests lies. Its own user has to reach it.
-POSTGRES_DIR ?= $(shell mktemp -u /tmp/minimcp-postgres.XXXXXX)
+ifndef POSTGRES_DIR
+POSTGRES_DIR := $(shell mktemp -u /tmp/minimcp-postgres.XXXXXX)
+endif
 TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
