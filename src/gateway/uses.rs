@@ -2,11 +2,10 @@
 //! record per request would tell nothing more and cost more than the request.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -25,7 +24,29 @@ type Use = (Uuid, TokenHash, IpAddr);
 
 /// When each use is recorded next. Requests of the same use wait for its first record.
 #[derive(Debug, Default)]
-pub(super) struct Uses(DashMap<Use, Arc<Mutex<Option<Instant>>>>);
+pub(super) struct Uses(DashMap<Use, Arc<Due>>);
+
+/// When one use is recorded next.
+#[derive(Debug, Default)]
+struct Due {
+    next: Mutex<Option<Instant>>,
+    /// Held by whoever is recording the use. Only those who find a record due ask for it.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Due {
+    fn next(&self) -> Option<Instant> {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, next: Instant) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.next().is_none_or(|next| next <= now)
+    }
+}
 
 impl Uses {
     /// Lets `record` record the use, if that is due.
@@ -40,21 +61,25 @@ impl Uses {
     ) -> Result<(), Unavailable> {
         let known = self.0.get(&of).map(|due| Arc::clone(&due));
         let due = known.unwrap_or_else(|| self.remember(of, now));
-        let mut due = due.lock().await;
-        if due.is_some_and(|due| now < due) {
+        if !due.is_due(now) {
+            return Ok(());
+        }
+        let _turn = due.turn.lock().await;
+        // Somebody else may have recorded it meanwhile.
+        if !due.is_due(now) {
             return Ok(());
         }
         match record.await {
-            Ok(()) => *due = Some(now + AGAIN),
-            Err(unavailable) if due.is_none() => return Err(unavailable),
-            Err(_) => *due = Some(now + RETRY),
+            Ok(()) => due.set(now + AGAIN),
+            Err(unavailable) if due.next().is_none() => return Err(unavailable),
+            Err(_) => due.set(now + RETRY),
         }
         Ok(())
     }
 
-    fn remember(&self, of: Use, now: Instant) -> Arc<Mutex<Option<Instant>>> {
+    fn remember(&self, of: Use, now: Instant) -> Arc<Due> {
         if self.0.len() >= USES {
-            self.0.retain(|_, due| due.try_lock().map_or(true, |due| due.is_some_and(|due| now < due)));
+            self.0.retain(|_, due| due.turn.try_lock().is_err() || !due.is_due(now));
             if self.0.len() >= USES {
                 self.0.clear();
             }

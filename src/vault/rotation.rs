@@ -78,15 +78,22 @@ impl KeyRotation {
             let old = vault.key_id();
             let next = match (vault.next(), source.own_file()) {
                 (Some(next), _) => next,
-                (None, Some(_)) => self.new_master()?,
+                (None, Some(_)) => self.on_disk(Self::new_master).await?,
                 (None, None) => vault.master(),
             };
             store.rewrap(next, Utc::now()).await?;
-            self.clear_up();
+            self.on_disk(Self::clear_up).await;
             info!(log, "rotating the keys"; "from" => %old, "to" => %vault.key_id());
         }
         wake.notify_one();
         Ok(())
+    }
+
+    /// Does what waits for the disk on a thread that may.
+    async fn on_disk<T: Send + 'static>(&self, work: fn(&Self) -> T) -> T {
+        let rotation = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&rotation)).await;
+        done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
     }
 
     /// Makes a new master key in the daemon's own file. The old one is beside it before it is replaced.
@@ -141,7 +148,7 @@ impl KeyRotation {
             // The file was replaced and the daemon did not live to move the keyring.
             self.begin().await?;
         }
-        self.clear_up();
+        self.on_disk(Self::clear_up).await;
         for user in store.users_with_worn_key(i64::try_from(MAX_SEALS / 2).unwrap_or(i64::MAX)).await? {
             renew(store, user, Utc::now()).await?;
         }
