@@ -33,7 +33,7 @@ demo: servers ## Tell the whole story by itself, and fail if a step does
 
 fuzz: servers ## Send the API what nobody would think of; hold every answer against its document
 	$(CARGO) build --bin minimcp
-	MINIMCP=target/debug/minimcp scripts/schemathesis
+	MINIMCP=target/debug/minimcp scripts/schemathesis 40 $(SEED)
 
 check: fmt lint doc deny ## Formatting, lints, documentation, licences
 

@@ -33,7 +33,7 @@ pub(super) async fn list(call: Call) -> Answer {
 /// Stores a credential set.
 #[utoipa::path(post, path = "/v1/credentials", tag = "credentials", security(("token" = ["user"]), ("token" = ["admin"])), request_body = CreateCredential,
     params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = Credential), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+    responses((status = 201, body = Credential), (status = 422, body = ProblemDocument)))]
 pub(super) async fn create(call: Call) -> Answer {
     let user_id = call.caller()?.owns()?;
     call.no_query()?;
@@ -116,7 +116,7 @@ pub(super) async fn replace(text: String, call: Call) -> Answer {
 
 /// Deletes a credential set that no instance uses.
 #[utoipa::path(delete, path = "/v1/credentials/{id}", tag = "credentials", security(("token" = ["owner"])), params(("id" = Uuid, Path)),
-    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses((status = 204), (status = 404, body = ProblemDocument)))]
 pub(super) async fn delete(text: String, call: Call) -> Answer {
     let owner = call.caller()?.owns()?;
     call.no_query()?;

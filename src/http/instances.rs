@@ -49,7 +49,7 @@ pub(super) async fn list(call: Call) -> Answer {
 /// Makes an instance and starts it. With `wait=running` the answer comes when it runs or could not be started.
 #[utoipa::path(post, path = "/v1/instances", tag = "instances", security(("token" = ["user"]), ("token" = ["admin"])), request_body = CreateInstance,
     params(("wait" = Option<String>, Query), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = CreatedInstance), (status = 409, body = ProblemDocument),
+    responses((status = 201, body = CreatedInstance),
         (status = 422, body = ProblemDocument), (status = 429, body = ProblemDocument),
         (status = 502, body = ProblemDocument), (status = 503, body = ProblemDocument)))]
 pub(super) async fn create(call: Call) -> Answer {
@@ -114,7 +114,7 @@ pub(super) async fn wait(text: String, call: Call) -> Answer {
 
 /// Ends it gracefully and keeps the record.
 #[utoipa::path(post, path = "/v1/instances/{id}/stop", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])), params(("id" = Uuid, Path)),
-    responses((status = 200, body = Instance), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses((status = 200, body = Instance), (status = 404, body = ProblemDocument)))]
 pub(super) async fn stop(text: String, call: Call) -> Answer {
     let (id, own) = (id(&text)?, order(&call)?);
     ok(&call.parts().instances.stop(id, own).await?)
@@ -122,7 +122,7 @@ pub(super) async fn stop(text: String, call: Call) -> Answer {
 
 /// Begins a new run, at no cost to the restart budget.
 #[utoipa::path(post, path = "/v1/instances/{id}/restart", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])), params(("id" = Uuid, Path)),
-    responses((status = 200, body = Instance), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses((status = 200, body = Instance), (status = 404, body = ProblemDocument)))]
 pub(super) async fn restart(text: String, call: Call) -> Answer {
     let (id, own) = (id(&text)?, order(&call)?);
     ok(&call.parts().instances.restart(id, own).await?)
@@ -131,7 +131,7 @@ pub(super) async fn restart(text: String, call: Call) -> Answer {
 /// Brings a disconnected instance back.
 #[utoipa::path(post, path = "/v1/instances/{id}/restore", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])), params(("id" = Uuid, Path)),
     responses((status = 200, body = Instance), (status = 403, body = ProblemDocument),
-        (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+        (status = 404, body = ProblemDocument)))]
 pub(super) async fn restore(text: String, call: Call) -> Answer {
     let (id, own) = (id(&text)?, order(&call)?);
     ok(&call.parts().instances.restore(id, own).await?)
@@ -140,7 +140,7 @@ pub(super) async fn restore(text: String, call: Call) -> Answer {
 /// Moves the end of its lease.
 #[utoipa::path(post, path = "/v1/instances/{id}/extend", tag = "instances", security(("token" = ["owner"]), ("token" = ["admin"])), params(("id" = Uuid, Path)), request_body = ExtendLease,
     responses((status = 200, body = Instance), (status = 404, body = ProblemDocument),
-        (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+        (status = 422, body = ProblemDocument)))]
 pub(super) async fn extend(text: String, call: Call) -> Answer {
     let (id, own) = (id(&text)?, order(&call)?);
     ok(&call.parts().instances.extend(id, own, call.read()?).await?)

@@ -31,7 +31,7 @@ pub(super) async fn list(text: String, call: Call) -> Answer {
 /// Makes a token for a user. Its text is in this answer and nowhere else.
 #[utoipa::path(post, path = "/v1/users/{id}/tokens", tag = "users", security(("token" = ["owner"]), ("token" = ["admin"])),
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = CreateToken,
-    responses((status = 201, body = CreatedToken), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses((status = 201, body = CreatedToken), (status = 404, body = ProblemDocument)))]
 pub(super) async fn create(text: String, call: Call) -> Answer {
     let caller = call.caller()?;
     call.no_query()?;
@@ -72,7 +72,7 @@ pub(super) async fn create(text: String, call: Call) -> Answer {
 /// Revokes a token. It is refused from now on, and streams that were opened with it end.
 #[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "users", security(("token" = ["owner"]), ("token" = ["admin"])),
     params(("id" = Uuid, Path)),
-    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses((status = 204), (status = 404, body = ProblemDocument)))]
 pub(super) async fn delete(text: String, call: Call) -> Answer {
     let caller = call.caller()?;
     call.no_query()?;

@@ -33,7 +33,7 @@ pub(super) async fn show(name: String, call: Call) -> Answer {
 
 /// Registers a type. For administrators.
 #[utoipa::path(post, path = "/v1/types", tag = "types", security(("token" = ["admin"])), request_body = TypeDefinition,
-    responses((status = 201, body = McpType), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+    responses((status = 201, body = McpType), (status = 422, body = ProblemDocument)))]
 pub(super) async fn create(call: Call) -> Answer {
     call.caller()?.administers()?;
     call.no_query()?;
@@ -59,7 +59,7 @@ pub(super) async fn replace(name: String, call: Call) -> Answer {
 
 /// Removes a type that nothing uses. For administrators.
 #[utoipa::path(delete, path = "/v1/types/{name}", tag = "types", security(("token" = ["admin"])), params(("name" = String, Path)),
-    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses((status = 204), (status = 404, body = ProblemDocument)))]
 pub(super) async fn delete(name: String, call: Call) -> Answer {
     call.caller()?.administers()?;
     call.no_query()?;

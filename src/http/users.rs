@@ -32,7 +32,7 @@ pub(super) async fn list(call: Call) -> Answer {
 /// Makes a user, who can do nothing until they have a token. For administrators.
 #[utoipa::path(post, path = "/v1/users", tag = "users", security(("token" = ["admin"])), request_body = CreateUser,
     params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = User), (status = 409, body = ProblemDocument)))]
+    responses((status = 201, body = User)))]
 pub(super) async fn create(call: Call) -> Answer {
     let caller = call.caller()?;
     caller.administers()?;
@@ -81,7 +81,7 @@ pub(super) async fn show(text: String, call: Call) -> Answer {
 /// gone at once, for open streams too. For administrators, who cannot take their own role away.
 #[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", security(("token" = ["admin"])), params(("id" = Uuid, Path)),
     request_body = ChangeUser,
-    responses((status = 200, body = User), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses((status = 200, body = User), (status = 404, body = ProblemDocument)))]
 pub(super) async fn change(text: String, call: Call) -> Answer {
     let caller = call.caller()?;
     caller.administers()?;
@@ -119,7 +119,7 @@ pub(super) async fn change(text: String, call: Call) -> Answer {
 /// administrators, who cannot delete themselves.
 #[utoipa::path(delete, path = "/v1/users/{id}", tag = "users", security(("token" = ["admin"])),
     params(("id" = Uuid, Path), ("delete_instances" = Option<bool>, Query)),
-    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses((status = 204), (status = 404, body = ProblemDocument)))]
 pub(super) async fn delete(text: String, call: Call) -> Answer {
     let caller = call.caller()?;
     caller.administers()?;

@@ -49,7 +49,8 @@ fn without_signs(value: &mut Value) {
 fn refusals(operation: &Value) -> Vec<u16> {
     let mut statuses = vec![400, 403];
     if operation["security"] != json!([{}]) {
-        statuses.extend([401, 429, 503]);
+        // Whatever reads rows may find one that was altered outside, whatever writes one that has changed meanwhile.
+        statuses.extend([401, 409, 429, 503]);
     }
     if operation["requestBody"].is_object() {
         statuses.extend([408, 413, 415, 422]);
