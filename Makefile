@@ -1,6 +1,6 @@
 # What there is to do. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo fuzz check fmt lint doc deny audit bench mutants servers clean
+.PHONY: help run test demo fuzz check fmt lint doc deny watch audit bench mutants servers clean
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -48,6 +48,9 @@ doc: ## Rustdoc, private items too, with every warning an error
 
 deny: $(CARGO_DENY) ## Licences, banned crates and sources
 	$(CARGO_DENY) check licenses bans sources
+
+watch: ## Alerts, their tests and the dashboard's queries, by Prometheus' own checker
+	scripts/watch-check
 
 audit: $(CARGO_DENY) ## Known vulnerabilities; asks the advisory databases, so it needs the internet
 	$(CARGO_DENY) check advisories

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use minimcp_actors::snapshot::Transitioned;
-use minimcp_actors::state::Status;
+use minimcp_actors::state::{Cause, Status};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -144,6 +144,14 @@ impl Metrics {
             Unit::Seconds,
             metrics.uptime.clone(),
         );
+        // A rate sees a counter rise only if it was there before: what alerts are about begins at 0.
+        for cause in Cause::ALL {
+            for to in [Status::Restarting, Status::Disconnected] {
+                let (to, cause) = (to.to_string(), cause.as_str().to_owned());
+                metrics.transitions.get_or_create(&Move { to, cause }).inc_by(0);
+            }
+        }
+        metrics.answers.get_or_create(&Class { class: "5xx".to_owned() }).inc_by(0);
         Self { registry, ..metrics }
     }
 

@@ -24,3 +24,4 @@ mod replacement;
 #[cfg(test)]
 mod store;
 mod users_api;
+mod watching;
