@@ -69,11 +69,6 @@ impl Output {
         if text.is_empty() { Ok(()) } else { self.line(text.strip_suffix('\n').unwrap_or(text)) }
     }
 
-    /// Puts the cursor where the screen begins and clears what is below.
-    pub(crate) fn clear_screen(&mut self) -> Result<(), Failure> {
-        Ok(self.out.write_all(b"\x1b[H\x1b[J")?)
-    }
-
     /// A table, or a sentence where it has no rows.
     pub(crate) fn table(&mut self, table: &Table, empty: &str) -> Result<(), Failure> {
         if table.row_count() > 0 {

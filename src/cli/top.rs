@@ -1,4 +1,8 @@
-//! `top`: all instances at a glance, again and again.
+//! `top`: all instances at a glance: a full screen on a terminal, one table elsewhere.
+
+mod board;
+mod screen;
+mod watch;
 
 use std::time::Duration;
 
@@ -12,9 +16,9 @@ use super::output::Output;
 use super::resolve::telling_length;
 use super::{Context, instances, table, values};
 use crate::api::Page;
-use crate::api::instance::{Instance, Status};
+use crate::api::instance::Instance;
 
-/// Watch what instances use, refreshed until Ctrl-C
+/// Watch what instances use on a full screen, with the actors behind them; one table where there is no terminal
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  minimcp top\n  minimcp top --once        # one look, for scripts")]
 pub(crate) struct Top {
@@ -28,77 +32,29 @@ pub(crate) struct Top {
 
 impl Top {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let once = self.once || context.output.json() || !context.output.terminal();
-        let mut page = look(context).await?;
-        if once {
-            return show(context, &page, Utc::now());
+        if !self.once && !context.output.json() && context.output.terminal() {
+            return watch::watch(context, self.every).await;
         }
-        let mut trouble: Option<String> = None;
-        loop {
-            context.output.clear_screen()?;
-            show(context, &page, Utc::now())?;
-            if let Some(trouble) = &trouble {
-                context.output.line(format!("\n{trouble}; trying again"))?;
-            }
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => return Ok(()),
-                () = tokio::time::sleep(self.every) => {}
-            }
-            // A daemon that restarts is no reason to end.
-            trouble = match look(context).await {
-                Ok(seen) => {
-                    page = seen;
-                    None
-                }
-                Err(failure) => Some(failure.what().to_owned()),
-            };
+        let answer = context.client.list("/v1/instances", &[]).await?;
+        if context.output.json() {
+            return context.output.text(&answer.0);
         }
+        let page: Page<Instance> = answer.read()?;
+        show(context, &page.items, Utc::now())
     }
 }
 
-/// The instances as the daemon gave them, and the text of its answer.
-struct Seen {
-    text: String,
-    instances: Vec<Instance>,
-}
-
-async fn look(context: &Context) -> Result<Seen, Failure> {
-    let answer = context.client.list("/v1/instances", &[]).await?;
-    let page: Page<Instance> = answer.read()?;
-    Ok(Seen { text: answer.0, instances: page.items })
-}
-
-fn show(context: &mut Context, seen: &Seen, now: DateTime<Utc>) -> Result<(), Failure> {
-    if context.output.json() {
-        return context.output.text(&seen.text);
-    }
+fn show(context: &mut Context, seen: &[Instance], now: DateTime<Utc>) -> Result<(), Failure> {
     let rows = context.output.height().map_or(usize::MAX, |height| usize::from(height).saturating_sub(5));
     if context.output.terminal() {
-        context.output.line(summary(&seen.instances))?;
+        context.output.line(format!("{}\n", screen::summary(seen)))?;
     }
-    let list = busiest(&context.output, &seen.instances, rows, now);
+    let list = busiest(&context.output, seen, rows, now);
     context.output.table(&list, "There are no instances yet.")?;
-    match seen.instances.len().saturating_sub(rows) {
+    match seen.len().saturating_sub(rows) {
         0 => Ok(()),
         hidden => context.output.line(format!("and {hidden} more; `minimcp ls` lists all")),
     }
-}
-
-fn summary(instances: &[Instance]) -> String {
-    // The sum of no floats is minus zero, which would show.
-    let cpu =
-        instances.iter().filter_map(|instance| instance.stats.cpu_percent).fold(0.0, |sum, one| sum + one);
-    let memory = instances.iter().filter_map(|instance| instance.stats.memory_bytes).sum();
-    let with = |status| instances.iter().filter(|instance| instance.status == status).count();
-    format!(
-        "{} instance{}: {} running, {} asleep, {} disconnected; CPU {cpu:.1}% of a core, memory {}\n",
-        instances.len(),
-        if instances.len() == 1 { "" } else { "s" },
-        with(Status::Running),
-        with(Status::Hibernated),
-        with(Status::Disconnected),
-        table::bytes(memory)
-    )
 }
 
 /// The instances that use most, at most `rows` of them.
@@ -132,7 +88,9 @@ fn busiest(output: &Output, instances: &[Instance], rows: usize, now: DateTime<U
 
 #[cfg(test)]
 mod tests {
+    use super::screen::summary;
     use super::*;
+    use crate::api::instance::Status;
     use crate::cli::instances::tests::{instance, now};
 
     #[test]

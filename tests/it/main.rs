@@ -23,5 +23,6 @@ mod process;
 mod replacement;
 #[cfg(test)]
 mod store;
+mod terminal;
 mod users_api;
 mod watching;
