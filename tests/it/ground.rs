@@ -10,7 +10,7 @@ use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
 use minimcp_actors::launch::record::RunDir;
-use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Probe, Spec};
+use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Probe, Reach, Spec};
 use minimcp_actors::policy::{Policy, Timing};
 use minimcp_actors::snapshot::Snapshot;
 use minimcp_actors::state::Status;
@@ -71,6 +71,7 @@ impl Ground {
             sealed: Vec::new(),
             cwd: self.path("home"),
             log_dir: self.path("logs"),
+            reach: Reach::default(),
         };
         let timing = Timing {
             probe_interval: Duration::from_millis(200),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::isolation::Confinement;
 use super::{Plan, handover};
 
 const ARGUMENT: &str = "__minimcp-gate";
@@ -64,6 +65,8 @@ struct Order {
     env: Vec<(String, String)>,
     sealed: Vec<(String, String)>,
     cwd: PathBuf,
+    /// What it is isolated by, if it is.
+    isolation: Option<Confinement>,
 }
 
 /// The stage itself: waits for the order and becomes the program. Answers only on failure.
@@ -133,6 +136,7 @@ pub(super) fn send(plan: &Plan, to: &mut impl Write) -> io::Result<()> {
         env: open(&plan.env),
         sealed: open(&plan.sealed),
         cwd: plan.cwd.clone(),
+        isolation: None,
     };
     let text = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(io::Error::other)?);
     let length = u32::try_from(text.len()).ok().filter(|length| *length <= MAX_ORDER).ok_or_else(|| {
@@ -149,6 +153,7 @@ pub(super) fn open(mut to: impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reach;
     use super::*;
 
     fn plan() -> Plan {
@@ -159,6 +164,7 @@ mod tests {
             sealed: vec![("TOKEN".into(), "a secret too".to_owned().into())],
             cwd: "/".into(),
             log_dir: "/tmp".into(),
+            reach: Reach::default(),
         }
     }
 

@@ -88,6 +88,9 @@ impl LocalLauncher {
             started_at: chrono::Utc::now(),
             log_dir: plan.log_dir.clone(),
             stderr_from,
+            uid: None,
+            isolation: None,
+            alarm_at: None,
         };
         self.runs.write(&record).map_err(system("recording the process"))?;
         gate::open(stdin).map_err(system("opening the gate"))?;
