@@ -11,8 +11,10 @@ pub enum Layer {
     PrivateMounts,
     /// A user and group that no other instance has.
     OwnUser,
-    /// No capability, no supplementary group, and no way to get them back.
-    NoPrivileges,
+    /// No capability, and none to be had.
+    NoCapabilities,
+    /// No supplementary group, which would open what is the group's.
+    NoGroups,
     /// Programs that raise privileges (`su`, `sudo`) raise none.
     NoNewPrivileges,
     /// Landlock: files outside its own and its programs cannot be opened.
@@ -33,11 +35,12 @@ pub enum Layer {
 
 impl Layer {
     /// Every layer, in the order in which they are put on.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::OomScore,
         Self::PrivateMounts,
         Self::Bounds,
-        Self::NoPrivileges,
+        Self::NoCapabilities,
+        Self::NoGroups,
         Self::OwnUser,
         Self::NoNewPrivileges,
         Self::Files,
@@ -53,7 +56,8 @@ impl Layer {
         match self {
             Self::PrivateMounts => "private_mounts",
             Self::OwnUser => "own_user",
-            Self::NoPrivileges => "no_privileges",
+            Self::NoCapabilities => "no_capabilities",
+            Self::NoGroups => "no_groups",
             Self::NoNewPrivileges => "no_new_privileges",
             Self::Files => "files",
             Self::Ports => "ports",
@@ -82,11 +86,11 @@ impl Level {
     /// What these layers amount to.
     #[must_use]
     pub fn of(in_force: impl Fn(Layer) -> bool) -> Self {
-        use Layer::{Files, NoNewPrivileges, NoPrivileges, OwnUser, Ports, Scopes, Syscalls};
+        use Layer::{Files, NoCapabilities, NoGroups, NoNewPrivileges, OwnUser, Ports, Scopes, Syscalls};
         let has = |layers: &[Layer]| layers.iter().all(|layer| in_force(*layer));
-        if !has(&[NoPrivileges, NoNewPrivileges, Files, Ports, Scopes, Syscalls]) {
+        if !has(&[NoCapabilities, NoNewPrivileges, Files, Ports, Scopes, Syscalls]) {
             Self::Weak
-        } else if in_force(OwnUser) {
+        } else if has(&[OwnUser, NoGroups]) {
             Self::Strong
         } else {
             Self::Medium
@@ -174,9 +178,11 @@ mod tests {
     fn without_any_one_layer_that_keeps_others_out_the_level_is_weak() {
         assert_eq!(Report::new(|_| None).level, Level::Strong);
         let without = |gone: Layer| Report::new(|layer| (layer == gone).then(|| "gone".to_owned()));
-        assert_eq!(without(Layer::OwnUser).level, Level::Medium);
+        for layer in [Layer::OwnUser, Layer::NoGroups] {
+            assert_eq!(without(layer).level, Level::Medium, "{layer:?}");
+        }
         for layer in [
-            Layer::NoPrivileges,
+            Layer::NoCapabilities,
             Layer::NoNewPrivileges,
             Layer::Files,
             Layer::Ports,
