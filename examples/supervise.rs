@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
-use minimcp_actors::launch::{Plan, Probe, Spec, gate, record::RunDir};
+use minimcp_actors::launch::{Plan, Probe, Reach, Spec, gate, record::RunDir};
 use minimcp_actors::{ActorThread, Config, policy::Policy};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,6 +30,7 @@ async fn supervise(gate: gate::Gate) -> Result<(), Box<dyn std::error::Error>> {
         sealed: Vec::new(),
         cwd: dir.clone(),
         log_dir: dir,
+        reach: Reach::default(),
     };
     let policy = Policy::default();
     let spec = Spec::new("example", policy, Probe::Process, Arc::new(planner));

@@ -122,6 +122,9 @@ impl FakeLauncher {
             started_at: Utc::now(),
             log_dir: "/nonexistent".into(),
             stderr_from: 0,
+            uid: None,
+            isolation: None,
+            alarm_at: None,
         };
         let process = Arc::new(FakeProcess {
             key: (launch.id, launch.run),

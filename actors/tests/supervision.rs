@@ -25,6 +25,7 @@ fn spec() -> Spec {
         sealed: Vec::new(),
         cwd: "/".into(),
         log_dir: "/".into(),
+        reach: minimcp_actors::launch::Reach::default(),
     };
     Spec::new("fake", Policy::default(), Probe::Process, Arc::new(planner))
 }

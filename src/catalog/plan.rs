@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use minimcp_actors::launch::{Launch, Plan};
+use minimcp_actors::launch::{Launch, Plan, Reach};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -123,6 +123,10 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
         env: env.0,
         sealed,
         log_dir: host.log_dir.clone(),
+        reach: Reach {
+            readable: vec![host.servers_dir.clone(), host.preload.clone()],
+            writable: vec![host.home.clone(), host.log_dir.clone()],
+        },
     })
 }
 

@@ -51,6 +51,9 @@ fn record(run: u64) -> Record {
         started_at: DateTime::<Utc>::UNIX_EPOCH,
         log_dir: "logs".into(),
         stderr_from: 0,
+        uid: None,
+        isolation: None,
+        alarm_at: None,
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use minimcp_actors::launch::gate::Gate;
+use minimcp_actors::launch::isolation::Isolation;
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
 use minimcp_actors::launch::record::RunDir;
-use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Probe, Spec};
+use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Probe, Reach, Spec};
 use minimcp_actors::policy::{Policy, Timing};
 use minimcp_actors::snapshot::Snapshot;
 use minimcp_actors::state::Status;
@@ -40,13 +41,22 @@ impl Ground {
 
     /// Actors that find what earlier ones left in the directory.
     pub(crate) async fn in_dir(dir: Arc<TempDir>, change: impl FnOnce(&mut Config)) -> Self {
+        Self::isolated(dir, change, Isolation::none("this test is about something else")).await
+    }
+
+    /// The same, with processes that are isolated.
+    pub(crate) async fn isolated(
+        dir: Arc<TempDir>,
+        change: impl FnOnce(&mut Config),
+        isolation: Isolation,
+    ) -> Self {
         let mut config =
             Config { sample_interval: Duration::from_millis(200), ports: own_ports(), ..Config::default() };
         change(&mut config);
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));
         let logs = LogKeeper::start(Rotation::default(), config.log.clone()).unwrap();
         let runs = RunDir::open(dir.path().join("run")).unwrap();
-        let launcher = LocalLauncher::new(gate, runs, logs, config.log.clone());
+        let launcher = LocalLauncher::new(gate, runs, logs, config.log.clone()).isolated(isolation);
         let (actors, thread) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
         Self { actors, thread: Some(thread), dir }
     }
@@ -71,6 +81,7 @@ impl Ground {
             sealed: Vec::new(),
             cwd: self.path("home"),
             log_dir: self.path("logs"),
+            reach: Reach { readable: vec![own_servers()], writable: vec![self.path("home")] },
         };
         let timing = Timing {
             probe_interval: Duration::from_millis(200),
@@ -150,6 +161,11 @@ pub(crate) fn own_ports() -> RangeInclusive<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + 50 * NEXT.fetch_add(1, Ordering::Relaxed);
     first..=first + 49
+}
+
+/// Our own servers.
+pub(crate) fn own_servers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers")
 }
 
 /// The Node program.

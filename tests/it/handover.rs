@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use minimcp::catalog::plan::PRELOAD;
-use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Probe, Spec};
+use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Probe, Reach, Spec};
 use minimcp_actors::policy::Policy;
 use serde_json::{Value, json};
 
@@ -66,6 +66,7 @@ fn spec(ground: &Ground, name: &str, lines: &str) -> Spec {
         sealed: vec![("TOKEN".into(), CANARY.to_owned().into())],
         cwd: ground.path("home"),
         log_dir: ground.path("logs"),
+        reach: Reach::default(),
     };
     Spec::new("node", Policy::default(), Probe::Process, Arc::new(Sealing(plan)))
 }

@@ -16,6 +16,7 @@ mod gateway;
 mod handover;
 mod http_edge;
 mod instances_api;
+mod isolation;
 mod oidc;
 mod openapi;
 mod output;

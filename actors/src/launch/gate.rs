@@ -2,19 +2,23 @@
 //!
 //! The daemon spawns itself with one argument and an empty environment, so that `posix_spawn` is enough and
 //! no variable of a user ever touches code of ours. The gate makes its own session, reads the order from its
-//! stdin and waits for one more byte, which the daemon writes only after it has recorded the process. If the
-//! daemon dies before, the pipe ends and the gate exits: no unrecorded process can exist.
+//! stdin, puts the [`isolation`] on and says what came of it, and waits for one more byte, which the daemon writes
+//! only after it has recorded the process. If the daemon dies before, its end closes and the gate exits: no
+//! unrecorded process can exist.
 
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::isolation::{self, Answer, Confinement, Report};
 use super::{Plan, handover};
 
 const ARGUMENT: &str = "__minimcp-gate";
@@ -25,6 +29,8 @@ const MAX_ORDER: u32 = 4 * 1024 * 1024;
 const CANNOT_EXECUTE: i32 = 126;
 /// The daemon went away before it opened the gate; `EX_TEMPFAIL` of sysexits.
 const NOT_OPENED: i32 = 75;
+/// What the stage says of itself takes a millisecond; past this it hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Proof that processes can be started through a gate: whoever holds one has a program whose `main` begins
 /// with [`entry`].
@@ -57,26 +63,35 @@ pub fn entry() -> Gate {
     Gate(Path::new("/proc/self/exe").into())
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Order {
     program: PathBuf,
     args: Vec<String>,
     env: Vec<(String, String)>,
     sealed: Vec<(String, String)>,
     cwd: PathBuf,
+    /// What it is isolated by, if it is.
+    isolation: Option<Confinement>,
 }
 
 /// The stage itself: waits for the order and becomes the program. Answers only on failure.
 fn pass() -> i32 {
     // The stage leads no group yet, so this cannot fail; if it did, the daemon would still find us by pid.
     let _ = rustix::process::setsid();
+    isolation::reset_signals();
+    let scored = isolation::end_me_first();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // The order holds secrets: until the program takes over, nobody of the same user may look. If the kernel
     // refused, they could look at the program's own memory just as well.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let Some(order) = receive(&mut io::stdin().lock()) else {
+    let mut daemon = io::stdin().lock();
+    let Some(order) = receive(&mut daemon) else {
         return NOT_OPENED;
     };
+    let kept = order.isolation.as_ref().is_none_or(|wanted| isolate(wanted, scored).is_ok());
+    if !kept || !is_opened(&mut daemon) {
+        return NOT_OPENED;
+    }
     let error = match handover::place(&order.sealed) {
         Ok(()) => become_program(&order),
         Err(error) => {
@@ -89,8 +104,24 @@ fn pass() -> i32 {
     CANNOT_EXECUTE
 }
 
+/// Puts on what is asked for and tells the daemon, at the other end of stdin, how that went.
+fn isolate(wanted: &Confinement, scored: io::Result<()>) -> io::Result<()> {
+    let answer = isolation::put_on(wanted, scored);
+    let mut text = serde_json::to_vec(&answer).map_err(io::Error::other)?;
+    text.push(b'\n');
+    let daemon = rustix::stdio::stdin();
+    while !text.is_empty() {
+        let written = rustix::io::write(daemon, &text)?;
+        text.drain(..written);
+    }
+    if answer.refused.is_some() { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+}
+
 /// Executes the program. Answers only on failure.
 fn become_program(order: &Order) -> io::Error {
+    // Nothing else is inherited; where the kernel lacks the call, all of ours are closed by the execution.
+    let first = if order.sealed.is_empty() { handover::DESCRIPTOR } else { handover::DESCRIPTOR + 1 };
+    let _ = isolation::close_from(first.unsigned_abs());
     Command::new(&order.program)
         .args(&order.args)
         .env_clear()
@@ -109,21 +140,61 @@ fn receive(from: &mut impl Read) -> Option<Order> {
     }
     let mut text = vec![0; usize::try_from(length).ok()?];
     from.read_exact(&mut text).ok()?;
-    let order = serde_json::from_slice(&text).ok()?;
-    let mut open = [0; 1];
-    from.read_exact(&mut open).ok()?;
-    (open[0] == OPEN).then_some(order)
+    serde_json::from_slice(&text).ok()
 }
 
-/// The command that spawns the stage. The caller adds stdout and stderr.
-pub(super) fn command(gate: &Gate) -> Command {
+/// Waits for the byte that opens the gate.
+fn is_opened(from: &mut impl Read) -> bool {
+    let mut open = [0; 1];
+    from.read_exact(&mut open).is_ok() && open[0] == OPEN
+}
+
+/// The command that spawns the stage, and our end of its stdin. The caller adds stdout and stderr.
+pub(super) fn command(gate: &Gate) -> io::Result<(Command, UnixStream)> {
+    let (ours, its) = UnixStream::pair()?;
+    ours.set_read_timeout(Some(PATIENCE))?;
     let mut command = Command::new(gate.0.as_os_str());
-    command.arg(ARGUMENT).env_clear().current_dir(Path::new("/")).stdin(Stdio::piped());
-    command
+    command.arg(ARGUMENT).env_clear().current_dir(Path::new("/")).stdin(std::os::fd::OwnedFd::from(its));
+    Ok((command, ours))
+}
+
+/// What the stage says of its isolation, to be asked after [`send`].
+///
+/// # Errors
+/// The reason if it is refused, as `PermissionDenied`.
+pub(super) fn isolated(stage: &UnixStream) -> io::Result<Report> {
+    let answer = answer(stage)?;
+    match answer.refused {
+        None => Ok(answer.report),
+        Some(why) => Err(io::Error::new(io::ErrorKind::PermissionDenied, why)),
+    }
+}
+
+fn answer(stage: &UnixStream) -> io::Result<Answer> {
+    let mut line = String::new();
+    io::BufReader::new(stage.take(MAX_ORDER.into())).read_line(&mut line)?;
+    if line.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the stage behind the gate ended early"));
+    }
+    Ok(serde_json::from_str(&line)?)
+}
+
+/// A stage that puts the isolation on and executes nothing.
+pub(super) fn try_out(gate: &Gate, wanted: &Confinement) -> io::Result<Answer> {
+    let (mut command, mut stage) = command(gate)?;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    // It holds the other end of the connection.
+    drop(command);
+    let order = Order { isolation: Some(wanted.clone()), ..Order::default() };
+    let answer = hand_over(&order, &mut stage).and_then(|()| answer(&stage));
+    // A gate that is not opened ends its stage.
+    drop(stage);
+    child.wait()?;
+    answer
 }
 
 /// Hands the order to the stage, which then waits for [`open`].
-pub(super) fn send(plan: &Plan, to: &mut impl Write) -> io::Result<()> {
+pub(super) fn send(plan: &Plan, isolation: Option<Confinement>, to: &mut impl Write) -> io::Result<()> {
     let open = |variables: &[(String, SecretString)]| -> Vec<(String, String)> {
         variables.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
     };
@@ -133,8 +204,13 @@ pub(super) fn send(plan: &Plan, to: &mut impl Write) -> io::Result<()> {
         env: open(&plan.env),
         sealed: open(&plan.sealed),
         cwd: plan.cwd.clone(),
+        isolation,
     };
-    let text = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(io::Error::other)?);
+    hand_over(&order, to)
+}
+
+fn hand_over(order: &Order, to: &mut impl Write) -> io::Result<()> {
+    let text = zeroize::Zeroizing::new(serde_json::to_vec(order).map_err(io::Error::other)?);
     let length = u32::try_from(text.len()).ok().filter(|length| *length <= MAX_ORDER).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "arguments and environment exceed 4 MiB")
     })?;
@@ -149,6 +225,7 @@ pub(super) fn open(mut to: impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reach;
     use super::*;
 
     fn plan() -> Plan {
@@ -159,28 +236,34 @@ mod tests {
             sealed: vec![("TOKEN".into(), "a secret too".to_owned().into())],
             cwd: "/".into(),
             log_dir: "/tmp".into(),
+            reach: Reach::default(),
         }
+    }
+
+    fn passed(wire: &mut &[u8]) -> Option<Order> {
+        receive(wire).filter(|_| is_opened(wire))
     }
 
     #[test]
     fn an_order_arrives_whole_once_the_gate_is_opened() {
         let mut wire = Vec::new();
-        send(&plan(), &mut wire).unwrap();
-        assert!(receive(&mut wire.as_slice()).is_none(), "not opened yet");
+        send(&plan(), Some(Confinement { port: Some(7), ..Confinement::default() }), &mut wire).unwrap();
+        assert!(passed(&mut wire.as_slice()).is_none(), "not opened yet");
         open(&mut wire).unwrap();
-        let order = receive(&mut wire.as_slice()).unwrap();
+        let order = passed(&mut wire.as_slice()).unwrap();
         assert_eq!(order.args, plan().args);
         assert_eq!(order.env, [("KEY".to_owned(), "a secret".to_owned())]);
         assert_eq!(order.sealed, [("TOKEN".to_owned(), "a secret too".to_owned())]);
+        assert_eq!(order.isolation.and_then(|wanted| wanted.port), Some(7));
     }
 
     #[test]
     fn whatever_part_of_the_order_is_missing_the_gate_stays_shut() {
         let mut wire = Vec::new();
-        send(&plan(), &mut wire).unwrap();
+        send(&plan(), None, &mut wire).unwrap();
         open(&mut wire).unwrap();
         for end in 0..wire.len() {
-            assert!(receive(&mut &wire[..end]).is_none(), "cut at {end}");
+            assert!(passed(&mut &wire[..end]).is_none(), "cut at {end}");
         }
     }
 

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -17,6 +19,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use super::gate::{self, Gate};
+use super::isolation::{Confinement, Isolation, Layer};
 use super::logs::{self, LogKeeper};
 use super::probe::{self, Target};
 use super::record::RunDir;
@@ -36,27 +39,45 @@ pub struct LocalLauncher {
     gate: Gate,
     runs: RunDir,
     logs: Arc<LogKeeper>,
+    isolation: Isolation,
     log: slog::Logger,
 }
 
 impl LocalLauncher {
-    /// A launcher that records its runs in `runs`.
+    /// A launcher that records its runs in `runs` and isolates nothing.
     #[must_use]
     pub fn new(gate: Gate, runs: RunDir, logs: LogKeeper, log: slog::Logger) -> Self {
-        Self { gate, runs, logs: Arc::new(logs), log }
+        let isolation = Isolation::none("nobody asked for isolation");
+        Self { gate, runs, logs: Arc::new(logs), isolation, log }
+    }
+
+    /// The same launcher, whose processes are isolated.
+    #[must_use]
+    pub fn isolated(self, isolation: Isolation) -> Self {
+        Self { isolation, ..self }
     }
 
     /// Spawns, records and opens the gate. Blocks for about a millisecond.
-    fn spawn(&self, launch: Launch, plan: &Plan) -> Result<(Child, Record), LaunchError> {
+    fn spawn(
+        &self,
+        launch: Launch,
+        plan: &Plan,
+        lease_ends_at: Option<DateTime<Utc>>,
+    ) -> Result<(Child, Record), LaunchError> {
         check(plan)?;
+        let isolation = self.isolation.of(&launch, plan, lease_ends_at)?;
+        make_dir(&plan.cwd).map_err(system("making the working directory"))?;
         let log = |name| self.logs.open(&plan.log_dir.join(name));
         let stdout = log("stdout.log").map_err(system("opening stdout.log"))?;
         let stderr = log("stderr.log").map_err(system("opening stderr.log"));
         let spawned = stderr.and_then(|stderr| {
             let stderr_from = length(&stderr);
-            let command = gate::command(&self.gate).stdout(stdout).stderr(stderr).spawn();
-            let mut child = command.map_err(system("starting a process"))?;
-            let recorded = self.record(&mut child, launch, plan, stderr_from);
+            let (mut command, stage) = gate::command(&self.gate).map_err(system("starting a process"))?;
+            let mut child =
+                command.stdout(stdout).stderr(stderr).spawn().map_err(system("starting a process"))?;
+            // It holds the stage's end of the connection.
+            drop(command);
+            let recorded = self.record(&child, stage, launch, plan, isolation, stderr_from);
             if recorded.is_err() {
                 // Its gate was never opened, so it has run nothing and has no children.
                 let _ = child.kill();
@@ -69,28 +90,39 @@ impl LocalLauncher {
 
     fn record(
         &self,
-        child: &mut Child,
+        child: &Child,
+        mut stage: UnixStream,
         launch: Launch,
         plan: &Plan,
+        isolation: Option<Confinement>,
         stderr_from: u64,
     ) -> Result<Record, LaunchError> {
-        let mut stdin = child.stdin.take().ok_or_else(|| LaunchError::System {
-            what: "reaching the gate",
-            source: io::ErrorKind::BrokenPipe.into(),
-        })?;
-        gate::send(plan, &mut stdin).map_err(system("handing the order to the gate"))?;
+        let own_user = isolation.as_ref().is_some_and(|wanted| wanted.required.contains(&Layer::OwnUser));
+        let uid = isolation.as_ref().and_then(|wanted| wanted.user).filter(|_| own_user).map(|user| user.uid);
+        let alarm_at = isolation
+            .as_ref()
+            .and_then(|wanted| Some(Utc::now() + Duration::from_secs(wanted.alarm?.into())));
+        let is_isolated = isolation.is_some();
+        gate::send(plan, isolation, &mut stage).map_err(system("handing the order to the gate"))?;
+        let isolation = match is_isolated {
+            true => gate::isolated(&stage).map_err(system("isolating the process"))?,
+            false => self.isolation.report().clone(),
+        };
         let record = Record {
             id: launch.id,
             run: launch.run,
             identity: Identity::of(child.id()).map_err(system("identifying the process"))?,
             port: launch.port,
             nonce: launch.nonce,
-            started_at: chrono::Utc::now(),
+            started_at: Utc::now(),
             log_dir: plan.log_dir.clone(),
             stderr_from,
+            uid,
+            isolation: Some(isolation),
+            alarm_at,
         };
         self.runs.write(&record).map_err(system("recording the process"))?;
-        gate::open(stdin).map_err(system("opening the gate"))?;
+        gate::open(stage).map_err(system("opening the gate"))?;
         Ok(record)
     }
 
@@ -179,10 +211,10 @@ fn check(plan: &Plan) -> Result<(), LaunchError> {
             return Err(LaunchError::Unstartable(format!("the program {shown} cannot be used: {error}")));
         }
     }
-    make_dir(&plan.cwd).map_err(system("making the working directory"))
+    Ok(())
 }
 
-fn make_dir(path: &Path) -> io::Result<()> {
+pub(super) fn make_dir(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
@@ -327,11 +359,12 @@ impl Launcher for LocalLauncher {
         let launcher = self.clone();
         let planner = Arc::clone(&spec.planner);
         let probe = spec.probe.clone();
+        let lease_ends_at = spec.lease_ends_at;
         async move {
             let spawner = launcher.clone();
             let spawned = tokio::task::spawn_blocking(move || {
                 let plan = planner.plan(&launch)?;
-                spawner.spawn(launch, &plan)
+                spawner.spawn(launch, &plan, lease_ends_at)
             });
             let (mut child, record) = spawned
                 .await

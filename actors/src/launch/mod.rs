@@ -7,6 +7,7 @@
 pub mod gate;
 pub mod handover;
 mod identity;
+pub mod isolation;
 pub mod local;
 pub mod logs;
 mod probe;
@@ -115,6 +116,18 @@ pub struct Plan {
     pub cwd: PathBuf,
     /// The directory for `stdout.log` and `stderr.log`, which is made if it is missing.
     pub log_dir: PathBuf,
+    /// What it needs of the file system where it is isolated.
+    pub reach: Reach,
+}
+
+/// What a program needs of the file system, beside itself and the system's own programs and libraries. Counts where
+/// the launcher isolates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Absolute paths that it reads and executes, such as its scripts.
+    pub readable: Vec<PathBuf>,
+    /// Absolute paths of directories that are its own: made if they are missing, and given to its user.
+    pub writable: Vec<PathBuf>,
 }
 
 impl fmt::Debug for Plan {
@@ -127,6 +140,7 @@ impl fmt::Debug for Plan {
             .field("sealed", &self.sealed.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("cwd", &self.cwd)
             .field("log_dir", &self.log_dir)
+            .field("reach", &self.reach)
             .finish()
     }
 }
@@ -192,6 +206,15 @@ pub struct Record {
     pub log_dir: PathBuf,
     /// Length of `stderr.log` when it was launched.
     pub stderr_from: u64,
+    /// The user that no other instance has; `None` if it shares one.
+    #[serde(default)]
+    pub uid: Option<u32>,
+    /// What keeps it to itself; `None` if it was launched by a daemon that did not say.
+    #[serde(default)]
+    pub isolation: Option<isolation::Report>,
+    /// When the kernel ends it, whatever becomes of the daemon; `None` for never.
+    #[serde(default)]
+    pub alarm_at: Option<DateTime<Utc>>,
 }
 
 /// Why a probe was missed. The words reach the owner and hold no secret.

@@ -98,6 +98,9 @@ mod tests {
             started_at: chrono::Utc::now(),
             log_dir: "logs".into(),
             stderr_from: 0,
+            uid: None,
+            isolation: None,
+            alarm_at: None,
         }
     }
 

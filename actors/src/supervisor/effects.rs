@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::entry::Held;
 use super::{Ending, Supervisor};
 use crate::instance::{Instance, Reporter};
-use crate::launch::{Launch, LaunchError, Process};
+use crate::launch::{Launch, LaunchError, Process, Spec};
 use crate::message::{Kill, Refused, Terminate};
 use crate::ports;
 use crate::state::{Command, Effect, Event, Exit, Fact, Run, Timer};
@@ -145,7 +145,9 @@ impl Supervisor {
             return;
         };
         let launch = Launch { id, run, port, nonce: Uuid::new_v4().simple().to_string() };
-        let process = self.launcher.launch(&entry.spec, launch);
+        // The lease may have been extended since the specification was made.
+        let spec = Spec { lease_ends_at: entry.lease_ends_at, ..entry.spec.clone() };
+        let process = self.launcher.launch(&spec, launch);
         self.begin(id, Begin { run, port, started_at: None, adopted: false }, process, ctx);
     }
 

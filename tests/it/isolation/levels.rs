@@ -1,0 +1,1 @@
+//! What is said where not everything is to be had.

@@ -1,0 +1,61 @@
+// Tries what a hostile server would, as told in TRY, and says in one line what came of each. Then it lives on.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync, writeFileSync, readlinkSync, truncateSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+
+const wanted = JSON.parse(process.env.TRY ?? '{}');
+const outcome = (attempt) => {
+  try {
+    attempt();
+    return 'done';
+  } catch (error) {
+    return error.code ?? String(error);
+  }
+};
+const settled = (emitter, event) =>
+  new Promise((resolve) => {
+    emitter.once(event, () => resolve('done'));
+    emitter.once('error', (error) => resolve(error.code));
+  });
+const each = (names, attempt) => Object.fromEntries((names ?? []).map((name) => [name, outcome(() => attempt(name))]));
+const calls = {};
+for (const [name, args] of Object.entries(wanted.calls ?? {})) {
+  const program = `use Errno; $! = 0; my $r = syscall(${args.join(', ')}); print $r == -1 ? (grep { $!{$_} } qw(EPERM ENOSYS EACCES EINVAL EFAULT ESRCH))[0] // $!+0 : 'done'`;
+  calls[name] = spawnSync('/usr/bin/perl', ['-MErrno', '-e', program]).stdout.toString();
+}
+const ports = {};
+for (const port of wanted.ports ?? []) {
+  const server = createServer();
+  const listening = settled(server, 'listening');
+  server.listen(port, '127.0.0.1');
+  ports[port] = await listening;
+  server.close();
+}
+const sockets = {};
+for (const path of wanted.sockets ?? []) sockets[path] = await settled(connect(path), 'connect');
+console.log(
+  JSON.stringify({
+    read: each(wanted.read, (path) => readFileSync(path)),
+    list: each(wanted.list, (path) => readdirSync(path)),
+    write: each(wanted.write, (path) => writeFileSync(path, 'x')),
+    truncate: each(wanted.truncate, (path) => truncateSync(path)),
+    kill: each(wanted.kill, (pid) => process.kill(Number(pid), 0)),
+    become: each(wanted.become, (uid) => process.setuid(Number(uid))),
+    ports,
+    sockets,
+    calls,
+    processes: readdirSync(wanted.proc ?? '/proc').filter((name) => /^\d+$/.test(name)),
+    temporary: readdirSync('/tmp'),
+    descriptors: Object.fromEntries(
+      readdirSync('/proc/self/fd').map((fd) => {
+        try {
+          return [fd, readlinkSync(`/proc/self/fd/${fd}`)];
+        } catch {
+          return [fd, ''];
+        }
+      }),
+    ),
+    memory: outcome(() => process.memoryUsage()),
+  }),
+);
+setInterval(() => {}, 1e6);
