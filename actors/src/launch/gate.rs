@@ -59,6 +59,8 @@ pub fn entry() -> Gate {
 
 #[derive(Serialize, Deserialize)]
 struct Order {
+    /// What to write `0` into first, to join the control group of the run.
+    join: Vec<PathBuf>,
     program: PathBuf,
     args: Vec<String>,
     env: Vec<(String, String)>,
@@ -77,6 +79,10 @@ fn pass() -> i32 {
     let Some(order) = receive(&mut io::stdin().lock()) else {
         return NOT_OPENED;
     };
+    if let Err(error) = order.join.iter().try_for_each(|door| std::fs::write(door, "0")) {
+        let _ = writeln!(io::stderr(), "minimcp: cannot join the control group: {error}");
+        return NOT_OPENED;
+    }
     let error = match handover::place(&order.sealed) {
         Ok(()) => become_program(&order),
         Err(error) => {
@@ -122,12 +128,13 @@ pub(super) fn command(gate: &Gate) -> Command {
     command
 }
 
-/// Hands the order to the stage, which then waits for [`open`].
-pub(super) fn send(plan: &Plan, to: &mut impl Write) -> io::Result<()> {
+/// Hands the order to the stage, which then waits for [`open`]. The stage `join`s a control group first of all.
+pub(super) fn send(plan: &Plan, join: Vec<PathBuf>, to: &mut impl Write) -> io::Result<()> {
     let open = |variables: &[(String, SecretString)]| -> Vec<(String, String)> {
         variables.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
     };
     let order = Order {
+        join,
         program: plan.program.clone(),
         args: plan.args.clone(),
         env: open(&plan.env),
@@ -165,7 +172,7 @@ mod tests {
     #[test]
     fn an_order_arrives_whole_once_the_gate_is_opened() {
         let mut wire = Vec::new();
-        send(&plan(), &mut wire).unwrap();
+        send(&plan(), Vec::new(), &mut wire).unwrap();
         assert!(receive(&mut wire.as_slice()).is_none(), "not opened yet");
         open(&mut wire).unwrap();
         let order = receive(&mut wire.as_slice()).unwrap();
@@ -177,7 +184,7 @@ mod tests {
     #[test]
     fn whatever_part_of_the_order_is_missing_the_gate_stays_shut() {
         let mut wire = Vec::new();
-        send(&plan(), &mut wire).unwrap();
+        send(&plan(), Vec::new(), &mut wire).unwrap();
         open(&mut wire).unwrap();
         for end in 0..wire.len() {
             assert!(receive(&mut &wire[..end]).is_none(), "cut at {end}");

@@ -4,13 +4,17 @@
 //! What a process reports is its state ([`Process::ended`] can be asked at any time and by anyone), never a
 //! change that could be missed.
 
+pub mod cgroup;
 pub mod gate;
 pub mod handover;
 mod identity;
 pub mod local;
 pub mod logs;
+mod pidfd;
 mod probe;
+pub(crate) mod proc;
 pub mod record;
+mod tree;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,6 +27,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::cgroup::Enforced;
 use crate::policy::Policy;
 use crate::state::{Exit, Run};
 
@@ -192,6 +197,17 @@ pub struct Record {
     pub log_dir: PathBuf,
     /// Length of `stderr.log` when it was launched.
     pub stderr_from: u64,
+    /// The directories of its control group; none where there are no groups.
+    #[serde(default)]
+    pub cgroups: Vec<PathBuf>,
+}
+
+impl Record {
+    /// What its file and its control group are called: instance and run.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.id, self.run)
+    }
 }
 
 /// Why a probe was missed. The words reach the owner and hold no secret.
@@ -218,6 +234,11 @@ pub trait Process: Send + Sync {
 
     /// Lets it live on when the last handle is dropped.
     fn release(&self);
+
+    /// Who keeps its limits.
+    fn enforced(&self) -> Enforced {
+        Enforced::default()
+    }
 
     /// The last lines of its stderr, at most 4 KiB.
     fn stderr_tail(&self) -> BoxFuture<'static, String>;
@@ -256,6 +277,17 @@ impl From<NoPlan> for LaunchError {
     }
 }
 
+/// What the kernel counts of a run's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// The ids of its processes.
+    pub members: Vec<u32>,
+    /// CPU used so far, ended processes included, in microseconds.
+    pub cpu_us: Option<u64>,
+    /// Forks refused so far because of the limit of processes.
+    pub refused_forks: u64,
+}
+
 /// Starts processes and finds them again.
 pub trait Launcher: Send + Sync + fmt::Debug {
     /// Starts a process. Nothing of the plan's program runs before its [`Record`] is durable against the
@@ -265,6 +297,12 @@ pub trait Launcher: Send + Sync + fmt::Debug {
         spec: &Spec,
         launch: Launch,
     ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
+
+    /// What the kernel counts of a run's tree; `None` where it does not, so that processes have to be looked at.
+    /// Called on a thread that may block.
+    fn count(&self, _: Uuid, _: Run) -> Option<Counted> {
+        None
+    }
 
     /// Finds the process of a record again.
     fn adopt(&self, spec: &Spec, record: Record)
