@@ -26,7 +26,7 @@ fn running(policy: &Policy) -> Life {
 fn events(c: &mut Criterion) {
     let policy = Policy::default();
     let life = running(&policy);
-    let usage = Usage { memory_bytes: 64 << 20, cpu_percent: 3.0, processes: 1 };
+    let usage = Usage { memory_bytes: 64 << 20, cpu_percent: 3.0, processes: 1, ..Usage::default() };
     let mut group = c.benchmark_group("next");
     for (name, event) in [
         ("a probe answered", Event::Fact(Fact::Answered(Run(1)))),

@@ -125,6 +125,7 @@ impl FakeLauncher {
             uid: None,
             isolation: None,
             alarm_at: None,
+            cgroups: Vec::new(),
         };
         let process = Arc::new(FakeProcess {
             key: (launch.id, launch.run),

@@ -196,7 +196,8 @@ async fn custody(
         }
     };
     let identity = process.record().identity.clone();
-    reporter.clone().report(Observed::Up { identity, adopted }).await;
+    let enforced = process.enforced();
+    reporter.clone().report(Observed::Up { identity, adopted, enforced }).await;
     // An actor that is gone already is seen right below.
     let _ = actor.send(Launched(Arc::clone(&process))).await;
     let (exit, detail) = tokio::select! {

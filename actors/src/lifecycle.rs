@@ -14,7 +14,7 @@ use std::time::Duration;
 use life::{Lease, Window};
 pub use life::{Life, Step};
 
-use crate::policy::{Policy, RestartPolicy};
+use crate::policy::{Over, Policy, RestartPolicy};
 use crate::state::{
     Admit, Beside, Cause, Command, Denied, Effect, Event, Exit, Fact, Outcome, Restarting, Run, State,
     Status, Timer, Usage,
@@ -240,6 +240,7 @@ impl Turn<'_> {
         match exit {
             Exit::Unstartable => self.finish(Outcome::Failed, Cause::LaunchFailed),
             Exit::Unspawned => self.fault(None, Cause::LaunchFailed),
+            Exit::OomKilled => self.fault(None, Cause::OomKilled),
             _ if exit.is_clean() && self.policy.restart != RestartPolicy::Permanent => {
                 self.finish(Outcome::Stopped, Cause::Exited);
             }
@@ -347,7 +348,7 @@ impl Turn<'_> {
     fn launch(&mut self, run: Run) {
         let cause = self.life.cause;
         self.life.replace = false;
-        self.life.over = (0, 0);
+        self.life.over = Over::default();
         self.life.ready_since = None;
         self.become_(State::Starting { run }, cause);
         self.effects.push(Effect::Spawn(run));

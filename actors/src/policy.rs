@@ -117,6 +117,16 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
     /// CPU of the whole tree in percent of one core: 150 is one and a half cores.
     pub cpu_percent: Option<u32>,
+    /// Processes and threads of the whole tree together, as the kernel counts them.
+    pub tasks: Option<u32>,
+}
+
+/// Samples in a row over each limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Over {
+    memory: u32,
+    cpu: u32,
+    tasks: u32,
 }
 
 /// How long things may take and how often they are looked at.
@@ -189,21 +199,24 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Counts a sample, in `so_far`: samples in a row over the limits of memory and CPU. Answers the cause if
-    /// they are more than may be.
-    pub(crate) fn over(&self, so_far: &mut (u32, u32), usage: Usage) -> Option<Cause> {
-        let Limits { memory_bytes, cpu_percent } = self.limits;
-        let count = |over: bool, so_far: u32| if over { so_far.saturating_add(1) } else { 0 };
-        so_far.0 = count(memory_bytes.is_some_and(|max| usage.memory_bytes > max), so_far.0);
-        so_far.1 =
-            count(cpu_percent.is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max)), so_far.1);
-        if so_far.0 > self.samples_over {
-            Some(Cause::HighMemory)
-        } else if so_far.1 > self.samples_over {
-            Some(Cause::HighCpu)
-        } else {
-            None
-        }
+    /// Counts a sample, in `so_far`: samples in a row over the limits. Answers the cause if they are more than may
+    /// be.
+    pub(crate) fn over(&self, so_far: &mut Over, usage: Usage) -> Option<Cause> {
+        let Limits { memory_bytes, cpu_percent, tasks } = self.limits;
+        let count = |over: bool, so_far: &mut u32| {
+            *so_far = if over { so_far.saturating_add(1) } else { 0 };
+            *so_far > self.samples_over
+        };
+        let memory = memory_bytes.is_some_and(|max| usage.memory_bytes > max);
+        let cpu = cpu_percent.is_some_and(|max| f64::from(usage.cpu_percent) > f64::from(max));
+        // Where the kernel keeps the limit, the forks that it refused tell who wants more.
+        let tasks = tasks.is_some_and(|max| usage.tasks > max || usage.refused_forks > 0);
+        let over = [
+            (count(memory, &mut so_far.memory), Cause::HighMemory),
+            (count(cpu, &mut so_far.cpu), Cause::HighCpu),
+            (count(tasks, &mut so_far.tasks), Cause::TooManyProcesses),
+        ];
+        over.into_iter().find_map(|(over, cause)| over.then_some(cause))
     }
 
     /// Checks what the parts cannot check alone.
@@ -236,6 +249,9 @@ impl Policy {
         }
         if self.limits.cpu_percent == Some(0) {
             return refuse("limits.cpu_percent", "at least 1", 0);
+        }
+        if self.limits.tasks == Some(0) {
+            return refuse("limits.tasks", "at least 1", 0);
         }
         Ok(self)
     }

@@ -1,18 +1,19 @@
 //! One actor that measures the process trees of all instances in one pass.
 
-use std::collections::HashMap;
+mod trees;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
 use chrono::Utc;
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-use uuid::Uuid;
+use tokio::time::Instant;
 
+use self::trees::{Root, Trees};
+use crate::launch::Launcher;
 use crate::message::Sampled;
 use crate::meter::{Meter, Meters};
 use crate::snapshot::Registry;
-use crate::state::{Run, Usage};
 use crate::supervisor::Supervisor;
 
 /// Measures at intervals, for as long as the supervisor lives.
@@ -22,14 +23,16 @@ pub(crate) struct Sampler {
     supervisor: Addr<Supervisor>,
     supervisor_meter: Arc<Meter>,
     meter: Arc<Meter>,
-    /// Away while a pass is under way, and before the first.
-    system: Option<System>,
+    launcher: Arc<dyn Launcher>,
+    /// What the last pass saw; away while a pass is under way, and after one that failed.
+    trees: Option<Trees>,
     log: slog::Logger,
 }
 
 impl Sampler {
     pub(crate) fn new(
         interval: Duration,
+        launcher: Arc<dyn Launcher>,
         registry: Arc<Registry>,
         supervisor: Addr<Supervisor>,
         supervisor_meter: Arc<Meter>,
@@ -37,46 +40,42 @@ impl Sampler {
         log: slog::Logger,
     ) -> Self {
         let meter = meters.register("/supervisor/sampler".into(), "sampler", 1);
-        Self { interval, registry, supervisor, supervisor_meter, meter, system: None, log }
+        Self { interval, registry, supervisor, supervisor_meter, meter, launcher, trees: None, log }
     }
 
     fn pass(&mut self, ctx: &mut Context<Self>) {
-        let roots: HashMap<Pid, (Uuid, Run)> = self
+        let roots: Vec<Root> = self
             .registry
             .all()
             .iter()
             .flat_map(|snapshot| {
                 let present = snapshot.pid.map(|pid| (snapshot.run, pid));
                 let id = snapshot.id;
-                [present, snapshot.beside]
-                    .into_iter()
-                    .flatten()
-                    .map(move |(run, pid)| (Pid::from_u32(pid), (id, run)))
+                [present, snapshot.beside].into_iter().flatten().map(move |(run, pid)| Root { id, run, pid })
             })
             .collect();
         if roots.is_empty() {
             ctx.run_later(self.interval, Self::pass);
             return;
         }
-        let system = self.system.take();
+        let mut trees = self.trees.take().unwrap_or_default();
+        let launcher = Arc::clone(&self.launcher);
         let measured = tokio::task::spawn_blocking(move || {
-            let mut system = system.map_or_else(System::new, Ok)?;
-            let trees = measure(&mut system, &roots);
-            Ok::<_, sysinfo::Error>((system, trees))
+            let usage = trees.measure(&roots, &*launcher, Instant::now());
+            (trees, usage)
         });
         let supervisor = self.supervisor.clone();
         let meter = Arc::clone(&self.supervisor_meter);
         let told = async move {
-            let measured = measured.await.map_err(|panic| panic.to_string())?;
-            let (system, trees) = measured.map_err(|error| error.to_string())?;
-            let message = Sampled { at: Utc::now(), trees };
+            let (trees, usage) = measured.await.map_err(|panic| panic.to_string())?;
+            let message = Sampled { at: Utc::now(), trees: usage };
             meter.track(supervisor.send(message)).await.map_err(|gone| gone.to_string())?;
-            Ok::<_, String>(system)
+            Ok::<_, String>(trees)
         };
-        ctx.spawn(told.into_actor(self).map(|system, actor, ctx| {
+        ctx.spawn(told.into_actor(self).map(|trees, actor, ctx| {
             actor.meter.handled();
-            match system {
-                Ok(system) => actor.system = Some(system),
+            match trees {
+                Ok(trees) => actor.trees = Some(trees),
                 Err(error) => {
                     slog::error!(actor.log, "a pass over the process trees failed"; "error" => error);
                 }
@@ -92,43 +91,4 @@ impl Actor for Sampler {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_later(self.interval, Self::pass);
     }
-}
-
-/// Adds up each tree: what is in the session of its root, or descends from it.
-fn measure(system: &mut System, roots: &HashMap<Pid, (Uuid, Run)>) -> Vec<(Uuid, Run, Usage)> {
-    let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-    let mut trees: HashMap<Pid, Usage> = HashMap::new();
-    for (pid, process) in system.processes() {
-        if let Some(root) = root_of(system, *pid, roots) {
-            let usage = trees.entry(root).or_default();
-            usage.memory_bytes += process.memory();
-            usage.cpu_percent += process.cpu_usage();
-            usage.processes += 1;
-        }
-    }
-    trees
-        .into_iter()
-        .filter_map(|(root, usage)| roots.get(&root).map(|(id, run)| (*id, *run, usage)))
-        .collect()
-}
-
-fn root_of(system: &System, pid: Pid, roots: &HashMap<Pid, (Uuid, Run)>) -> Option<Pid> {
-    if roots.contains_key(&pid) {
-        return Some(pid);
-    }
-    let process = system.process(pid)?;
-    if let Some(session) = process.session_id().filter(|session| roots.contains_key(session)) {
-        return Some(session);
-    }
-    // One that left the session is still found by its parents, for as long as they live.
-    let mut parent = process.parent();
-    for _ in 0..32 {
-        let pid = parent?;
-        if roots.contains_key(&pid) {
-            return Some(pid);
-        }
-        parent = system.process(pid)?.parent();
-    }
-    None
 }

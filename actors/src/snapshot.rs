@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
+use crate::launch::cgroup::Enforced;
 use crate::policy::Limits;
 use crate::state::{Cause, Exit, Run, Status, Usage};
 
@@ -102,6 +103,8 @@ pub struct Snapshot {
     pub last_exit: Option<LastExit>,
     /// Limits of the process tree.
     pub limits: Limits,
+    /// Who keeps them, while there is a process.
+    pub enforced: Option<Enforced>,
 }
 
 /// One change of status or of the run that serves, or a replacement that was given up, as published to whoever listens.
@@ -122,6 +125,7 @@ struct Kept {
     memory_kib: u32,
     cpu_percent: f32,
     processes: u32,
+    tasks: u32,
     /// `u32::MAX` for none.
     health_latency_us: u32,
 }
@@ -135,6 +139,7 @@ impl From<Sample> for Kept {
             memory_kib: u32::try_from(sample.usage.memory_bytes / 1024).unwrap_or(u32::MAX),
             cpu_percent: sample.usage.cpu_percent,
             processes: sample.usage.processes,
+            tasks: sample.usage.tasks,
             health_latency_us,
         }
     }
@@ -148,6 +153,8 @@ impl From<Kept> for Sample {
                 memory_bytes: u64::from(kept.memory_kib) * 1024,
                 cpu_percent: kept.cpu_percent,
                 processes: kept.processes,
+                tasks: kept.tasks,
+                refused_forks: 0,
             },
             health_latency_us: (kept.health_latency_us != u32::MAX).then(|| kept.health_latency_us.into()),
         }
@@ -240,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_sample_is_kept_to_the_millisecond_and_the_kibibyte() {
-        let usage = Usage { memory_bytes: 70_000 << 10, cpu_percent: 12.5, processes: 3 };
+        let usage = Usage { memory_bytes: 70_000 << 10, cpu_percent: 12.5, processes: 3, ..Usage::default() };
         let at = DateTime::from_timestamp_millis(1_800_000_000_123).unwrap();
         for health_latency_us in [None, Some(0), Some(1_500)] {
             let sample = Sample { at, usage, health_latency_us };

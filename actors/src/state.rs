@@ -236,6 +236,8 @@ pub enum Exit {
     Code(i32),
     /// A signal ended it.
     Signal(i32),
+    /// The kernel killed it with all of its tree, which had reached its memory limit.
+    OomKilled,
     /// It is gone and nobody saw how. Never guessed.
     Unknown,
     /// It could not be launched, but the next try may succeed (no memory, no port).
@@ -263,6 +265,12 @@ pub struct Usage {
     pub cpu_percent: f32,
     /// Processes in the tree.
     pub processes: u32,
+    /// Its processes and threads together, as the kernel counts them.
+    #[serde(default)]
+    pub tasks: u32,
+    /// Processes and threads that the kernel refused to the tree since the last sample.
+    #[serde(default)]
+    pub refused_forks: u32,
 }
 
 /// What was observed.

@@ -118,6 +118,10 @@ pub enum Cause {
     HighMemory,
     /// It used more CPU than it may.
     HighCpu,
+    /// The kernel killed it at its memory limit.
+    OomKilled,
+    /// It had, or wanted, more processes than it may.
+    TooManyProcesses,
     /// Its lease is over.
     LeaseEnded,
     /// Nobody called it for long.
@@ -140,7 +144,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Commanded,
         Self::Exited,
         Self::LaunchFailed,
@@ -149,6 +153,8 @@ impl Cause {
         Self::Recovered,
         Self::HighMemory,
         Self::HighCpu,
+        Self::OomKilled,
+        Self::TooManyProcesses,
         Self::LeaseEnded,
         Self::Idle,
         Self::Woken,
@@ -172,6 +178,8 @@ impl Cause {
             Self::Recovered => "recovered",
             Self::HighMemory => "high_memory",
             Self::HighCpu => "high_cpu",
+            Self::OomKilled => "oom_killed",
+            Self::TooManyProcesses => "too_many_processes",
             Self::LeaseEnded => "lease_ended",
             Self::Idle => "idle",
             Self::Woken => "woken",
@@ -202,6 +210,8 @@ impl Cause {
             Self::Recovered => "The server answers its health checks again",
             Self::HighMemory => "High memory usage",
             Self::HighCpu => "High CPU usage",
+            Self::OomKilled => "High memory usage: the kernel ended it at its limit",
+            Self::TooManyProcesses => "Too many processes",
             Self::LeaseEnded => "The lease is over",
             Self::Idle => "No call for the idle time",
             Self::Woken => "A request came for it",

@@ -28,7 +28,7 @@ pub fn start(config: Config, launcher: Arc<dyn Launcher>) -> Supervision {
     let (interval, log) = (config.sample_interval, config.log.clone());
     let supervisor = Supervisor::new(
         config,
-        launcher,
+        Arc::clone(&launcher),
         Arc::clone(&registry),
         Arc::clone(&routes),
         Arc::clone(&meters),
@@ -36,7 +36,7 @@ pub fn start(config: Config, launcher: Arc<dyn Launcher>) -> Supervision {
     )
     .start();
     let sampled = (Arc::clone(&registry), supervisor.clone(), Arc::clone(&meter));
-    Sampler::new(interval, sampled.0, sampled.1, sampled.2, &meters, log).start();
+    Sampler::new(interval, launcher, sampled.0, sampled.1, sampled.2, &meters, log).start();
     Supervision::new(supervisor, meter, meters, registry, routes)
 }
 

@@ -268,7 +268,10 @@ async fn a_shutdown_ends_everything_and_nothing_starts_afterwards() {
 
 #[test]
 fn a_limit_that_nothing_can_keep_is_refused() {
-    let policy = Policy { limits: Limits { memory_bytes: Some(0), cpu_percent: None }, ..Policy::default() };
+    let policy = Policy {
+        limits: Limits { memory_bytes: Some(0), cpu_percent: None, tasks: None },
+        ..Policy::default()
+    };
     assert!(policy.checked().is_err());
 }
 

@@ -65,13 +65,23 @@ pub fn entry() -> Gate {
 
 #[derive(Default, Serialize, Deserialize)]
 struct Order {
+    before: Preparation,
     program: PathBuf,
     args: Vec<String>,
     env: Vec<(String, String)>,
     sealed: Vec<(String, String)>,
     cwd: PathBuf,
+}
+
+/// What the stage does before it may become the program, in this order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Preparation {
+    /// What to write `0` into, to join the control group of the run.
+    pub(super) join: Vec<PathBuf>,
+    /// The FIFO that is the program's stdin; without one it reads nothing.
+    pub(super) stdin: Option<PathBuf>,
     /// What it is isolated by, if it is.
-    isolation: Option<Confinement>,
+    pub(super) isolation: Option<Confinement>,
 }
 
 /// The stage itself: waits for the order and becomes the program. Answers only on failure.
@@ -88,15 +98,26 @@ fn pass() -> i32 {
     let Some(order) = receive(&mut daemon) else {
         return NOT_OPENED;
     };
-    let kept = order.isolation.as_ref().is_none_or(|wanted| isolate(wanted, scored).is_ok());
+    let before = &order.before;
+    if let Err(error) = before.join.iter().try_for_each(|door| std::fs::write(door, "0")) {
+        let _ = writeln!(io::stderr(), "minimcp: cannot join the control group: {error}");
+        return NOT_OPENED;
+    }
+    // Once it is isolated, the run directory is out of reach.
+    let stdin = before.stdin.as_deref().map(|path| std::fs::File::options().read(true).write(true).open(path)).transpose();
+    let kept = before.isolation.as_ref().is_none_or(|wanted| isolate(wanted, scored).is_ok());
     if !kept || !is_opened(&mut daemon) {
         return NOT_OPENED;
     }
-    let error = match handover::place(&order.sealed) {
-        Ok(()) => become_program(&order),
+    let ready = stdin.and_then(|stdin| {
+        handover::place(&order.sealed)?;
+        stdin.map_or(Ok(false), |stdin| rustix::stdio::dup2_stdin(stdin).map(|()| true).map_err(Into::into))
+    });
+    let error = match ready {
+        Ok(reads) => become_program(&order, reads),
         Err(error) => {
             // Its stderr is the instance's own log.
-            let _ = writeln!(io::stderr(), "minimcp: cannot hand the credentials over: {error}");
+            let _ = writeln!(io::stderr(), "minimcp: cannot hand credentials and streams over: {error}");
             return NOT_OPENED;
         }
     };
@@ -117,8 +138,8 @@ fn isolate(wanted: &Confinement, scored: io::Result<()>) -> io::Result<()> {
     if answer.refused.is_some() { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
 }
 
-/// Executes the program. Answers only on failure.
-fn become_program(order: &Order) -> io::Error {
+/// Executes the program, which `reads` our stdin or nothing. Answers only on failure.
+fn become_program(order: &Order, reads: bool) -> io::Error {
     // Nothing else is inherited; where the kernel lacks the call, all of ours are closed by the execution.
     let first = if order.sealed.is_empty() { handover::DESCRIPTOR } else { handover::DESCRIPTOR + 1 };
     let _ = isolation::close_from(first.unsigned_abs());
@@ -127,7 +148,7 @@ fn become_program(order: &Order) -> io::Error {
         .env_clear()
         .envs(order.env.iter().map(|(name, value)| (name, value)))
         .current_dir(&order.cwd)
-        .stdin(Stdio::null())
+        .stdin(if reads { Stdio::inherit() } else { Stdio::null() })
         .exec()
 }
 
@@ -185,26 +206,28 @@ pub(super) fn try_out(gate: &Gate, wanted: &Confinement) -> io::Result<Answer> {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     // It holds the other end of the connection.
     drop(command);
-    let order = Order { isolation: Some(wanted.clone()), ..Order::default() };
+    let before = Preparation { isolation: Some(wanted.clone()), ..Preparation::default() };
+    let order = Order { before, ..Order::default() };
     let answer = hand_over(&order, &mut stage).and_then(|()| answer(&stage));
     // A gate that is not opened ends its stage.
     drop(stage);
-    child.wait()?;
+    // Whoever takes in orphans may have reaped it already.
+    let _ = child.wait();
     answer
 }
 
-/// Hands the order to the stage, which then waits for [`open`].
-pub(super) fn send(plan: &Plan, isolation: Option<Confinement>, to: &mut impl Write) -> io::Result<()> {
+/// Hands the order to the stage, which prepares itself and then waits for [`open`].
+pub(super) fn send(plan: &Plan, before: Preparation, to: &mut impl Write) -> io::Result<()> {
     let open = |variables: &[(String, SecretString)]| -> Vec<(String, String)> {
         variables.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
     };
     let order = Order {
+        before,
         program: plan.program.clone(),
         args: plan.args.clone(),
         env: open(&plan.env),
         sealed: open(&plan.sealed),
         cwd: plan.cwd.clone(),
-        isolation,
     };
     hand_over(&order, to)
 }
@@ -247,20 +270,21 @@ mod tests {
     #[test]
     fn an_order_arrives_whole_once_the_gate_is_opened() {
         let mut wire = Vec::new();
-        send(&plan(), Some(Confinement { port: Some(7), ..Confinement::default() }), &mut wire).unwrap();
+        let isolation = Some(Confinement { port: Some(7), ..Confinement::default() });
+        send(&plan(), Preparation { isolation, ..Preparation::default() }, &mut wire).unwrap();
         assert!(passed(&mut wire.as_slice()).is_none(), "not opened yet");
         open(&mut wire).unwrap();
         let order = passed(&mut wire.as_slice()).unwrap();
         assert_eq!(order.args, plan().args);
         assert_eq!(order.env, [("KEY".to_owned(), "a secret".to_owned())]);
         assert_eq!(order.sealed, [("TOKEN".to_owned(), "a secret too".to_owned())]);
-        assert_eq!(order.isolation.and_then(|wanted| wanted.port), Some(7));
+        assert_eq!(order.before.isolation.and_then(|wanted| wanted.port), Some(7));
     }
 
     #[test]
     fn whatever_part_of_the_order_is_missing_the_gate_stays_shut() {
         let mut wire = Vec::new();
-        send(&plan(), None, &mut wire).unwrap();
+        send(&plan(), Preparation::default(), &mut wire).unwrap();
         open(&mut wire).unwrap();
         for end in 0..wire.len() {
             assert!(passed(&mut &wire[..end]).is_none(), "cut at {end}");

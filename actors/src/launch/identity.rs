@@ -4,26 +4,18 @@ use std::io;
 use std::sync::OnceLock;
 
 use super::Identity;
+use super::proc::Stat;
 
-/// The start time of a process in clock ticks since boot: field 22 of `/proc/PID/stat`, see proc(5).
+/// The start time of a process in clock ticks since boot.
 ///
 /// # Errors
 /// `NotFound` if there is no such process; `InvalidData` if it has ended and is not reaped yet.
 pub(crate) fn start_ticks(pid: u32) -> io::Result<u64> {
-    let line = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    parse_start_ticks(&line)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the process has ended"))
-}
-
-/// `None` too for a process that has ended and only waits to be reaped. The program's name, field 2, stands
-/// in parentheses and may itself hold spaces and parentheses.
-fn parse_start_ticks(line: &str) -> Option<u64> {
-    let mut after_name = line.rsplit_once(')')?.1.split_ascii_whitespace();
-    let state = after_name.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
+    let stat = Stat::of(pid)?;
+    if stat.ended {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the process has ended"));
     }
-    after_name.nth(18)?.parse().ok()
+    Ok(stat.start_ticks)
 }
 
 /// The id of this boot of the machine; empty where the kernel does not tell, which matches no record.
@@ -58,19 +50,6 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_program_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let line = "4242 (a ) b (c) S 1 4242 4242 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 20";
-        assert_eq!(parse_start_ticks(line), Some(987_654));
-        assert_eq!(parse_start_ticks("4242 (a"), None);
-    }
-
-    #[test]
-    fn a_process_that_only_waits_to_be_reaped_is_not_there() {
-        let line = "4242 (a) Z 1 4242 4242 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 20";
-        assert_eq!(parse_start_ticks(line), None);
-    }
 
     #[test]
     fn this_process_is_itself_and_no_other() {

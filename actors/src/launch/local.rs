@@ -1,5 +1,9 @@
 //! Processes of this machine: spawned through the gate, in a session of their own, watched through a pidfd.
 
+mod orphans;
+mod process;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,31 +11,34 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+use uuid::Uuid;
 
-use super::gate::{self, Gate};
+use self::orphans::OwnChildren;
+use self::process::{LocalProcess, Ordered, see_out};
+use super::cgroup::{Cgroups, Enforced, Group};
+use super::gate::{self, Gate, Preparation};
 use super::isolation::{Confinement, Isolation, Layer};
-use super::logs::{self, LogKeeper};
-use super::probe::{self, Target};
+use super::logs::LogKeeper;
 use super::record::RunDir;
+use super::tree::Tree;
 use super::{
-    Identity, Launch, LaunchError, Launcher, Missed, NoPlan, Plan, Planner, Probe, Process, Record, Spec,
+    Counted, Identity, Launch, LaunchError, Launcher, NoPlan, Plan, Planner, Probe, Process, Record, Spec,
 };
-use crate::policy::Policy;
-use crate::state::Exit;
+use crate::policy::{Limits, Policy};
+use crate::state::Run;
 
-/// How long the rest of a group that was sent SIGKILL is waited for.
-const SWEEP: Duration = Duration::from_secs(2);
-const STDERR_TAIL: u64 = 4096;
+/// How long what is left of a run that was lost is waited for after SIGKILL.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts processes of this machine and finds them again.
 #[derive(Debug, Clone)]
@@ -40,15 +47,34 @@ pub struct LocalLauncher {
     runs: RunDir,
     logs: Arc<LogKeeper>,
     isolation: Isolation,
+    cgroups: Arc<Cgroups>,
+    /// Control groups that were there before anything was started, by name.
+    left: Arc<BTreeMap<String, Vec<PathBuf>>>,
+    children: OwnChildren,
     log: slog::Logger,
+}
+
+/// What a launch has to know of its specification.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    limits: Limits,
+    lease_ends_at: Option<DateTime<Utc>>,
 }
 
 impl LocalLauncher {
     /// A launcher that records its runs in `runs` and isolates nothing.
     #[must_use]
     pub fn new(gate: Gate, runs: RunDir, logs: LogKeeper, log: slog::Logger) -> Self {
-        let isolation = Isolation::none("nobody asked for isolation");
-        Self { gate, runs, logs: Arc::new(logs), isolation, log }
+        Self {
+            gate,
+            runs,
+            logs: Arc::new(logs),
+            isolation: Isolation::none("nobody asked for isolation"),
+            cgroups: Arc::default(),
+            left: Arc::default(),
+            children: OwnChildren::default(),
+            log,
+        }
     }
 
     /// The same launcher, whose processes are isolated.
@@ -57,31 +83,60 @@ impl LocalLauncher {
         Self { isolation, ..self }
     }
 
+    /// Has each run in a control group of its own. To be called before anything is started.
+    #[must_use]
+    pub fn in_cgroups(mut self, cgroups: Cgroups) -> Self {
+        self.left = Arc::new(cgroups.present());
+        self.cgroups = Arc::new(cgroups);
+        self
+    }
+
     /// Spawns, records and opens the gate. Blocks for about a millisecond.
-    fn spawn(
+    fn spawn(&self, launch: Launch, plan: &Plan, terms: Terms) -> Result<(Child, Record), LaunchError> {
+        check(plan)?;
+        let isolation = self.isolation.of(&launch, plan, terms.lease_ends_at)?;
+        make_dir(&plan.cwd).map_err(system("making the working directory"))?;
+        let group = self.group(&launch, &terms.limits);
+        let spawned = self.spawn_into(group.as_ref(), launch, plan, isolation);
+        if let (Err(_), Some(group)) = (&spawned, group) {
+            group.remove();
+        }
+        spawned
+    }
+
+    fn group(&self, launch: &Launch, limits: &Limits) -> Option<Group> {
+        self.cgroups.make(launch.id, launch.run, limits).unwrap_or_else(|error| {
+            // It runs without; its limits are kept by measuring, and its status says so.
+            slog::warn!(self.log, "a run has no control group"; "instance" => %launch.id, "error" => %error);
+            None
+        })
+    }
+
+    fn spawn_into(
         &self,
+        group: Option<&Group>,
         launch: Launch,
         plan: &Plan,
-        lease_ends_at: Option<DateTime<Utc>>,
+        isolation: Option<Confinement>,
     ) -> Result<(Child, Record), LaunchError> {
-        check(plan)?;
-        let isolation = self.isolation.of(&launch, plan, lease_ends_at)?;
-        make_dir(&plan.cwd).map_err(system("making the working directory"))?;
         let log = |name| self.logs.open(&plan.log_dir.join(name));
         let stdout = log("stdout.log").map_err(system("opening stdout.log"))?;
         let stderr = log("stderr.log").map_err(system("opening stderr.log"));
         let spawned = stderr.and_then(|stderr| {
             let stderr_from = length(&stderr);
             let (mut command, stage) = gate::command(&self.gate).map_err(system("starting a process"))?;
-            let mut child =
-                command.stdout(stdout).stderr(stderr).spawn().map_err(system("starting a process"))?;
+            let spawned = self.children.spawn(command.stdout(stdout).stderr(stderr));
+            let mut child = spawned.map_err(system("starting a process"))?;
             // It holds the stage's end of the connection.
             drop(command);
-            let recorded = self.record(&child, stage, launch, plan, isolation, stderr_from);
+            let join = group.map_or_else(Vec::new, Group::doors);
+            let before = Preparation { join, isolation, ..Preparation::default() };
+            let recorded = self.record(&child, stage, (launch, plan), before, (group, stderr_from));
             if recorded.is_err() {
                 // Its gate was never opened, so it has run nothing and has no children.
                 let _ = child.kill();
                 let _ = child.wait();
+                self.children.forget(child.id());
             }
             recorded.map(|record| (child, record))
         });
@@ -92,18 +147,16 @@ impl LocalLauncher {
         &self,
         child: &Child,
         mut stage: UnixStream,
-        launch: Launch,
-        plan: &Plan,
-        isolation: Option<Confinement>,
-        stderr_from: u64,
+        (launch, plan): (Launch, &Plan),
+        before: Preparation,
+        (group, stderr_from): (Option<&Group>, u64),
     ) -> Result<Record, LaunchError> {
-        let own_user = isolation.as_ref().is_some_and(|wanted| wanted.required.contains(&Layer::OwnUser));
-        let uid = isolation.as_ref().and_then(|wanted| wanted.user).filter(|_| own_user).map(|user| user.uid);
-        let alarm_at = isolation
-            .as_ref()
-            .and_then(|wanted| Some(Utc::now() + Duration::from_secs(wanted.alarm?.into())));
-        let is_isolated = isolation.is_some();
-        gate::send(plan, isolation, &mut stage).map_err(system("handing the order to the gate"))?;
+        let wanted = before.isolation.as_ref();
+        let own_user = wanted.is_some_and(|wanted| wanted.required.contains(&Layer::OwnUser));
+        let uid = wanted.and_then(|wanted| wanted.user).filter(|_| own_user).map(|user| user.uid);
+        let alarm_at = wanted.and_then(|wanted| Some(Utc::now() + Duration::from_secs(wanted.alarm?.into())));
+        let is_isolated = wanted.is_some();
+        gate::send(plan, before, &mut stage).map_err(system("handing the order to the gate"))?;
         let isolation = match is_isolated {
             true => gate::isolated(&stage).map_err(system("isolating the process"))?,
             false => self.isolation.report().clone(),
@@ -120,6 +173,7 @@ impl LocalLauncher {
             uid,
             isolation: Some(isolation),
             alarm_at,
+            cgroups: group.map_or_else(Vec::new, |group| group.dirs().to_vec()),
         };
         self.runs.write(&record).map_err(system("recording the process"))?;
         gate::open(stage).map_err(system("opening the gate"))?;
@@ -133,22 +187,33 @@ impl LocalLauncher {
         child: Option<Child>,
         pidfd: AsyncFd<OwnedFd>,
     ) -> Arc<dyn Process> {
-        let (pidfd, record) = (Arc::new(pidfd), Arc::new(record));
+        let (leader, record) = (Arc::new(pidfd), Arc::new(record));
         let (tell, ended) = watch::channel(None);
+        let (ordered, orders) = watch::channel(Ordered::Nothing);
+        let tree = Arc::new(Tree::new(&record, Some(Arc::clone(&leader))));
         let process: Arc<dyn Process> = Arc::new(LocalProcess {
             probe,
             record: Arc::clone(&record),
-            pidfd: Arc::clone(&pidfd),
+            enforced: tree.group().map_or_else(Enforced::default, Group::enforced),
+            tree: Arc::clone(&tree),
+            ordered,
             ended,
             released: AtomicBool::new(false),
         });
         let launcher = self.clone();
         tokio::spawn(async move {
-            let exit = reap(&pidfd, child, &record).await;
+            let ending = see_out(leader, child, tree, orders).await;
+            launcher.children.forget(record.identity.pid);
             launcher.close_logs(&record.log_dir);
-            launcher.forget(&record);
+            if ending.gone {
+                launcher.forget(&record);
+            } else {
+                // Its record stays, so that the next daemon looks again.
+                slog::error!(launcher.log, "processes of a run outlive SIGKILL; they hang in the kernel";
+                    "instance" => %record.id, "run" => %record.run);
+            }
             // Nobody may be left who wants to know.
-            let _ = tell.send(Some(exit));
+            let _ = tell.send(Some(ending.exit));
         });
         process
     }
@@ -175,6 +240,49 @@ impl LocalLauncher {
             process.ended().await;
         }
     }
+
+    /// Ends what an earlier daemon left in control groups of ours and none of these records tells of. Answers how
+    /// many groups there were.
+    pub async fn sweep(&self, records: &[Record]) -> usize {
+        let known: Vec<String> = records.iter().map(Record::name).collect();
+        let left: Vec<Group> = self
+            .left
+            .iter()
+            .filter(|(name, _)| !known.contains(name))
+            .filter_map(|(name, dirs)| Group::found(dirs, name))
+            .collect();
+        let count = left.len();
+        let swept = tokio::task::spawn_blocking(move || {
+            left.into_iter().map(Tree::of_group).filter(|tree| !put_away(tree)).count()
+        });
+        match swept.await {
+            Ok(0) => {}
+            Ok(kept) => slog::error!(self.log, "control groups could not be emptied"; "groups" => kept),
+            Err(panic) => slog::error!(self.log, "sweeping control groups failed"; "error" => %panic),
+        }
+        count
+    }
+
+    /// Removes the roots of the control groups once no run needs them.
+    pub fn close(&self) {
+        self.cgroups.close();
+    }
+
+    /// What is left of a run whose leader is gone, or is not what was recorded: its tree is ended without a signal
+    /// to that id.
+    async fn clear(&self, record: &Record) {
+        let tree = Tree::new(record, None);
+        let cleared = tokio::task::spawn_blocking(move || put_away(&tree)).await;
+        if cleared.unwrap_or(false) {
+            self.forget(record);
+        } else {
+            slog::error!(self.log, "processes of a lost run outlive SIGKILL"; "instance" => %record.id);
+        }
+    }
+}
+
+fn put_away(tree: &Tree) -> bool {
+    tree.end(PATIENCE) && tree.group().is_none_or(Group::remove)
 }
 
 /// What a stray is to execute.
@@ -231,125 +339,6 @@ fn pid_of(pid: u32) -> io::Result<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// Waits for the end of a process, ends what is left of its group and says how it exited. A process that is
-/// no child of ours (it was adopted) does not tell.
-async fn reap(pidfd: &AsyncFd<OwnedFd>, child: Option<Child>, record: &Record) -> Exit {
-    // An error can only mean that the reactor is gone, and with it this task.
-    let _ = pidfd.readable().await;
-    let Ok(group) = pid_of(record.identity.pid) else {
-        return Exit::Unknown;
-    };
-    // The leader is not reaped yet, so its id cannot belong to another group.
-    let _ = rustix::process::kill_process_group(group, Signal::KILL);
-    let exit = child.map_or(Exit::Unknown, status);
-    let swept = async {
-        let mut pause = Duration::from_millis(1);
-        while rustix::process::test_kill_process_group(group).is_ok() {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-    };
-    // What is left after SIGKILL hangs in the kernel; it is not worth holding up the next run.
-    let _ = tokio::time::timeout(SWEEP, swept).await;
-    exit
-}
-
-/// Reaps a child that has ended.
-fn status(mut child: Child) -> Exit {
-    use std::os::unix::process::ExitStatusExt;
-    match child.wait() {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => Exit::Code(code),
-            (None, Some(signal)) => Exit::Signal(signal),
-            (None, None) => Exit::Unknown,
-        },
-        Err(_) => Exit::Unknown,
-    }
-}
-
-#[derive(Debug)]
-struct LocalProcess {
-    record: Arc<Record>,
-    probe: Probe,
-    pidfd: Arc<AsyncFd<OwnedFd>>,
-    ended: watch::Receiver<Option<Exit>>,
-    released: AtomicBool,
-}
-
-impl LocalProcess {
-    /// Signals the leader through its pidfd, which never reaches another process, and then its group, which
-    /// keeps the leader's id to itself for as long as the leader is not reaped.
-    fn signal(&self, signals: &[Signal]) {
-        if self.ended.borrow().is_some() {
-            return;
-        }
-        for signal in signals {
-            let leader = rustix::process::pidfd_send_signal(self.pidfd.get_ref(), *signal);
-            if leader.is_ok()
-                && let Ok(group) = pid_of(self.record.identity.pid)
-            {
-                // Without effect until the gate has made its session; the leader has the signal then.
-                let _ = rustix::process::kill_process_group(group, *signal);
-            }
-        }
-    }
-}
-
-impl Process for LocalProcess {
-    fn record(&self) -> &Record {
-        &self.record
-    }
-
-    fn ended(&self) -> BoxFuture<'static, Exit> {
-        let mut ended = self.ended.clone();
-        async move {
-            match ended.wait_for(Option::is_some).await {
-                Ok(exit) => exit.unwrap_or(Exit::Unknown),
-                Err(_) => Exit::Unknown,
-            }
-        }
-        .boxed()
-    }
-
-    fn probe(&self, timeout: Duration) -> BoxFuture<'static, Result<(), Missed>> {
-        let Record { id, nonce, port, .. } = &*self.record;
-        let (probe, target) = (self.probe.clone(), Target { id: *id, nonce: nonce.clone(), port: *port });
-        async move { probe::ask(&probe, &target, timeout).await }.boxed()
-    }
-
-    fn terminate(&self) {
-        // A stopped process only sees SIGTERM once it is continued.
-        self.signal(&[Signal::TERM, Signal::CONT]);
-    }
-
-    fn kill(&self) {
-        self.signal(&[Signal::KILL]);
-    }
-
-    fn release(&self) {
-        self.released.store(true, Ordering::Relaxed);
-    }
-
-    fn stderr_tail(&self) -> BoxFuture<'static, String> {
-        let path: PathBuf = self.record.log_dir.join("stderr.log");
-        let from = self.record.stderr_from;
-        async move {
-            let read = tokio::task::spawn_blocking(move || logs::tail(&path, from, STDERR_TAIL)).await;
-            // A log that cannot be read says nothing; the exit itself is reported all the same.
-            read.ok().and_then(Result::ok).unwrap_or_default()
-        }
-        .boxed()
-    }
-}
-
-impl Drop for LocalProcess {
-    fn drop(&mut self) {
-        if !self.released.load(Ordering::Relaxed) {
-            self.kill();
-        }
-    }
-}
-
 impl Launcher for LocalLauncher {
     fn launch(
         &self,
@@ -359,12 +348,12 @@ impl Launcher for LocalLauncher {
         let launcher = self.clone();
         let planner = Arc::clone(&spec.planner);
         let probe = spec.probe.clone();
-        let lease_ends_at = spec.lease_ends_at;
+        let terms = Terms { limits: spec.policy.limits, lease_ends_at: spec.lease_ends_at };
         async move {
             let spawner = launcher.clone();
             let spawned = tokio::task::spawn_blocking(move || {
                 let plan = planner.plan(&launch)?;
-                spawner.spawn(launch, &plan, lease_ends_at)
+                spawner.spawn(launch, &plan, terms)
             });
             let (mut child, record) = spawned
                 .await
@@ -375,13 +364,23 @@ impl Launcher for LocalLauncher {
                     // A process that cannot be watched must not live on unseen.
                     let _ = child.kill();
                     let _ = child.wait();
+                    launcher.children.forget(record.identity.pid);
                     launcher.close_logs(&record.log_dir);
-                    launcher.forget(&record);
+                    launcher.clear(&record).await;
                     Err(LaunchError::System { what: "watching the process", source })
                 }
             }
         }
         .boxed()
+    }
+
+    fn count(&self, id: Uuid, run: Run) -> Option<Counted> {
+        let group = self.cgroups.of_run(id, run)?;
+        Some(Counted {
+            members: group.members(),
+            cpu_us: group.cpu_us(),
+            refused_forks: group.refused_forks(),
+        })
     }
 
     fn adopt(
@@ -394,9 +393,9 @@ impl Launcher for LocalLauncher {
         async move {
             let gone = LaunchError::Gone { pid: record.identity.pid };
             // The pidfd pins the process before its identity is read: what is compared is what is signalled.
-            let present = open_pidfd(record.identity.pid).ok().filter(|_| record.identity.is_present());
+            let present = open_pidfd(record.identity.pid).ok().filter(|_| is_the_recorded(&record));
             let Some(pidfd) = present else {
-                launcher.forget(&record);
+                launcher.clear(&record).await;
                 return Err(gone);
             };
             for name in ["stdout.log", "stderr.log"] {
@@ -410,4 +409,11 @@ impl Launcher for LocalLauncher {
         }
         .boxed()
     }
+}
+
+/// Whether the process with the recorded id is the recorded one: of this boot, begun then, and in its control group.
+fn is_the_recorded(record: &Record) -> bool {
+    let in_group = Group::found(&record.cgroups, &record.name())
+        .is_none_or(|group| group.members().contains(&record.identity.pid));
+    in_group && record.identity.is_present()
 }

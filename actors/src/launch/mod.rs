@@ -4,14 +4,18 @@
 //! What a process reports is its state ([`Process::ended`] can be asked at any time and by anyone), never a
 //! change that could be missed.
 
+pub mod cgroup;
 pub mod gate;
 pub mod handover;
 mod identity;
 pub mod isolation;
 pub mod local;
 pub mod logs;
+mod pidfd;
 mod probe;
+pub(crate) mod proc;
 pub mod record;
+mod tree;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +28,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::cgroup::Enforced;
 use crate::policy::Policy;
 use crate::state::{Exit, Run};
 
@@ -215,6 +220,17 @@ pub struct Record {
     /// When the kernel ends it, whatever becomes of the daemon; `None` for never.
     #[serde(default)]
     pub alarm_at: Option<DateTime<Utc>>,
+    /// The directories of its control group; none where there are no groups.
+    #[serde(default)]
+    pub cgroups: Vec<PathBuf>,
+}
+
+impl Record {
+    /// What its file and its control group are called: instance and run.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.id, self.run)
+    }
 }
 
 /// Why a probe was missed. The words reach the owner and hold no secret.
@@ -241,6 +257,11 @@ pub trait Process: Send + Sync {
 
     /// Lets it live on when the last handle is dropped.
     fn release(&self);
+
+    /// Who keeps its limits.
+    fn enforced(&self) -> Enforced {
+        Enforced::default()
+    }
 
     /// The last lines of its stderr, at most 4 KiB.
     fn stderr_tail(&self) -> BoxFuture<'static, String>;
@@ -279,6 +300,17 @@ impl From<NoPlan> for LaunchError {
     }
 }
 
+/// What the kernel counts of a run's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// The ids of its processes.
+    pub members: Vec<u32>,
+    /// CPU used so far, ended processes included, in microseconds.
+    pub cpu_us: Option<u64>,
+    /// Forks refused so far because of the limit of processes.
+    pub refused_forks: u64,
+}
+
 /// Starts processes and finds them again.
 pub trait Launcher: Send + Sync + fmt::Debug {
     /// Starts a process. Nothing of the plan's program runs before its [`Record`] is durable against the
@@ -288,6 +320,12 @@ pub trait Launcher: Send + Sync + fmt::Debug {
         spec: &Spec,
         launch: Launch,
     ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>>;
+
+    /// What the kernel counts of a run's tree; `None` where it does not, so that processes have to be looked at.
+    /// Called on a thread that may block.
+    fn count(&self, _: Uuid, _: Run) -> Option<Counted> {
+        None
+    }
 
     /// Finds the process of a record again.
     fn adopt(&self, spec: &Spec, record: Record)

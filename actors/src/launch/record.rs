@@ -26,6 +26,12 @@ impl RunDir {
         Ok(Self(path.into()))
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Every record. A file that cannot be read as one is left alone and named in the second list.
     ///
     /// # Errors
@@ -53,7 +59,7 @@ impl RunDir {
     }
 
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
-        let path = self.path(record);
+        let path = self.file(record);
         let temporary = path.with_extension("tmp");
         let text = serde_json::to_vec(record).map_err(io::Error::other)?;
         write_private(&temporary, &text)?;
@@ -61,14 +67,14 @@ impl RunDir {
     }
 
     pub(crate) fn remove(&self, record: &Record) -> io::Result<()> {
-        match std::fs::remove_file(self.path(record)) {
+        match std::fs::remove_file(self.file(record)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    fn path(&self, record: &Record) -> PathBuf {
-        self.0.join(format!("{}.{}.json", record.id, record.run))
+    fn file(&self, record: &Record) -> PathBuf {
+        self.0.join(format!("{}.json", record.name()))
     }
 }
 
@@ -101,6 +107,7 @@ mod tests {
             uid: None,
             isolation: None,
             alarm_at: None,
+            cgroups: Vec::new(),
         }
     }
 

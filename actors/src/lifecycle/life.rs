@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::policy::{Budget, Policy};
+use crate::policy::{Budget, Over, Policy};
 use crate::state::{Beside, Cause, Effect, Outcome, Run, State, Timer};
 
 /// All that is known about one instance's life, but not how to act on it.
@@ -21,10 +21,10 @@ pub struct Life {
     pub(super) ever_ready: bool,
     /// Since when the present run is ready.
     pub(super) ready_since: Option<Duration>,
-    /// Samples in a row over a limit: memory, CPU.
-    pub(super) over: (u32, u32),
+    /// Samples in a row over the limits.
+    pub(super) over: Over,
     /// The same of a successor that starts.
-    pub(super) successor_over: (u32, u32),
+    pub(super) successor_over: Over,
     pub(super) crashes: Window,
     pub(super) failed_starts: Window,
     pub(super) lease: Option<Lease>,
@@ -123,8 +123,8 @@ impl Life {
                 State::Adopting { .. } | State::Ended(Outcome::Disconnected | Outcome::Hibernated)
             ),
             ready_since: None,
-            over: (0, 0),
-            successor_over: (0, 0),
+            over: Over::default(),
+            successor_over: Over::default(),
             crashes: Window::default(),
             failed_starts: Window::default(),
             lease,

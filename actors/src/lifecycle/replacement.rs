@@ -6,6 +6,7 @@
 //! successor becomes the run of the state, so a replacement never makes an outage longer.
 
 use super::Turn;
+use crate::policy::Over;
 use crate::state::{Beside, Cause, Effect, Fact, Outcome, Restarting, Run, State, Timer, Usage};
 
 impl Turn<'_> {
@@ -38,7 +39,7 @@ impl Turn<'_> {
         match (fact, beside) {
             (Fact::Granted(run), Beside::Queued { .. }) => {
                 self.life.restarts += 1;
-                self.life.successor_over = (0, 0);
+                self.life.successor_over = Over::default();
                 self.life.beside = Some(Beside::Starting { run });
                 self.effects.push(Effect::Spawn(run));
                 self.arm(Timer::Start(run), self.policy.timing.start_timeout);
@@ -62,7 +63,7 @@ impl Turn<'_> {
     fn take_over(&mut self, run: Run) {
         self.life.beside = self.life.state.live_run().map(|run| Beside::Retiring { run });
         self.life.ready_since = Some(self.now);
-        self.life.over = (0, 0);
+        self.life.over = Over::default();
         self.become_(State::Running { run }, Cause::Replaced);
         if let Some(Beside::Retiring { run }) = self.life.beside {
             self.effects.push(Effect::Retire(run));

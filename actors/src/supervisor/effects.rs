@@ -214,6 +214,7 @@ impl Supervisor {
             pid: None,
             started_at,
             usage: None,
+            enforced: None,
             health: None,
         });
         entry.started_at = entry.started_at.or(started_at);

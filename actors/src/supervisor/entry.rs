@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
 use crate::instance::Instance;
+use crate::launch::cgroup::Enforced;
 use crate::launch::{Record, Spec};
 use crate::lifecycle::Life;
 use crate::routes::{Calls, Lane, Way};
@@ -24,6 +25,7 @@ pub(super) struct Held {
     pub(super) pid: Option<u32>,
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) usage: Option<Usage>,
+    pub(super) enforced: Option<Enforced>,
     pub(super) health: Option<Health>,
 }
 
@@ -169,6 +171,7 @@ impl Entry {
             health: present.and_then(|held| held.health.clone()),
             last_exit: self.last_exit.clone(),
             limits: self.spec.policy.limits,
+            enforced: present.and_then(|held| held.enforced),
         })
     }
 
@@ -193,6 +196,7 @@ pub(super) fn exit_words(last: &LastExit) -> String {
     match last.exit {
         Exit::Code(code) => format!("exit code {code}"),
         Exit::Signal(signal) => format!("signal {signal}"),
+        Exit::OomKilled => "killed at the memory limit".to_owned(),
         Exit::Unknown if detail.is_empty() => "nobody saw how".to_owned(),
         Exit::Unknown | Exit::Unspawned | Exit::Unstartable | Exit::ActorDied => detail.clone(),
     }

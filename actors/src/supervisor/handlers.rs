@@ -29,8 +29,9 @@ impl Supervisor {
         };
         let health = |latency_us, problem| Some(Health { checked_at: Utc::now(), latency_us, problem });
         let (fact, ending) = match what {
-            Observed::Up { identity, adopted } => {
+            Observed::Up { identity, adopted, enforced } => {
                 held.pid = Some(identity.pid);
+                held.enforced = Some(enforced);
                 if !adopted {
                     held.started_at = Some(Utc::now());
                 }

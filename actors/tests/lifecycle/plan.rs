@@ -10,7 +10,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 
 /// The most a tree may use where a plan has limits.
-pub(crate) const LIMITS: Limits = Limits { memory_bytes: Some(1_000), cpu_percent: Some(50) };
+pub(crate) const LIMITS: Limits = Limits { memory_bytes: Some(1_000), cpu_percent: Some(50), tasks: None };
 
 /// All times are multiples of this, so that two of them often fall together.
 pub(crate) const BEAT: Duration = Duration::from_millis(250);

@@ -9,7 +9,7 @@ use crate::world::World;
 pub(crate) fn stale(world: &World, kind: u8, run: u8) -> Option<Fact> {
     let number = Run(u64::from(run) % (world.life.last_run().0 + 3));
     let lease = u64::from(run) % (world.lease_number + 3);
-    let heavy = Usage { memory_bytes: u64::MAX, cpu_percent: 1e6, processes: 1 };
+    let heavy = Usage { memory_bytes: u64::MAX, cpu_percent: 1e6, processes: 1, ..Usage::default() };
     let fact = match kind % 14 {
         0 => Fact::Granted(number),
         1 => Fact::Adopted(number),

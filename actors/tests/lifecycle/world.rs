@@ -247,6 +247,7 @@ impl World {
             memory_bytes: LIMITS.memory_bytes.unwrap() + u64::from(memory),
             cpu_percent: if cpu { 50.5 } else { 50.0 },
             processes: 1,
+            ..Usage::default()
         };
         self.report(|run| Fact::Sampled(run, usage), watch)
     }

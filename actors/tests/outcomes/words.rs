@@ -9,7 +9,7 @@ use minimcp_actors::state::{
     Status, Timer, Usage,
 };
 
-const LIMITS: Limits = Limits { memory_bytes: Some(1_000), cpu_percent: Some(50) };
+const LIMITS: Limits = Limits { memory_bytes: Some(1_000), cpu_percent: Some(50), tasks: None };
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Stopped, Outcome::Expired, Outcome::Hibernated, Outcome::Disconnected, Outcome::Failed];
 const LEASE: Duration = Duration::from_secs(3_600);
@@ -149,6 +149,7 @@ fn event(text: &str, now: Duration) -> Event {
         memory_bytes: LIMITS.memory_bytes.unwrap() + memory,
         cpu_percent: LIMITS.cpu_percent.unwrap() as f32 + cpu,
         processes: 1,
+        ..Usage::default()
     };
     let fact = match text.split(' ').collect::<Vec<_>>()[..] {
         [name] => return Event::Command(command(name, now)),

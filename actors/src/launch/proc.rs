@@ -1,0 +1,91 @@
+//! What `/proc` tells about processes, read as little as is needed.
+
+use std::io;
+
+/// The fields of `/proc/PID/stat` that are of use here, see proc(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) pid: u32,
+    /// It has ended and only waits to be reaped.
+    pub(crate) ended: bool,
+    pub(crate) parent: u32,
+    pub(crate) group: u32,
+    pub(crate) session: u32,
+    /// CPU used so far, in clock ticks.
+    pub(crate) cpu_ticks: u64,
+    pub(crate) threads: u32,
+    /// Start time in clock ticks since boot.
+    pub(crate) start_ticks: u64,
+    /// Resident memory in pages.
+    pub(crate) resident_pages: u64,
+}
+
+impl Stat {
+    /// # Errors
+    /// `NotFound` if there is no such process.
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        Self::parse(&line).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// The program's name, field 2, stands in parentheses and may itself hold spaces and parentheses.
+    fn parse(line: &str) -> Option<Self> {
+        let pid = line.split_ascii_whitespace().next()?.parse().ok()?;
+        let fields: Vec<&str> = line.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        // Field 3 of proc(5) is the first behind the name.
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |at: usize| field(at)?.parse::<u64>().ok();
+        let id = |at: usize| field(at)?.parse::<u32>().ok();
+        Some(Self {
+            pid,
+            ended: matches!(field(3)?, "Z" | "X"),
+            parent: id(4)?,
+            group: id(5)?,
+            session: id(6)?,
+            cpu_ticks: number(14)? + number(15)?,
+            threads: id(20)?,
+            start_ticks: number(22)?,
+            resident_pages: number(24)?,
+        })
+    }
+}
+
+/// Every process there is at the moment; one that comes or goes meanwhile may be missing.
+pub(crate) fn all() -> Vec<Stat> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: u32| Stat::of(pid).ok()).collect()
+}
+
+/// Whether a process was started with this variable, written `NAME=value`. `false` too if we may not look.
+pub(crate) fn has_variable(pid: u32, variable: &str) -> bool {
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|word| word == variable.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
+        let line = "4242 (a ) b (c) S 1 4242 4243 0 -1 4194560 1 2 3 4 50 6 7 8 20 0 11 0 987654 1000 20 1";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!((stat.pid, stat.parent, stat.group, stat.session), (4242, 1, 4242, 4243));
+        assert_eq!((stat.cpu_ticks, stat.threads, stat.start_ticks), (56, 11, 987_654));
+        assert_eq!((stat.resident_pages, stat.ended), (20, false));
+        assert_eq!(Stat::parse("4242 (a"), None);
+        assert!(Stat::parse(&line.replace(" S ", " Z ")).unwrap().ended);
+    }
+
+    #[test]
+    fn this_process_is_among_all_and_has_the_variables_it_was_started_with() {
+        let me = std::process::id();
+        assert!(all().iter().any(|stat| stat.pid == me && stat.threads > 0));
+        let path = format!("PATH={}", std::env::var("PATH").unwrap());
+        assert!(has_variable(me, &path));
+        assert!(!has_variable(me, &path[..path.len() - 1]), "only as a whole");
+    }
+}

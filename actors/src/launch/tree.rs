@@ -1,0 +1,221 @@
+//! All processes of one run, wherever they have gone: what is signalled, what is killed, when nothing is left.
+//!
+//! Where the run has a control group, the kernel knows its processes and kills them at once. Elsewhere they are
+//! looked for: by the leader's group and session, by their parents, and by the word that the run was given in its
+//! environment. All that are found are stopped first, so that none forks while the others are being looked for.
+//! Every signal goes through a pidfd, whose process was looked at after it was pinned.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::unix::AsyncFd;
+
+use super::cgroup::Group;
+use super::proc::{self, Stat};
+use super::{Record, pidfd};
+
+/// A process that is pinned: its id cannot be given to another one unnoticed.
+type Pinned = HashMap<u32, OwnedFd>;
+
+/// The processes of a run.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// The process that the program was started as, while it is known to be ours.
+    leader: Option<Arc<AsyncFd<OwnedFd>>>,
+    pid: u32,
+    start_ticks: u64,
+    /// `NAME=value` that nothing but this run was started with.
+    marker: String,
+    group: Option<Group>,
+}
+
+impl Tree {
+    /// The tree of a recorded run. Without a leader only what is surely its own is found: its control group, and
+    /// what carries its word.
+    pub(super) fn new(record: &Record, leader: Option<Arc<AsyncFd<OwnedFd>>>) -> Self {
+        Self {
+            leader,
+            pid: record.identity.pid,
+            start_ticks: record.identity.start_ticks,
+            marker: format!("MCP_NONCE={}", record.nonce),
+            group: Group::found(&record.cgroups, &record.name()),
+        }
+    }
+
+    /// What is in a control group of which no record tells.
+    pub(super) fn of_group(group: Group) -> Self {
+        Self { leader: None, pid: 0, start_ticks: 0, marker: String::new(), group: Some(group) }
+    }
+
+    pub(super) fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
+    /// SIGTERM, and SIGCONT because a stopped process sees it only then, to everything that is known at once: the
+    /// leader's group, and what has left it but not the control group.
+    pub(super) fn terminate(&self) {
+        self.signal_leader(&[Signal::TERM, Signal::CONT]);
+        let Some(group) = &self.group else { return };
+        let members = group.members();
+        if members.len() < 2 {
+            return;
+        }
+        for (pid, pidfd) in self.pin(members) {
+            let left = Stat::of(pid).is_ok_and(|stat| stat.group != self.pid);
+            if left {
+                // One that has gone meanwhile is what was wanted.
+                let _ = pidfd_send_signal(&pidfd, Signal::TERM);
+                let _ = pidfd_send_signal(&pidfd, Signal::CONT);
+            }
+        }
+    }
+
+    /// SIGKILL to all that the kernel reaches at once. What escaped where there are no control groups is left to
+    /// [`Self::end`].
+    pub(super) fn kill(&self) {
+        // The leader also by itself: a stage that has not joined its control group yet must not come through.
+        self.signal_leader(&[Signal::KILL]);
+        if let Some(group) = &self.group {
+            group.kill();
+        }
+    }
+
+    fn signal_leader(&self, signals: &[Signal]) {
+        let Some(leader) = &self.leader else { return };
+        for signal in signals {
+            let known = pidfd_send_signal(leader.get_ref(), *signal).is_ok();
+            // Without effect until the gate has made its session; the leader has the signal then.
+            let sent = pidfd::signal_group(leader.get_ref().as_fd(), *signal);
+            if known
+                && sent.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
+                && let Some(group) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+            {
+                // An older kernel: the leader is there, so its id is that of its own group.
+                let _ = rustix::process::kill_process_group(group, *signal);
+            }
+        }
+    }
+
+    /// Kills whatever is left, again and again until nothing is, for at most `patience`. Answers whether nothing is
+    /// left. Blocks.
+    pub(super) fn end(&self, patience: Duration) -> bool {
+        let begin = tokio::time::Instant::now();
+        let mut pause = Duration::from_micros(200);
+        loop {
+            if self.is_gone() {
+                return true;
+            }
+            match &self.group {
+                Some(group) if group.kill() => {}
+                Some(group) => {
+                    group.freeze(true);
+                    self.stop_all_then_kill();
+                    group.freeze(false);
+                }
+                None => self.stop_all_then_kill(),
+            }
+            if begin.elapsed() >= patience {
+                return self.is_gone();
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether no process of the tree lives.
+    pub(super) fn is_gone(&self) -> bool {
+        match &self.group {
+            Some(group) => group.is_empty(),
+            // Twice, since one that forks for ever can be ahead of a look.
+            None => self.candidates().is_empty() && self.candidates().is_empty(),
+        }
+    }
+
+    fn stop_all_then_kill(&self) {
+        let mut stopped = Pinned::new();
+        loop {
+            let found = self.candidates().into_iter().filter(|pid| !stopped.contains_key(pid)).collect();
+            let new = self.pin(found);
+            if new.is_empty() {
+                break;
+            }
+            for pidfd in new.values() {
+                let _ = pidfd_send_signal(pidfd, Signal::STOP);
+            }
+            stopped.extend(new);
+        }
+        for pidfd in stopped.values() {
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
+    }
+
+    /// Pins processes and keeps those that belong to the tree even then.
+    fn pin(&self, pids: Vec<u32>) -> Pinned {
+        let open = |pid: u32| pidfd_open(Pid::from_raw(i32::try_from(pid).ok()?)?, PidfdFlags::empty()).ok();
+        let pinned: Pinned = pids.into_iter().filter_map(|pid| Some((pid, open(pid)?))).collect();
+        let still = self.candidates();
+        pinned.into_iter().filter(|(pid, _)| still.contains(pid)).collect()
+    }
+
+    /// The live processes that belong to the tree at this moment.
+    fn candidates(&self) -> Vec<u32> {
+        match &self.group {
+            Some(group) => group.members(),
+            None => self.looked_for(),
+        }
+    }
+
+    fn looked_for(&self) -> Vec<u32> {
+        // Its id is the name of its group and session for as long as it is there, even if only to be reaped.
+        let leads = self.leader.is_some()
+            && Stat::of(self.pid).is_ok_and(|stat| stat.start_ticks == self.start_ticks);
+        belonging(&proc::all(), |stat| {
+            let led = leads && (stat.pid == self.pid || stat.group == self.pid || stat.session == self.pid);
+            let old_enough = stat.start_ticks >= self.start_ticks;
+            led || (old_enough && proc::has_variable(stat.pid, &self.marker))
+        })
+    }
+}
+
+/// Who of these is a member by itself, or descends from one.
+fn belonging(all: &[Stat], is_member: impl Fn(&Stat) -> bool) -> Vec<u32> {
+    let mut members: Vec<u32> =
+        all.iter().filter(|stat| !stat.ended && is_member(stat)).map(|stat| stat.pid).collect();
+    let mut next = 0;
+    while let Some(parent) = members.get(next).copied() {
+        next += 1;
+        let children = all.iter().filter(|stat| stat.parent == parent && !stat.ended).map(|stat| stat.pid);
+        let new: Vec<u32> = children.filter(|pid| !members.contains(pid)).collect();
+        members.extend(new);
+    }
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stat(pid: u32, parent: u32, ended: bool) -> Stat {
+        let (group, session) = (pid, pid);
+        let (cpu_ticks, threads, start_ticks, resident_pages) = (0, 1, 1, 1);
+        Stat { pid, ended, parent, group, session, cpu_ticks, threads, start_ticks, resident_pages }
+    }
+
+    #[test]
+    fn a_tree_holds_the_descendants_of_its_members_and_nothing_that_has_ended() {
+        let all = [
+            stat(1, 0, false),
+            stat(10, 1, false),
+            stat(11, 10, false),
+            stat(12, 11, false),
+            stat(13, 10, true),
+            stat(20, 1, false),
+            stat(21, 20, false),
+        ];
+        assert_eq!(belonging(&all, |stat| stat.pid == 10), [10, 11, 12]);
+        assert_eq!(belonging(&all, |stat| stat.pid == 13), [0; 0]);
+    }
+}
