@@ -122,6 +122,7 @@ impl FakeLauncher {
             started_at: Utc::now(),
             log_dir: "/nonexistent".into(),
             stderr_from: 0,
+            piped: false,
         };
         let process = Arc::new(FakeProcess {
             key: (launch.id, launch.run),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, handover};
+use super::{Plan, handover, pipes};
 
 const ARGUMENT: &str = "__minimcp-gate";
 const OPEN: u8 = b'G';
@@ -64,6 +64,8 @@ struct Order {
     env: Vec<(String, String)>,
     sealed: Vec<(String, String)>,
     cwd: PathBuf,
+    /// The FIFO that is the program's stdin; without one it reads nothing.
+    stdin: Option<PathBuf>,
 }
 
 /// The stage itself: waits for the order and becomes the program. Answers only on failure.
@@ -77,11 +79,15 @@ fn pass() -> i32 {
     let Some(order) = receive(&mut io::stdin().lock()) else {
         return NOT_OPENED;
     };
-    let error = match handover::place(&order.sealed) {
-        Ok(()) => become_program(&order),
+    let stdin = match &order.stdin {
+        None => Ok(Stdio::null()),
+        Some(path) => pipes::open_both(path).map(Stdio::from),
+    };
+    let error = match handover::place(&order.sealed).and(stdin) {
+        Ok(stdin) => become_program(&order, stdin),
         Err(error) => {
             // Its stderr is the instance's own log.
-            let _ = writeln!(io::stderr(), "minimcp: cannot hand the credentials over: {error}");
+            let _ = writeln!(io::stderr(), "minimcp: cannot hand credentials and streams over: {error}");
             return NOT_OPENED;
         }
     };
@@ -90,13 +96,13 @@ fn pass() -> i32 {
 }
 
 /// Executes the program. Answers only on failure.
-fn become_program(order: &Order) -> io::Error {
+fn become_program(order: &Order, stdin: Stdio) -> io::Error {
     Command::new(&order.program)
         .args(&order.args)
         .env_clear()
         .envs(order.env.iter().map(|(name, value)| (name, value)))
         .current_dir(&order.cwd)
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .exec()
 }
 
@@ -123,7 +129,8 @@ pub(super) fn command(gate: &Gate) -> Command {
 }
 
 /// Hands the order to the stage, which then waits for [`open`].
-pub(super) fn send(plan: &Plan, to: &mut impl Write) -> io::Result<()> {
+/// `stdin` is the FIFO that the program reads from, if it is to read.
+pub(super) fn send(plan: &Plan, stdin: Option<&Path>, to: &mut impl Write) -> io::Result<()> {
     let open = |variables: &[(String, SecretString)]| -> Vec<(String, String)> {
         variables.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
     };
@@ -133,6 +140,7 @@ pub(super) fn send(plan: &Plan, to: &mut impl Write) -> io::Result<()> {
         env: open(&plan.env),
         sealed: open(&plan.sealed),
         cwd: plan.cwd.clone(),
+        stdin: stdin.map(Path::to_owned),
     };
     let text = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(io::Error::other)?);
     let length = u32::try_from(text.len()).ok().filter(|length| *length <= MAX_ORDER).ok_or_else(|| {
@@ -165,7 +173,7 @@ mod tests {
     #[test]
     fn an_order_arrives_whole_once_the_gate_is_opened() {
         let mut wire = Vec::new();
-        send(&plan(), &mut wire).unwrap();
+        send(&plan(), None, &mut wire).unwrap();
         assert!(receive(&mut wire.as_slice()).is_none(), "not opened yet");
         open(&mut wire).unwrap();
         let order = receive(&mut wire.as_slice()).unwrap();
@@ -177,7 +185,7 @@ mod tests {
     #[test]
     fn whatever_part_of_the_order_is_missing_the_gate_stays_shut() {
         let mut wire = Vec::new();
-        send(&plan(), &mut wire).unwrap();
+        send(&plan(), None, &mut wire).unwrap();
         open(&mut wire).unwrap();
         for end in 0..wire.len() {
             assert!(receive(&mut &wire[..end]).is_none(), "cut at {end}");

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::gate::{self, Gate};
 use super::logs::{self, LogKeeper};
+use super::pipes::{self, Names, Wiring};
 use super::probe::{self, Target};
 use super::record::RunDir;
 use super::{
@@ -36,6 +37,7 @@ pub struct LocalLauncher {
     gate: Gate,
     runs: RunDir,
     logs: Arc<LogKeeper>,
+    wiring: Option<Arc<dyn Wiring>>,
     log: slog::Logger,
 }
 
@@ -43,20 +45,33 @@ impl LocalLauncher {
     /// A launcher that records its runs in `runs`.
     #[must_use]
     pub fn new(gate: Gate, runs: RunDir, logs: LogKeeper, log: slog::Logger) -> Self {
-        Self { gate, runs, logs: Arc::new(logs), log }
+        Self { gate, runs, logs: Arc::new(logs), wiring: None, log }
+    }
+
+    /// The same for runs that speak over their standard streams too: the wiring speaks with them.
+    #[must_use]
+    pub fn with_wiring(self, wiring: Arc<dyn Wiring>) -> Self {
+        Self { wiring: Some(wiring), ..self }
     }
 
     /// Spawns, records and opens the gate. Blocks for about a millisecond.
-    fn spawn(&self, launch: Launch, plan: &Plan) -> Result<(Child, Record), LaunchError> {
+    fn spawn(&self, launch: Launch, plan: &Plan, piped: bool) -> Result<(Child, Record), LaunchError> {
         check(plan)?;
+        let pipes = piped.then(|| self.runs.pipes_for(&launch));
         let log = |name| self.logs.open(&plan.log_dir.join(name));
-        let stdout = log("stdout.log").map_err(system("opening stdout.log"))?;
+        let stdout = match &pipes {
+            None => log("stdout.log").map_err(system("opening stdout.log"))?,
+            Some(names) => {
+                let made = names.make().and_then(|()| pipes::open_both(&names.stdout));
+                made.map_err(system("making the pipes"))?
+            }
+        };
         let stderr = log("stderr.log").map_err(system("opening stderr.log"));
         let spawned = stderr.and_then(|stderr| {
             let stderr_from = length(&stderr);
             let command = gate::command(&self.gate).stdout(stdout).stderr(stderr).spawn();
             let mut child = command.map_err(system("starting a process"))?;
-            let recorded = self.record(&mut child, launch, plan, stderr_from);
+            let recorded = self.record(&mut child, launch, plan, (stderr_from, pipes.as_ref()));
             if recorded.is_err() {
                 // Its gate was never opened, so it has run nothing and has no children.
                 let _ = child.kill();
@@ -64,7 +79,13 @@ impl LocalLauncher {
             }
             recorded.map(|record| (child, record))
         });
-        spawned.inspect_err(|_| self.close_logs(&plan.log_dir))
+        spawned.inspect_err(|_| {
+            self.close_logs(&plan.log_dir, piped);
+            if let Some(names) = &pipes {
+                // What is left of them is removed by the next daemon.
+                let _ = names.remove();
+            }
+        })
     }
 
     fn record(
@@ -72,13 +93,14 @@ impl LocalLauncher {
         child: &mut Child,
         launch: Launch,
         plan: &Plan,
-        stderr_from: u64,
+        (stderr_from, pipes): (u64, Option<&Names>),
     ) -> Result<Record, LaunchError> {
         let mut stdin = child.stdin.take().ok_or_else(|| LaunchError::System {
             what: "reaching the gate",
             source: io::ErrorKind::BrokenPipe.into(),
         })?;
-        gate::send(plan, &mut stdin).map_err(system("handing the order to the gate"))?;
+        let fifo = pipes.map(|names| names.stdin.as_path());
+        gate::send(plan, fifo, &mut stdin).map_err(system("handing the order to the gate"))?;
         let record = Record {
             id: launch.id,
             run: launch.run,
@@ -88,6 +110,7 @@ impl LocalLauncher {
             started_at: chrono::Utc::now(),
             log_dir: plan.log_dir.clone(),
             stderr_from,
+            piped: pipes.is_some(),
         };
         self.runs.write(&record).map_err(system("recording the process"))?;
         gate::open(stdin).map_err(system("opening the gate"))?;
@@ -103,8 +126,10 @@ impl LocalLauncher {
     ) -> Arc<dyn Process> {
         let (pidfd, record) = (Arc::new(pidfd), Arc::new(record));
         let (tell, ended) = watch::channel(None);
+        let wiring = self.wiring.clone().filter(|_| record.piped && probe.is_piped());
         let process: Arc<dyn Process> = Arc::new(LocalProcess {
             probe,
+            wiring: wiring.clone(),
             record: Arc::clone(&record),
             pidfd: Arc::clone(&pidfd),
             ended,
@@ -113,7 +138,10 @@ impl LocalLauncher {
         let launcher = self.clone();
         tokio::spawn(async move {
             let exit = reap(&pidfd, child, &record).await;
-            launcher.close_logs(&record.log_dir);
+            if let Some(wiring) = wiring {
+                wiring.disconnect(record.id, record.run);
+            }
+            launcher.close_logs(&record.log_dir, record.piped);
             launcher.forget(&record);
             // Nobody may be left who wants to know.
             let _ = tell.send(Some(exit));
@@ -121,8 +149,18 @@ impl LocalLauncher {
         process
     }
 
-    fn close_logs(&self, dir: &Path) {
-        self.logs.forget(&dir.join("stdout.log"));
+    /// Hands the ends of a run's streams to the wiring.
+    fn wire(&self, spec: Option<&Spec>, record: &Record, adopted: bool) -> io::Result<()> {
+        if let (Some(spec), Some(wiring), true) = (spec, &self.wiring, record.piped) {
+            wiring.connect(spec, record.run, self.runs.pipes(record).open(adopted)?);
+        }
+        Ok(())
+    }
+
+    fn close_logs(&self, dir: &Path, piped: bool) {
+        if !piped {
+            self.logs.forget(&dir.join("stdout.log"));
+        }
         self.logs.forget(&dir.join("stderr.log"));
     }
 
@@ -239,6 +277,7 @@ fn status(mut child: Child) -> Exit {
 struct LocalProcess {
     record: Arc<Record>,
     probe: Probe,
+    wiring: Option<Arc<dyn Wiring>>,
     pidfd: Arc<AsyncFd<OwnedFd>>,
     ended: watch::Receiver<Option<Exit>>,
     released: AtomicBool,
@@ -280,7 +319,10 @@ impl Process for LocalProcess {
     }
 
     fn probe(&self, timeout: Duration) -> BoxFuture<'static, Result<(), Missed>> {
-        let Record { id, nonce, port, .. } = &*self.record;
+        let Record { id, run, nonce, port, .. } = &*self.record;
+        if let Some(wiring) = &self.wiring {
+            return wiring.probe(*id, *run, timeout);
+        }
         let (probe, target) = (self.probe.clone(), Target { id: *id, nonce: nonce.clone(), port: *port });
         async move { probe::ask(&probe, &target, timeout).await }.boxed()
     }
@@ -327,26 +369,40 @@ impl Launcher for LocalLauncher {
         let launcher = self.clone();
         let planner = Arc::clone(&spec.planner);
         let probe = spec.probe.clone();
+        let (id, run, piped) = (launch.id, launch.run, probe.is_piped());
+        let spec = piped.then(|| spec.clone());
         async move {
-            let spawner = launcher.clone();
-            let spawned = tokio::task::spawn_blocking(move || {
-                let plan = planner.plan(&launch)?;
-                spawner.spawn(launch, &plan)
-            });
-            let (mut child, record) = spawned
-                .await
-                .map_err(|panic| LaunchError::Unstartable(format!("the plan cannot be made: {panic}")))??;
-            match open_pidfd(record.identity.pid) {
-                Ok(pidfd) => Ok(launcher.watch(probe, record, Some(child), pidfd)),
-                Err(source) => {
-                    // A process that cannot be watched must not live on unseen.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    launcher.close_logs(&record.log_dir);
-                    launcher.forget(&record);
-                    Err(LaunchError::System { what: "watching the process", source })
+            let started = async {
+                if piped && launcher.wiring.is_none() {
+                    let words = "this program has nobody who speaks over standard streams";
+                    return Err(LaunchError::Unstartable(words.into()));
                 }
+                let spawner = launcher.clone();
+                let spawned = tokio::task::spawn_blocking(move || {
+                    let plan = planner.plan(&launch)?;
+                    spawner.spawn(launch, &plan, piped)
+                });
+                let (mut child, record) = spawned.await.map_err(|panic| {
+                    LaunchError::Unstartable(format!("the plan cannot be made: {panic}"))
+                })??;
+                let opened = open_pidfd(record.identity.pid);
+                match opened.and_then(|pidfd| launcher.wire(spec.as_ref(), &record, false).map(|()| pidfd)) {
+                    Ok(pidfd) => Ok(launcher.watch(probe, record, Some(child), pidfd)),
+                    Err(source) => {
+                        // A process that cannot be watched must not live on unseen.
+                        let _ = child.kill();
+                        let _ = child.wait();
+                        launcher.close_logs(&record.log_dir, record.piped);
+                        launcher.forget(&record);
+                        Err(LaunchError::System { what: "watching the process", source })
+                    }
+                }
+            };
+            let started = started.await;
+            if let (Err(_), true, Some(wiring)) = (&started, piped, &launcher.wiring) {
+                wiring.disconnect(id, run);
             }
+            started
         }
         .boxed()
     }
@@ -358,6 +414,7 @@ impl Launcher for LocalLauncher {
     ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>> {
         let launcher = self.clone();
         let probe = spec.probe.clone();
+        let spec = probe.is_piped().then(|| spec.clone());
         async move {
             let gone = LaunchError::Gone { pid: record.identity.pid };
             // The pidfd pins the process before its identity is read: what is compared is what is signalled.
@@ -366,14 +423,18 @@ impl Launcher for LocalLauncher {
                 launcher.forget(&record);
                 return Err(gone);
             };
-            for name in ["stdout.log", "stderr.log"] {
+            let files: &[&str] = if record.piped { &["stderr.log"] } else { &["stdout.log", "stderr.log"] };
+            for name in files {
                 let path = record.log_dir.join(name);
                 if let Err(error) = launcher.logs.adopt(&path) {
                     slog::warn!(launcher.log, "captured output of an adopted process is not rotated";
                         "file" => %path.display(), "error" => %error);
                 }
             }
-            Ok(launcher.watch(probe, record, None, pidfd))
+            let wired = launcher.wire(spec.as_ref(), &record, true);
+            let process = launcher.watch(probe, record, None, pidfd);
+            // Without its streams it is of no use: dropping it ends it.
+            wired.map(|()| process).map_err(system("opening the pipes"))
         }
         .boxed()
     }

@@ -9,6 +9,7 @@ pub mod handover;
 mod identity;
 pub mod local;
 pub mod logs;
+pub mod pipes;
 mod probe;
 pub mod record;
 
@@ -43,6 +44,9 @@ pub struct Spec {
     pub lease_ends_at: Option<DateTime<Utc>>,
     /// Put it to sleep after this long without a call; `None` for never.
     pub idle_after: Option<Duration>,
+    /// The instance that this run of a process is a part of, if it is none itself. A part is in no list and in no
+    /// stream of transitions, ends with its whole, and is forgotten once it has ended.
+    pub part_of: Option<Uuid>,
     /// What to execute.
     pub planner: Arc<dyn Planner>,
 }
@@ -52,8 +56,8 @@ impl Spec {
     #[must_use]
     pub fn new(kind: &str, policy: Policy, probe: Probe, planner: Arc<dyn Planner>) -> Self {
         let (id, owner) = (Uuid::now_v7(), Uuid::nil());
-        let (lease_ends_at, idle_after) = (None, None);
-        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at, idle_after, planner }
+        let (lease_ends_at, idle_after, part_of) = (None, None, None);
+        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at, idle_after, part_of, planner }
     }
 }
 
@@ -76,13 +80,24 @@ pub enum Probe {
         /// The path, such as `/mcp`.
         path: String,
     },
+    /// The run speaks over its standard streams, and its [`pipes::Wiring`] asks it. Needs no port.
+    Pipes {
+        /// What the wiring has to know about runs of this kind. Nobody else reads it.
+        note: String,
+    },
 }
 
 impl Probe {
     /// Whether the run needs a port.
     #[must_use]
     pub fn needs_port(&self) -> bool {
-        !matches!(self, Self::Process)
+        !matches!(self, Self::Process | Self::Pipes { .. })
+    }
+
+    /// Whether the run speaks over its standard streams.
+    #[must_use]
+    pub fn is_piped(&self) -> bool {
+        matches!(self, Self::Pipes { .. })
     }
 }
 
@@ -192,6 +207,9 @@ pub struct Record {
     pub log_dir: PathBuf,
     /// Length of `stderr.log` when it was launched.
     pub stderr_from: u64,
+    /// Whether its stdin and stdout are FIFOs beside this record.
+    #[serde(default)]
+    pub piped: bool,
 }
 
 /// Why a probe was missed. The words reach the owner and hold no secret.

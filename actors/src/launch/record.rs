@@ -8,7 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Record;
+use uuid::Uuid;
+
+use super::pipes::{self, Names};
+use super::{Launch, Record};
+use crate::state::Run;
 
 /// The directory of the records of all live runs.
 #[derive(Debug, Clone)]
@@ -42,6 +46,11 @@ impl RunDir {
                     std::fs::remove_file(&path)?;
                     continue;
                 }
+                // Left by a daemon that was killed before it had recorded the run.
+                _ if pipes::is_left_over(&path) => {
+                    std::fs::remove_file(&path)?;
+                    continue;
+                }
                 _ => continue,
             }
             match std::fs::read(&path).map(|bytes| serde_json::from_slice(&bytes)) {
@@ -61,14 +70,31 @@ impl RunDir {
     }
 
     pub(crate) fn remove(&self, record: &Record) -> io::Result<()> {
+        if record.piped {
+            self.pipes(record).remove()?;
+        }
         match std::fs::remove_file(self.path(record)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
+    /// Where the FIFOs of a run are that is about to be launched.
+    pub(super) fn pipes_for(&self, launch: &Launch) -> Names {
+        Names::beside(&self.path_of(launch.id, launch.run))
+    }
+
+    /// Where the FIFOs of a run are.
+    pub(super) fn pipes(&self, record: &Record) -> Names {
+        Names::beside(&self.path(record))
+    }
+
     fn path(&self, record: &Record) -> PathBuf {
-        self.0.join(format!("{}.{}.json", record.id, record.run))
+        self.path_of(record.id, record.run)
+    }
+
+    fn path_of(&self, id: Uuid, run: Run) -> PathBuf {
+        self.0.join(format!("{id}.{run}.json"))
     }
 }
 
@@ -82,11 +108,8 @@ fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::launch::Identity;
-    use crate::state::Run;
 
     fn record(id: Uuid, run: u64) -> Record {
         Record {
@@ -98,6 +121,7 @@ mod tests {
             started_at: chrono::Utc::now(),
             log_dir: "logs".into(),
             stderr_from: 0,
+            piped: false,
         }
     }
 
