@@ -46,6 +46,7 @@ use crate::problem::{Code, Problem};
 use crate::vault::{Token, Vault};
 use access::Admitted;
 use counts::Counts;
+use lane::At;
 use relay::{Outbound, Parcel};
 use sessions::SessionTable;
 use uses::Uses;
@@ -229,7 +230,8 @@ impl Gateway {
         let deadline = Instant::now() + self.limits.wait;
         let mut dead = None;
         loop {
-            let (run, addr, call) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
+            let (run, at, call) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
+            let At::Port(addr) = at else { return Err(broken("the server has another lane now")) };
             let authority = addr.to_string();
             let body = parcel.attempt().ok_or_else(|| broken("the server ended before it answered"))?;
             let host = HeaderValue::from_str(&authority).map_err(|error| Problem::internal(&error))?;

@@ -123,6 +123,7 @@ impl Provisioner {
             policy,
             probe,
             lease_ends_at: Some(instance.expires_at),
+            part_of: None,
             idle_after: instance
                 .idle_timeout_seconds
                 .and_then(|seconds| u64::try_from(seconds).ok())

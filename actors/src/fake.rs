@@ -126,6 +126,7 @@ impl FakeLauncher {
             isolation: None,
             alarm_at: None,
             cgroups: Vec::new(),
+            piped: false,
         };
         let process = Arc::new(FakeProcess {
             key: (launch.id, launch.run),

@@ -21,6 +21,11 @@ pub enum Lane {
         /// Its address on the loopback interface.
         addr: SocketAddr,
     },
+    /// Over the standard streams of the present run.
+    Pipes {
+        /// The run that reads and writes there.
+        run: Run,
+    },
     /// Nowhere yet: a run is on its way, so waiting is worth while.
     Coming(Status),
     /// Nowhere until it is woken.
@@ -102,6 +107,8 @@ pub struct Route {
     last_access_ms: AtomicI64,
     /// Milliseconds since the epoch of the last answer that was no server error; 0 for never.
     last_success_ms: AtomicI64,
+    /// Milliseconds since the epoch until when it is in use whatever is called; 0 for not at all.
+    in_use_until_ms: AtomicI64,
 }
 
 impl Route {
@@ -112,6 +119,7 @@ impl Route {
             requests: AtomicU64::new(0),
             last_access_ms: AtomicI64::new(0),
             last_success_ms: AtomicI64::new(0),
+            in_use_until_ms: AtomicI64::new(0),
         })
     }
 
@@ -140,6 +148,17 @@ impl Route {
     pub fn succeeded(&self, now_ms: i64) {
         self.last_success_ms.store(now_ms, Ordering::Relaxed);
         self.last_access_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Until then it counts as in use even if nothing is called: it works on something that outlives the call.
+    pub fn use_until(&self, until_ms: i64) {
+        self.in_use_until_ms.fetch_max(until_ms, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the epoch until when it is in use whatever is called, if it ever was.
+    #[must_use]
+    pub fn in_use_until_ms(&self) -> Option<i64> {
+        Some(self.in_use_until_ms.load(Ordering::Relaxed)).filter(|at| *at > 0)
     }
 
     /// Requests under way.

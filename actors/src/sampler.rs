@@ -46,7 +46,7 @@ impl Sampler {
     fn pass(&mut self, ctx: &mut Context<Self>) {
         let roots: Vec<Root> = self
             .registry
-            .all()
+            .with_parts()
             .iter()
             .flat_map(|snapshot| {
                 let present = snapshot.pid.map(|pid| (snapshot.run, pid));

@@ -65,6 +65,8 @@ pub struct Snapshot {
     pub owner: Uuid,
     /// What kind it is, such as the name of its type.
     pub kind: Arc<str>,
+    /// The instance that this is a part of, if it is none itself.
+    pub part_of: Option<Uuid>,
     /// Grows by one with each transition of this instance; the first is 1.
     pub seq: u64,
     /// Where it stands.
@@ -193,6 +195,13 @@ impl Registry {
     /// Every instance, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Snapshot>> {
+        let mut all = self.with_parts();
+        all.retain(|snapshot| snapshot.part_of.is_none());
+        all
+    }
+
+    /// Every instance and every part of one, in no order.
+    pub(crate) fn with_parts(&self) -> Vec<Arc<Snapshot>> {
         self.entries.iter().map(|entry| Arc::clone(&entry.snapshot)).collect()
     }
 

@@ -12,6 +12,15 @@ use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
 
+/// Where a run is spoken with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum At {
+    /// On its port.
+    Port(SocketAddr),
+    /// On its standard streams.
+    Pipes,
+}
+
 /// A call at the run that serves the instance, once there is one: a client sees latency rather than an error.
 /// `dead` is a run that was found not to answer, so the next one is waited for.
 ///
@@ -23,7 +32,7 @@ pub(super) async fn serving(
     route: &Arc<Route>,
     dead: Option<Run>,
     deadline: Instant,
-) -> Result<(Run, SocketAddr, Call), Problem> {
+) -> Result<(Run, At, Call), Problem> {
     let mut watch = route.watch();
     let mut woken = false;
     loop {
@@ -31,7 +40,7 @@ pub(super) async fn serving(
             let way = watch.borrow_and_update();
             match step(way.lane(), dead, woken) {
                 // Counted before the way can change, so its run is not ended under it.
-                Step::Go(run, addr) => return Ok((run, addr, way.call())),
+                Step::Go(run, at) => return Ok((run, at, way.call())),
                 step => step,
             }
         };
@@ -59,7 +68,7 @@ pub(super) async fn serving(
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    Go(Run, SocketAddr),
+    Go(Run, At),
     Wait,
     Wake,
     GiveUp(Status),
@@ -67,8 +76,9 @@ enum Step {
 
 fn step(lane: Lane, dead: Option<Run>, woken: bool) -> Step {
     match lane {
-        Lane::Http { run, addr } if dead != Some(run) => Step::Go(run, addr),
-        Lane::Http { .. } | Lane::Coming(_) => Step::Wait,
+        Lane::Http { run, addr } if dead != Some(run) => Step::Go(run, At::Port(addr)),
+        Lane::Pipes { run } if dead != Some(run) => Step::Go(run, At::Pipes),
+        Lane::Http { .. } | Lane::Pipes { .. } | Lane::Coming(_) => Step::Wait,
         Lane::Asleep if woken => Step::Wait,
         Lane::Asleep => Step::Wake,
         Lane::Gone(status) => Step::GiveUp(status),
@@ -109,8 +119,9 @@ mod tests {
     fn a_request_goes_waits_wakes_or_is_told_why_not() {
         let addr = "127.0.0.1:20000".parse().unwrap();
         let serving = Lane::Http { run: Run(2), addr };
-        assert_eq!(step(serving, None, false), Step::Go(Run(2), addr));
-        assert_eq!(step(serving, Some(Run(1)), false), Step::Go(Run(2), addr));
+        assert_eq!(step(serving, None, false), Step::Go(Run(2), At::Port(addr)));
+        assert_eq!(step(serving, Some(Run(1)), false), Step::Go(Run(2), At::Port(addr)));
+        assert_eq!(step(Lane::Pipes { run: Run(2) }, Some(Run(1)), false), Step::Go(Run(2), At::Pipes));
         assert_eq!(step(serving, Some(Run(2)), false), Step::Wait, "found dead, the next one is waited for");
         assert_eq!(step(Lane::Coming(Status::Restarting), None, false), Step::Wait);
         assert_eq!(step(Lane::Asleep, None, false), Step::Wake);

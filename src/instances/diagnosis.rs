@@ -39,7 +39,9 @@ pub(super) async fn look(instance: &Instance, probe: &Probe) -> Findings {
     };
     let health = match (addr, probe) {
         (Some(addr), Probe::Http { path }) => Some(get(addr, path).await),
-        (_, Probe::Http { .. } | Probe::Process | Probe::Tcp | Probe::Mcp { .. }) => None,
+        (_, Probe::Http { .. } | Probe::Process | Probe::Tcp | Probe::Mcp { .. } | Probe::Pipes { .. }) => {
+            None
+        }
     };
     Findings { process, port, health }
 }

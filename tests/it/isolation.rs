@@ -40,7 +40,8 @@ async fn ground() -> Ground {
 }
 
 async fn isolated(dir: Arc<TempDir>, options: Options) -> Ground {
-    let isolation = tokio::task::spawn_blocking(move || Isolation::probe(&gate(), options)).await.unwrap().unwrap();
+    let isolation =
+        tokio::task::spawn_blocking(move || Isolation::probe(&gate(), options)).await.unwrap().unwrap();
     Ground::isolated(dir, |_| {}, isolation).await
 }
 
@@ -54,7 +55,10 @@ fn prober(ground: &Ground, name: &str, wanted: &Value) -> Spec {
         sealed: Vec::new(),
         cwd: home(ground, name),
         log_dir: ground.path(name).join("logs/output"),
-        reach: Reach { readable: vec![script], writable: vec![home(ground, name), ground.path(name).join("logs")] },
+        reach: Reach {
+            readable: vec![script],
+            writable: vec![home(ground, name), ground.path(name).join("logs")],
+        },
     };
     Spec::new("prober", Policy::default(), Probe::Process, Arc::new(plan))
 }
@@ -68,7 +72,10 @@ async fn tried(ground: &Ground, name: &str, wanted: &Value) -> (Arc<Snapshot>, V
     let instance = ground.running(prober(ground, name, wanted)).await;
     let output = ground.path(name).join("logs/output");
     let read = |file: &str| std::fs::read_to_string(output.join(file)).unwrap_or_default();
-    eventually("it has tried", || read("stdout.log").ends_with('\n') || read("stderr.log").contains("Node.js")).await;
+    eventually("it has tried", || {
+        read("stdout.log").ends_with('\n') || read("stderr.log").contains("Node.js")
+    })
+    .await;
     let said = serde_json::from_str(&read("stdout.log"));
     (instance, said.unwrap_or_else(|_| panic!("it failed: {}", read("stderr.log"))))
 }

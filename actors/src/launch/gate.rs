@@ -8,8 +8,8 @@
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, Read, Write};
-use std::os::unix::process::CommandExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::isolation::{self, Answer, Confinement, Report};
-use super::{Plan, handover};
+use super::{Plan, handover, pipes};
 
 const ARGUMENT: &str = "__minimcp-gate";
 const OPEN: u8 = b'G';
@@ -104,7 +104,7 @@ fn pass() -> i32 {
         return NOT_OPENED;
     }
     // Once it is isolated, the run directory is out of reach.
-    let stdin = before.stdin.as_deref().map(|path| std::fs::File::options().read(true).write(true).open(path)).transpose();
+    let stdin = before.stdin.as_deref().map(pipes::open_both).transpose();
     let kept = before.isolation.as_ref().is_none_or(|wanted| isolate(wanted, scored).is_ok());
     if !kept || !is_opened(&mut daemon) {
         return NOT_OPENED;

@@ -29,6 +29,7 @@ use super::cgroup::{Cgroups, Enforced, Group};
 use super::gate::{self, Gate, Preparation};
 use super::isolation::{Confinement, Isolation, Layer};
 use super::logs::LogKeeper;
+use super::pipes::{self, Names, Wiring};
 use super::record::RunDir;
 use super::tree::Tree;
 use super::{
@@ -51,6 +52,7 @@ pub struct LocalLauncher {
     /// Control groups that were there before anything was started, by name.
     left: Arc<BTreeMap<String, Vec<PathBuf>>>,
     children: OwnChildren,
+    wiring: Option<Arc<dyn Wiring>>,
     log: slog::Logger,
 }
 
@@ -59,6 +61,15 @@ pub struct LocalLauncher {
 struct Terms {
     limits: Limits,
     lease_ends_at: Option<DateTime<Utc>>,
+    /// It speaks over its standard streams.
+    piped: bool,
+}
+
+/// What is made for a run beside its process.
+#[derive(Debug, Clone, Copy)]
+struct Around<'a> {
+    group: Option<&'a Group>,
+    pipes: Option<&'a Names>,
 }
 
 impl LocalLauncher {
@@ -73,6 +84,7 @@ impl LocalLauncher {
             cgroups: Arc::default(),
             left: Arc::default(),
             children: OwnChildren::default(),
+            wiring: None,
             log,
         }
     }
@@ -81,6 +93,12 @@ impl LocalLauncher {
     #[must_use]
     pub fn isolated(self, isolation: Isolation) -> Self {
         Self { isolation, ..self }
+    }
+
+    /// The same for runs that speak over their standard streams too: the wiring speaks with them.
+    #[must_use]
+    pub fn with_wiring(self, wiring: Arc<dyn Wiring>) -> Self {
+        Self { wiring: Some(wiring), ..self }
     }
 
     /// Has each run in a control group of its own. To be called before anything is started.
@@ -97,9 +115,14 @@ impl LocalLauncher {
         let isolation = self.isolation.of(&launch, plan, terms.lease_ends_at)?;
         make_dir(&plan.cwd).map_err(system("making the working directory"))?;
         let group = self.group(&launch, &terms.limits);
-        let spawned = self.spawn_into(group.as_ref(), launch, plan, isolation);
-        if let (Err(_), Some(group)) = (&spawned, group) {
-            group.remove();
+        let pipes = terms.piped.then(|| self.runs.pipes_for(&launch));
+        let around = Around { group: group.as_ref(), pipes: pipes.as_ref() };
+        let spawned = self.spawn_into(around, launch, plan, isolation);
+        if spawned.is_err() {
+            self.close_logs(&plan.log_dir, terms.piped);
+            // What is left of either is removed by the next daemon.
+            group.map(|group| group.remove());
+            let _ = pipes.map(|names| names.remove());
         }
         spawned
     }
@@ -114,33 +137,36 @@ impl LocalLauncher {
 
     fn spawn_into(
         &self,
-        group: Option<&Group>,
+        around: Around<'_>,
         launch: Launch,
         plan: &Plan,
         isolation: Option<Confinement>,
     ) -> Result<(Child, Record), LaunchError> {
         let log = |name| self.logs.open(&plan.log_dir.join(name));
-        let stdout = log("stdout.log").map_err(system("opening stdout.log"))?;
-        let stderr = log("stderr.log").map_err(system("opening stderr.log"));
-        let spawned = stderr.and_then(|stderr| {
-            let stderr_from = length(&stderr);
-            let (mut command, stage) = gate::command(&self.gate).map_err(system("starting a process"))?;
-            let spawned = self.children.spawn(command.stdout(stdout).stderr(stderr));
-            let mut child = spawned.map_err(system("starting a process"))?;
-            // It holds the stage's end of the connection.
-            drop(command);
-            let join = group.map_or_else(Vec::new, Group::doors);
-            let before = Preparation { join, isolation, ..Preparation::default() };
-            let recorded = self.record(&child, stage, (launch, plan), before, (group, stderr_from));
-            if recorded.is_err() {
-                // Its gate was never opened, so it has run nothing and has no children.
-                let _ = child.kill();
-                let _ = child.wait();
-                self.children.forget(child.id());
+        let stdout = match around.pipes {
+            None => log("stdout.log").map_err(system("opening stdout.log"))?,
+            Some(names) => {
+                let made = names.make().and_then(|()| pipes::open_both(&names.stdout));
+                made.map_err(system("making the pipes"))?
             }
-            recorded.map(|record| (child, record))
-        });
-        spawned.inspect_err(|_| self.close_logs(&plan.log_dir))
+        };
+        let stderr = log("stderr.log").map_err(system("opening stderr.log"))?;
+        let stderr_from = length(&stderr);
+        let (mut command, stage) = gate::command(&self.gate).map_err(system("starting a process"))?;
+        let spawned = self.children.spawn(command.stdout(stdout).stderr(stderr));
+        let mut child = spawned.map_err(system("starting a process"))?;
+        // It holds the stage's end of the connection.
+        drop(command);
+        let join = around.group.map_or_else(Vec::new, Group::doors);
+        let before = Preparation { join, stdin: around.pipes.map(|names| names.stdin.clone()), isolation };
+        let recorded = self.record(&child, stage, (launch, plan), before, (around, stderr_from));
+        if recorded.is_err() {
+            // Its gate was never opened, so it has run nothing and has no children.
+            let _ = child.kill();
+            let _ = child.wait();
+            self.children.forget(child.id());
+        }
+        recorded.map(|record| (child, record))
     }
 
     fn record(
@@ -149,7 +175,7 @@ impl LocalLauncher {
         mut stage: UnixStream,
         (launch, plan): (Launch, &Plan),
         before: Preparation,
-        (group, stderr_from): (Option<&Group>, u64),
+        (around, stderr_from): (Around<'_>, u64),
     ) -> Result<Record, LaunchError> {
         let wanted = before.isolation.as_ref();
         let own_user = wanted.is_some_and(|wanted| wanted.required.contains(&Layer::OwnUser));
@@ -173,7 +199,8 @@ impl LocalLauncher {
             uid,
             isolation: Some(isolation),
             alarm_at,
-            cgroups: group.map_or_else(Vec::new, |group| group.dirs().to_vec()),
+            cgroups: around.group.map_or_else(Vec::new, |group| group.dirs().to_vec()),
+            piped: around.pipes.is_some(),
         };
         self.runs.write(&record).map_err(system("recording the process"))?;
         gate::open(stage).map_err(system("opening the gate"))?;
@@ -191,8 +218,10 @@ impl LocalLauncher {
         let (tell, ended) = watch::channel(None);
         let (ordered, orders) = watch::channel(Ordered::Nothing);
         let tree = Arc::new(Tree::new(&record, Some(Arc::clone(&leader))));
+        let wiring = self.wiring.clone().filter(|_| record.piped && probe.is_piped());
         let process: Arc<dyn Process> = Arc::new(LocalProcess {
             probe,
+            wiring: wiring.clone(),
             record: Arc::clone(&record),
             enforced: tree.group().map_or_else(Enforced::default, Group::enforced),
             tree: Arc::clone(&tree),
@@ -204,7 +233,10 @@ impl LocalLauncher {
         tokio::spawn(async move {
             let ending = see_out(leader, child, tree, orders).await;
             launcher.children.forget(record.identity.pid);
-            launcher.close_logs(&record.log_dir);
+            if let Some(wiring) = wiring {
+                wiring.disconnect(record.id, record.run);
+            }
+            launcher.close_logs(&record.log_dir, record.piped);
             if ending.gone {
                 launcher.forget(&record);
             } else {
@@ -218,8 +250,18 @@ impl LocalLauncher {
         process
     }
 
-    fn close_logs(&self, dir: &Path) {
-        self.logs.forget(&dir.join("stdout.log"));
+    /// Hands the ends of a run's streams to the wiring.
+    fn wire(&self, spec: Option<&Spec>, record: &Record, adopted: bool) -> io::Result<()> {
+        if let (Some(spec), Some(wiring), true) = (spec, &self.wiring, record.piped) {
+            wiring.connect(spec, record.run, self.runs.pipes(record).open(adopted)?);
+        }
+        Ok(())
+    }
+
+    fn close_logs(&self, dir: &Path, piped: bool) {
+        if !piped {
+            self.logs.forget(&dir.join("stdout.log"));
+        }
         self.logs.forget(&dir.join("stderr.log"));
     }
 
@@ -266,6 +308,37 @@ impl LocalLauncher {
     /// Removes the roots of the control groups once no run needs them.
     pub fn close(&self) {
         self.cgroups.close();
+    }
+
+    async fn start(
+        &self,
+        planner: Arc<dyn Planner>,
+        probe: Probe,
+        spec: Option<&Spec>,
+        launch: Launch,
+        terms: Terms,
+    ) -> Result<Arc<dyn Process>, LaunchError> {
+        let spawner = self.clone();
+        let spawned = tokio::task::spawn_blocking(move || {
+            let plan = planner.plan(&launch)?;
+            spawner.spawn(launch, &plan, terms)
+        });
+        let (mut child, record) = spawned
+            .await
+            .map_err(|panic| LaunchError::Unstartable(format!("the plan cannot be made: {panic}")))??;
+        let opened = open_pidfd(record.identity.pid);
+        match opened.and_then(|pidfd| self.wire(spec, &record, false).map(|()| pidfd)) {
+            Ok(pidfd) => Ok(self.watch(probe, record, Some(child), pidfd)),
+            Err(source) => {
+                // A process that cannot be watched must not live on unseen.
+                let _ = child.kill();
+                let _ = child.wait();
+                self.children.forget(record.identity.pid);
+                self.close_logs(&record.log_dir, record.piped);
+                self.clear(&record).await;
+                Err(LaunchError::System { what: "watching the process", source })
+            }
+        }
     }
 
     /// What is left of a run whose leader is gone, or is not what was recorded: its tree is ended without a signal
@@ -348,28 +421,19 @@ impl Launcher for LocalLauncher {
         let launcher = self.clone();
         let planner = Arc::clone(&spec.planner);
         let probe = spec.probe.clone();
-        let terms = Terms { limits: spec.policy.limits, lease_ends_at: spec.lease_ends_at };
+        let piped = probe.is_piped();
+        let terms = Terms { limits: spec.policy.limits, lease_ends_at: spec.lease_ends_at, piped };
+        let (id, run, spec) = (launch.id, launch.run, piped.then(|| spec.clone()));
         async move {
-            let spawner = launcher.clone();
-            let spawned = tokio::task::spawn_blocking(move || {
-                let plan = planner.plan(&launch)?;
-                spawner.spawn(launch, &plan, terms)
-            });
-            let (mut child, record) = spawned
-                .await
-                .map_err(|panic| LaunchError::Unstartable(format!("the plan cannot be made: {panic}")))??;
-            match open_pidfd(record.identity.pid) {
-                Ok(pidfd) => Ok(launcher.watch(probe, record, Some(child), pidfd)),
-                Err(source) => {
-                    // A process that cannot be watched must not live on unseen.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    launcher.children.forget(record.identity.pid);
-                    launcher.close_logs(&record.log_dir);
-                    launcher.clear(&record).await;
-                    Err(LaunchError::System { what: "watching the process", source })
-                }
-            }
+            let Some(spec) = spec else {
+                return launcher.start(planner, probe, None, launch, terms).await;
+            };
+            let Some(wiring) = launcher.wiring.clone() else {
+                let words = "this program has nobody who speaks over standard streams";
+                return Err(LaunchError::Unstartable(words.into()));
+            };
+            let started = launcher.start(planner, probe, Some(&spec), launch, terms).await;
+            started.inspect_err(|_| wiring.disconnect(id, run))
         }
         .boxed()
     }
@@ -390,6 +454,7 @@ impl Launcher for LocalLauncher {
     ) -> BoxFuture<'static, Result<Arc<dyn Process>, LaunchError>> {
         let launcher = self.clone();
         let probe = spec.probe.clone();
+        let spec = probe.is_piped().then(|| spec.clone());
         async move {
             let gone = LaunchError::Gone { pid: record.identity.pid };
             // The pidfd pins the process before its identity is read: what is compared is what is signalled.
@@ -398,14 +463,18 @@ impl Launcher for LocalLauncher {
                 launcher.clear(&record).await;
                 return Err(gone);
             };
-            for name in ["stdout.log", "stderr.log"] {
+            let files: &[&str] = if record.piped { &["stderr.log"] } else { &["stdout.log", "stderr.log"] };
+            for name in files {
                 let path = record.log_dir.join(name);
                 if let Err(error) = launcher.logs.adopt(&path) {
                     slog::warn!(launcher.log, "captured output of an adopted process is not rotated";
                         "file" => %path.display(), "error" => %error);
                 }
             }
-            Ok(launcher.watch(probe, record, None, pidfd))
+            let wired = launcher.wire(spec.as_ref(), &record, true);
+            let process = launcher.watch(probe, record, None, pidfd);
+            // Without its streams it is of no use: dropping it ends it.
+            wired.map(|()| process).map_err(system("opening the pipes"))
         }
         .boxed()
     }

@@ -12,6 +12,7 @@ pub mod isolation;
 pub mod local;
 pub mod logs;
 mod pidfd;
+pub mod pipes;
 mod probe;
 pub(crate) mod proc;
 pub mod record;
@@ -49,6 +50,9 @@ pub struct Spec {
     pub lease_ends_at: Option<DateTime<Utc>>,
     /// Put it to sleep after this long without a call; `None` for never.
     pub idle_after: Option<Duration>,
+    /// The instance that this run of a process is a part of, if it is none itself. A part is in no list and in no
+    /// stream of transitions, ends with its whole, and is forgotten once it has ended.
+    pub part_of: Option<Uuid>,
     /// What to execute.
     pub planner: Arc<dyn Planner>,
 }
@@ -58,8 +62,8 @@ impl Spec {
     #[must_use]
     pub fn new(kind: &str, policy: Policy, probe: Probe, planner: Arc<dyn Planner>) -> Self {
         let (id, owner) = (Uuid::now_v7(), Uuid::nil());
-        let (lease_ends_at, idle_after) = (None, None);
-        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at, idle_after, planner }
+        let (lease_ends_at, idle_after, part_of) = (None, None, None);
+        Self { id, owner, kind: kind.into(), policy, probe, lease_ends_at, idle_after, part_of, planner }
     }
 }
 
@@ -82,13 +86,24 @@ pub enum Probe {
         /// The path, such as `/mcp`.
         path: String,
     },
+    /// The run speaks over its standard streams, and its [`pipes::Wiring`] asks it. Needs no port.
+    Pipes {
+        /// What the wiring has to know about runs of this kind. Nobody else reads it.
+        note: String,
+    },
 }
 
 impl Probe {
     /// Whether the run needs a port.
     #[must_use]
     pub fn needs_port(&self) -> bool {
-        !matches!(self, Self::Process)
+        !matches!(self, Self::Process | Self::Pipes { .. })
+    }
+
+    /// Whether the run speaks over its standard streams.
+    #[must_use]
+    pub fn is_piped(&self) -> bool {
+        matches!(self, Self::Pipes { .. })
     }
 }
 
@@ -223,6 +238,9 @@ pub struct Record {
     /// The directories of its control group; none where there are no groups.
     #[serde(default)]
     pub cgroups: Vec<PathBuf>,
+    /// Whether its stdin and stdout are FIFOs beside this record.
+    #[serde(default)]
+    pub piped: bool,
 }
 
 impl Record {

@@ -31,7 +31,8 @@ pub(super) struct Target {
 pub(super) async fn ask(probe: &Probe, target: &Target, timeout: Duration) -> Result<(), Missed> {
     let Some(port) = target.port.filter(|_| probe.needs_port()) else {
         return match probe {
-            Probe::Process => Ok(()),
+            // One over pipes is asked by its wiring.
+            Probe::Process | Probe::Pipes { .. } => Ok(()),
             Probe::Tcp | Probe::Http { .. } | Probe::Mcp { .. } => Err(Missed("it has no port".into())),
         };
     };
@@ -48,7 +49,7 @@ async fn converse(probe: &Probe, target: &Target, addr: SocketAddr) -> Result<()
         .map_err(|error| Missed(format!("port {} does not accept connections: {error}", addr.port())))?;
     let request = Request::builder().header(HOST, addr.to_string());
     let request = match probe {
-        Probe::Process | Probe::Tcp => return Ok(()),
+        Probe::Process | Probe::Tcp | Probe::Pipes { .. } => return Ok(()),
         Probe::Http { path } => {
             request.method(Method::GET).uri(path).header(ACCEPT, "application/json").body(Full::default())
         }
@@ -66,7 +67,9 @@ async fn converse(probe: &Probe, target: &Target, addr: SocketAddr) -> Result<()
     let response = exchange(stream, request).await?;
     match probe {
         Probe::Mcp { .. } => judge_mcp(&response),
-        Probe::Http { .. } | Probe::Process | Probe::Tcp => judge_http(&response, target),
+        Probe::Http { .. } | Probe::Process | Probe::Tcp | Probe::Pipes { .. } => {
+            judge_http(&response, target)
+        }
     }
 }
 

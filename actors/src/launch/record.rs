@@ -8,7 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Record;
+use uuid::Uuid;
+
+use super::pipes::{self, Names};
+use super::{Launch, Record};
+use crate::state::Run;
 
 /// The directory of the records of all live runs.
 #[derive(Debug, Clone)]
@@ -48,6 +52,11 @@ impl RunDir {
                     std::fs::remove_file(&path)?;
                     continue;
                 }
+                // Left by a daemon that was killed before it had recorded the run.
+                _ if pipes::is_left_over(&path) => {
+                    std::fs::remove_file(&path)?;
+                    continue;
+                }
                 _ => continue,
             }
             match std::fs::read(&path).map(|bytes| serde_json::from_slice(&bytes)) {
@@ -67,14 +76,32 @@ impl RunDir {
     }
 
     pub(crate) fn remove(&self, record: &Record) -> io::Result<()> {
+        if record.piped {
+            self.pipes(record).remove()?;
+        }
         match std::fs::remove_file(self.file(record)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
+    /// Where the FIFOs of a run are that is about to be launched.
+    pub(super) fn pipes_for(&self, launch: &Launch) -> Names {
+        Names::beside(&self.file_of(launch.id, launch.run))
+    }
+
+    /// Where the FIFOs of a run are.
+    pub(super) fn pipes(&self, record: &Record) -> Names {
+        Names::beside(&self.file(record))
+    }
+
     fn file(&self, record: &Record) -> PathBuf {
-        self.0.join(format!("{}.json", record.name()))
+        self.file_of(record.id, record.run)
+    }
+
+    /// The name is [`Record::name`], which a launch does not have yet.
+    fn file_of(&self, id: Uuid, run: Run) -> PathBuf {
+        self.0.join(format!("{id}.{run}.json"))
     }
 }
 
@@ -88,11 +115,8 @@ fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::launch::Identity;
-    use crate::state::Run;
 
     fn record(id: Uuid, run: u64) -> Record {
         Record {
@@ -108,6 +132,7 @@ mod tests {
             isolation: None,
             alarm_at: None,
             cgroups: Vec::new(),
+            piped: false,
         }
     }
 

@@ -110,7 +110,12 @@ impl Supervisor {
             .last_access_ms()
             .and_then(|at| u64::try_from(Utc::now().timestamp_millis() - at).ok())
             .map_or(after, Duration::from_millis);
-        if route.in_flight() > 0 {
+        let now_ms = Utc::now().timestamp_millis();
+        let until_ms = route.in_use_until_ms().unwrap_or_default();
+        let kept = u64::try_from(until_ms - now_ms).map_or(Duration::ZERO, Duration::from_millis);
+        if !kept.is_zero() {
+            self.alarm(kept.max(after), Alarm::Idle(id, run), ctx);
+        } else if route.in_flight() > 0 {
             self.alarm(after, Alarm::Idle(id, run), ctx);
         } else if quiet < after {
             self.alarm(after - quiet, Alarm::Idle(id, run), ctx);

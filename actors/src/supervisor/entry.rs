@@ -51,6 +51,8 @@ pub(super) struct Entry {
     pub(super) last_exit: Option<LastExit>,
     /// Why the last replacement was given up.
     pub(super) given_up: Option<String>,
+    /// What its parts used when they were last measured.
+    pub(super) parts: Usage,
     /// Those who wait for the instance to be removed; it is on its way out if there is one.
     pub(super) removal: Vec<oneshot::Sender<()>>,
 }
@@ -73,6 +75,7 @@ impl Entry {
             since: Utc::now(),
             last_exit: None,
             given_up: None,
+            parts: Usage::default(),
             removal: Vec::new(),
         }
     }
@@ -126,6 +129,9 @@ impl Entry {
             (State::Running { run } | State::Unhealthy { run, .. }, Some(port)) => {
                 Lane::Http { run, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) }
             }
+            (State::Running { run } | State::Unhealthy { run, .. }, None) if self.spec.probe.is_piped() => {
+                Lane::Pipes { run }
+            }
             (State::Ended(Outcome::Hibernated) | State::Stopping { then: Outcome::Hibernated, .. }, _) => {
                 Lane::Asleep
             }
@@ -167,12 +173,24 @@ impl Entry {
             restarts: self.restarts_before.saturating_add(life.restarts()),
             restarts_in_window: u32::try_from(in_window).unwrap_or(u32::MAX),
             next_start_at: self.next_start_at.filter(|_| backing_off),
-            usage: present.and_then(|held| held.usage),
+            part_of: self.spec.part_of,
+            usage: present.and_then(|held| held.usage).map(|own| self.with_parts(own)),
             health: present.and_then(|held| held.health.clone()),
             last_exit: self.last_exit.clone(),
             limits: self.spec.policy.limits,
             enforced: present.and_then(|held| held.enforced),
         })
+    }
+
+    /// What it uses with all its parts.
+    pub(super) fn with_parts(&self, own: Usage) -> Usage {
+        Usage {
+            memory_bytes: own.memory_bytes + self.parts.memory_bytes,
+            cpu_percent: own.cpu_percent + self.parts.cpu_percent,
+            processes: own.processes + self.parts.processes,
+            tasks: own.tasks + self.parts.tasks,
+            refused_forks: own.refused_forks + self.parts.refused_forks,
+        }
     }
 
     /// What led here, in words.

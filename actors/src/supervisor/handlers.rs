@@ -69,7 +69,10 @@ impl Supervisor {
         if self.entries.contains_key(&spec.id) {
             return Err(Refused::Exists(spec.id));
         }
-        Ok(())
+        match spec.part_of {
+            Some(whole) if !self.lives(whole) => Err(Refused::Unknown(whole)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -245,6 +248,7 @@ impl Handler<Sampled> for Supervisor {
 
     fn handle(&mut self, Sampled { at, trees }: Sampled, ctx: &mut Self::Context) {
         self.meter.handled();
+        self.add_up_parts(&trees);
         for (id, run, usage) in trees {
             let Some(entry) = self.entries.get_mut(&id) else {
                 continue;
@@ -253,9 +257,11 @@ impl Handler<Sampled> for Supervisor {
             let Some(held) = entry.held_mut(run) else {
                 continue;
             };
-            let changed = held.usage.replace(usage) != Some(usage);
-            let health_latency_us = held.health.as_ref().map(|health| health.latency_us);
+            let changed = held.usage.replace(usage) != Some(usage) || entry.parts.processes > 0;
+            let health = entry.held(run).and_then(|held| held.health.as_ref());
+            let health_latency_us = health.map(|health| health.latency_us);
             if present {
+                let usage = entry.with_parts(usage);
                 self.registry.record(id, Sample { at, usage, health_latency_us });
             }
             // Most servers sleep most of the time.

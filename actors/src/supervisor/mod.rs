@@ -5,6 +5,7 @@
 mod effects;
 mod entry;
 mod handlers;
+mod parts;
 mod replacing;
 mod starts;
 
@@ -75,6 +76,8 @@ pub(crate) struct Supervisor {
     meter: Arc<Meter>,
     /// Boxed, so that the spare room of the map is small.
     entries: HashMap<Uuid, Box<Entry>>,
+    /// The parts of each instance that has some.
+    parts: HashMap<Uuid, Vec<Uuid>>,
     starts: Starts,
     ports: Ports,
     timers: Timers,
@@ -112,6 +115,7 @@ impl Supervisor {
             meters,
             meter,
             entries: HashMap::new(),
+            parts: HashMap::new(),
             timers: Timers::default(),
             wake: None,
             follow_ups: VecDeque::new(),
@@ -139,6 +143,9 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) -> Arc<Snapshot> {
         let id = entry.spec.id;
+        if let Some(whole) = entry.spec.part_of {
+            self.parts.entry(whole).or_default().push(id);
+        }
         self.entries.insert(id, Box::new(entry));
         self.publish(id, known, false);
         self.carry_out(id, effects, ctx);
@@ -270,8 +277,9 @@ impl Supervisor {
             entry.since = Utc::now();
         }
         let snapshot = entry.snapshot(now);
+        let is_part = snapshot.part_of.is_some();
         self.registry.put(Arc::clone(&snapshot));
-        if !news {
+        if !news || is_part {
             return;
         }
         self.global_seq += 1;
@@ -288,10 +296,11 @@ impl Supervisor {
     }
 
     fn ended(&mut self, id: Uuid, outcome: Outcome) {
+        self.end_parts(id);
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        if !entry.removal.is_empty() {
+        if !entry.removal.is_empty() || entry.spec.part_of.is_some() {
             self.forget(id);
         } else if outcome == Outcome::Disconnected
             && entry.life.cause() == Cause::Lost
@@ -311,6 +320,8 @@ impl Supervisor {
             }
             self.registry.remove(id);
             self.routes.remove(id);
+            self.end_parts(id);
+            self.forget_part(&entry.spec);
             for waiter in entry.removal {
                 // A caller that went away does not need the answer.
                 let _ = waiter.send(());

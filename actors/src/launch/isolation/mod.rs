@@ -128,7 +128,9 @@ impl Isolation {
         let (mut report, mut uids) = (answer.report, uids.ok());
         // Without mounts nothing helps another user past the daemon's own directories.
         let barrier = table(&options).and_then(|table| reach::barrier(table, reach::open_to_others));
-        if let Some(barrier) = barrier.filter(|_| report.has(Layer::OwnUser) && !report.has(Layer::PrivateMounts)) {
+        if let Some(barrier) =
+            barrier.filter(|_| report.has(Layer::OwnUser) && !report.has(Layer::PrivateMounts))
+        {
             let why = format!("without private_mounts no other user gets past {}", barrier.display());
             asked.unasked.push((Layer::OwnUser, why));
             asked.user = None;

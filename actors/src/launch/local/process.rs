@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::launch::cgroup::{Enforced, Group};
 use crate::launch::logs;
 use crate::launch::pidfd;
+use crate::launch::pipes::Wiring;
 use crate::launch::probe::{self, Target};
 use crate::launch::tree::Tree;
 use crate::launch::{Missed, Probe, Process, Record};
@@ -47,6 +48,7 @@ pub(super) struct Ending {
 pub(super) struct LocalProcess {
     pub(super) record: Arc<Record>,
     pub(super) probe: Probe,
+    pub(super) wiring: Option<Arc<dyn Wiring>>,
     pub(super) tree: Arc<Tree>,
     pub(super) enforced: Enforced,
     pub(super) ordered: watch::Sender<Ordered>,
@@ -82,7 +84,10 @@ impl Process for LocalProcess {
     }
 
     fn probe(&self, timeout: Duration) -> BoxFuture<'static, Result<(), Missed>> {
-        let Record { id, nonce, port, .. } = &*self.record;
+        let Record { id, run, nonce, port, .. } = &*self.record;
+        if let Some(wiring) = &self.wiring {
+            return wiring.probe(*id, *run, timeout);
+        }
         let (probe, target) = (self.probe.clone(), Target { id: *id, nonce: nonce.clone(), port: *port });
         async move { probe::ask(&probe, &target, timeout).await }.boxed()
     }
