@@ -47,6 +47,8 @@ pub(super) struct Entry {
     pub(super) seq: u64,
     pub(super) since: DateTime<Utc>,
     pub(super) last_exit: Option<LastExit>,
+    /// The run that waits for something before it may start, and what that is.
+    pub(super) waits: Option<(Run, String)>,
     /// Why the last replacement was given up.
     pub(super) given_up: Option<String>,
     /// Those who wait for the instance to be removed; it is on its way out if there is one.
@@ -70,6 +72,7 @@ impl Entry {
             seq: 0,
             since: Utc::now(),
             last_exit: None,
+            waits: None,
             given_up: None,
             removal: Vec::new(),
         }
@@ -174,6 +177,11 @@ impl Entry {
 
     /// What led here, in words.
     fn reason(&self) -> String {
+        if let Some((run, words)) = &self.waits
+            && self.life.state().queued_run() == Some(*run)
+        {
+            return words.clone();
+        }
         let cause = self.life.cause();
         let detail = match cause {
             Cause::Exited | Cause::LaunchFailed => self.last_exit.as_ref().map(exit_words),

@@ -7,6 +7,7 @@ mod entry;
 mod handlers;
 mod replacing;
 mod starts;
+mod waits;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
