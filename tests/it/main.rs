@@ -19,6 +19,7 @@ mod instances_api;
 mod oidc;
 mod openapi;
 mod output;
+mod packages;
 mod process;
 mod replacement;
 #[cfg(test)]
