@@ -7,6 +7,7 @@
 mod hosts;
 mod layers;
 mod oidc;
+mod packages;
 mod report;
 mod surroundings;
 mod units;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use layers::{ConfigError, Fault, Flags, Origin};
 pub use oidc::OidcSettings;
 pub(crate) use oidc::is_trustworthy;
+pub use packages::PackageSettings;
 pub use report::Report;
 pub use surroundings::Surroundings;
 
@@ -73,6 +75,10 @@ pub struct Settings {
     pub gateway: GatewayLimits,
     /// The issuer by whose tokens callers may log in, if there is one.
     pub oidc: Option<OidcSettings>,
+    /// Who installs packages.
+    pub packages: PackageSettings,
+    /// The registry of MCP servers that types may be imported from, if there is one: a URL without a slash at the end.
+    pub registry_url: Option<String>,
 }
 
 /// What becomes of the servers when the daemon ends.
@@ -241,6 +247,8 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     };
 
     let oidc = oidc::read(&mut values);
+    let packages = packages::read(&mut values, surroundings);
+    let registry_url = packages::registry(&mut values);
 
     if default_lease > max_lease {
         values.fault("default-lease", "it is longer than `max-lease`; shorten it or raise `max-lease`");
@@ -277,6 +285,8 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             http,
             gateway,
             oidc,
+            packages,
+            registry_url,
         },
         report,
     })

@@ -3,6 +3,7 @@
 
 mod creation;
 pub(crate) mod diagnosis;
+mod installing;
 mod lease;
 pub(crate) mod logs;
 mod renewal;
@@ -29,6 +30,7 @@ use crate::catalog::TypeDefinition;
 use crate::config::Settings;
 use crate::expiry::Bell;
 use crate::gateway::{AccessTable, Grant};
+use crate::packages::Packages;
 use crate::problem::{Code, Problem};
 use crate::provision::{self, Provisioner};
 use crate::store::{Cursor, Desired, InstanceFilter, PageRequest, Store, StoreError};
@@ -67,6 +69,12 @@ impl Instances {
     ) -> Self {
         let (bell, replacing) = (Bell::default(), Arc::new(Semaphore::new(REPLACEMENTS)));
         Self { settings, store, vault, provisioner, supervision, access, bell, replacing, log }
+    }
+
+    /// What is installed for types that name a package.
+    #[must_use]
+    pub fn packages(&self) -> &Packages {
+        self.provisioner.packages()
     }
 
     /// How the owner of the reminders hears of credential sets, and others of reminders.

@@ -21,6 +21,7 @@ pub mod journal;
 pub mod logging;
 pub mod memory;
 pub mod oidc;
+pub mod packages;
 pub mod problem;
 pub mod provision;
 mod restore;

@@ -23,11 +23,12 @@ use crate::api::instance::{DeclaredLimits, RestartPolicy, RestartRules};
 use crate::audit::Trail;
 use crate::bootstrap::write_private;
 use crate::catalog::plan::PRELOAD;
-use crate::catalog::program::{Missing, Places, Program, locate};
+use crate::catalog::program::{Missing, Places, locate};
 use crate::catalog::{
     CredentialsExposure, HealthCheck, HealthKind, Lane, ResourceLimits, TypeDefinition, Unreadable,
 };
 use crate::config::Settings;
+use crate::packages::Packages;
 use crate::vault::Vault;
 use recipe::{Recipe, Sealed};
 
@@ -58,6 +59,7 @@ struct Ground {
     vault: Vault,
     trail: Trail,
     places: Places,
+    packages: Packages,
     data_dir: PathBuf,
     grace: Duration,
     /// The definition of each type as it was last read, for all of its instances.
@@ -66,16 +68,26 @@ struct Ground {
 
 impl Provisioner {
     /// A provisioner for the daemon with these settings. Whenever a launch opens credentials, `trail` has it
-    /// first. `search_path` is what servers get as their `PATH`.
+    /// first. `search_path` is what servers get as their `PATH`. Has to be called within a runtime, which installs
+    /// packages.
     ///
     /// # Errors
-    /// If what Node preloads cannot be written into the data directory.
+    /// If the data directory cannot be written into.
     pub fn new(settings: &Settings, vault: Vault, trail: Trail, search_path: String) -> io::Result<Self> {
         write_private(&preload(&settings.data_dir), PRELOAD)?;
         let (node, servers_dir) = (settings.node.clone(), settings.servers_dir.clone());
-        let places = Places { node, servers_dir, search_path };
+        let packages_dir = settings.data_dir.join("packages");
+        let places = Places { node, servers_dir, search_path, packages_dir };
+        let packages = Packages::open(&settings.packages, places.clone(), trail.clone())?;
         let (data_dir, grace) = (settings.data_dir.clone(), settings.grace);
-        Ok(Self(Arc::new(Ground { vault, trail, places, data_dir, grace, definitions: DashMap::new() })))
+        let definitions = DashMap::new();
+        Ok(Self(Arc::new(Ground { vault, trail, places, packages, data_dir, grace, definitions })))
+    }
+
+    /// What is installed for types that name a package.
+    #[must_use]
+    pub fn packages(&self) -> &Packages {
+        &self.0.packages
     }
 
     /// Instances of one type share its definition.
@@ -132,12 +144,16 @@ impl Provisioner {
         })
     }
 
-    /// The program of a type. Looks at files, so it may block.
+    /// Whether a type has a program on this machine, or one that an instance may wait for. Looks at files, so it
+    /// may block.
     ///
     /// # Errors
     /// [`Missing`] says what is not there.
-    pub fn locate(&self, definition: &TypeDefinition) -> Result<Program, Missing> {
-        locate(definition, &self.0.places)
+    pub fn look_for_program(&self, definition: &TypeDefinition) -> Result<(), Missing> {
+        match locate(definition, &self.0.places) {
+            Ok(_) | Err(Missing::Package(_)) => Ok(()),
+            Err(missing) => Err(missing),
+        }
     }
 
     /// Where the credentials of an instance can be seen, if it has any. Known once the type was read for any

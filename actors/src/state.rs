@@ -200,6 +200,21 @@ impl State {
             Self::Pending { .. } | Self::Restarting(_) | Self::Ended(_) => None,
         }
     }
+
+    /// The run that is to start as soon as it may.
+    #[must_use]
+    pub fn queued_run(&self) -> Option<Run> {
+        match *self {
+            Self::Pending { run } | Self::Restarting(Restarting::Queued { next: run }) => Some(run),
+            Self::Adopting { .. }
+            | Self::Starting { .. }
+            | Self::Running { .. }
+            | Self::Unhealthy { .. }
+            | Self::Restarting(_)
+            | Self::Stopping { .. }
+            | Self::Ended(_) => None,
+        }
+    }
 }
 
 /// What somebody wants of an instance.

@@ -17,10 +17,13 @@ pub struct Model {
     pub description: String,
     /// `http` or `stdio`: how MCP traffic reaches a run.
     pub lane: String,
-    /// A Node script below the servers directory; either this or `command`.
+    /// A Node script below the servers directory; either this, `command` or `package`.
     pub server_script: Option<String>,
-    /// A program; either this or `server_script`.
+    /// A program; either this, `server_script` or `package`.
     pub command: Option<String>,
+    /// `{registry, name, version, integrity, bin}` of a program in a package registry; instead of the other two.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub package: Option<Json>,
     /// Arguments: a list of strings.
     #[sea_orm(column_type = "JsonBinary")]
     pub args: Json,
@@ -32,6 +35,9 @@ pub struct Model {
     /// Keys of the template that an instance may not change: a list of strings.
     #[sea_orm(column_type = "JsonBinary")]
     pub config_locked: Json,
+    /// Key of the template to `{kind, description, required, choices, below}`: an object, or nothing.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub config_fields: Option<Json>,
     /// The kind of authentication the vendor asks for, such as `oauth2`; `none` where there is none.
     pub required_auth: String,
     /// Scopes the credentials should have: a list of strings.
@@ -61,6 +67,9 @@ pub struct Model {
     pub warm: i32,
     /// Whether a server keeps state of its callers between calls.
     pub stateful: bool,
+    /// `{name, version, registry}` of what it was imported from.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub source: Option<Json>,
     /// Whether the daemon brings the type along and keeps it up to date.
     pub builtin: bool,
     /// When the type was first stored.

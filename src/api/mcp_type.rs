@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub use crate::catalog::{
-    CredentialFields, FieldType, HealthCheck, HealthKind, Lane, ResourceLimits, TypeDefinition,
+    ConfigField, ConfigKind, CredentialFields, FieldType, HealthCheck, HealthKind, Lane, Package,
+    PackageRegistry, ResourceLimits, Source, TypeDefinition,
 };
 
 /// A type of MCP server.
@@ -27,7 +28,11 @@ pub struct McpType {
     pub server_script: Option<String>,
     /// The program it runs, where it is no Node script.
     pub command: Option<String>,
-    /// Arguments of the script or the program.
+    /// The package it runs a program of.
+    pub package: Option<Package>,
+    /// How the installation of the package stands; nothing for a type without one.
+    pub installation: Option<Installation>,
+    /// Arguments of the program, with places that are filled for each launch.
     pub args: Vec<String>,
     /// Where the server's MCP endpoint is.
     pub mcp_path: String,
@@ -36,6 +41,8 @@ pub struct McpType {
     pub config_template: Map<String, Value>,
     /// Keys of the template that an instance may not set.
     pub config_locked: Vec<String>,
+    /// What more there is to say about keys of the template.
+    pub config_fields: BTreeMap<String, ConfigField>,
     /// The kind of authentication the vendor asks for, such as `oauth2`.
     pub required_auth: String,
     /// The scopes the credentials should have.
@@ -56,10 +63,43 @@ pub struct McpType {
     pub warm: u16,
     /// Whether a server keeps state of its callers between calls.
     pub stateful: bool,
+    /// What it was imported from.
+    pub source: Option<Source>,
     /// Whether the daemon brings the type along and keeps it up to date.
     pub builtin: bool,
     /// When it was first stored.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// How the installation of a package stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Installation {
+    /// Where it stands.
+    pub status: InstallationStatus,
+    /// Why it failed and what to do.
+    pub detail: Option<String>,
+    /// When it was installed.
+    pub installed_at: Option<DateTime<Utc>>,
+    /// What installed it, such as `npm 11.19.1`.
+    pub installed_by: Option<String>,
+    /// The hash of what was installed.
+    pub integrity: Option<String>,
+    /// How many packages were installed with it, itself included.
+    pub packages: Option<u64>,
+}
+
+/// Where an installation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InstallationStatus {
+    /// Not there. It is installed when an instance needs it.
+    Absent,
+    /// Being installed.
+    Installing,
+    /// There.
+    Installed,
+    /// It could not be installed; the next start that needs it tries again.
+    Failed,
 }

@@ -4,14 +4,16 @@ use serde_json::{Map, Value};
 
 use super::TypeDefinition;
 use super::fault::{FaultKind, Faults, Invalid};
+use super::fields::{misfit, misfit_of_argument};
 use super::validate::MAX_CONFIG;
 use super::variables;
 
 /// What the server gets: `wishes` over the template, key by key. A value is replaced whole, not merged deeper.
 ///
 /// # Errors
-/// [`Invalid`] with every key that is called like a variable that steers loaders, is locked, not declared (where the template declares any) or of another kind
-/// than the template's, and if the whole is over 64 KiB or holds NUL.
+/// [`Invalid`] with every key that is called like a variable that steers loaders, is locked, not declared (where
+/// the template declares any), of another kind than the template's or not as its field has it, with every required
+/// key without a value, and if the whole is over 64 KiB or holds NUL.
 pub fn merge(
     definition: &TypeDefinition,
     wishes: &Map<String, Value>,
@@ -33,7 +35,17 @@ pub fn merge(
             None if template.is_empty() => {}
             None => faults.add_kind(FaultKind::Unknown, &path, "is not a setting of this type"),
             Some(value) if has_no_value(value) || kind(value) == kind(wish) => {}
-            Some(value) => faults.add(&path, format!("must be {}", kind(value))),
+            Some(value) => {
+                faults.add(&path, format!("must be {}", kind(value)));
+                continue;
+            }
+        }
+        if let Some(field) = definition.config_fields.get(key) {
+            let items = wish.as_array().map_or(std::slice::from_ref(wish), Vec::as_slice);
+            items.iter().filter_map(|item| misfit(field, item)).for_each(|words| faults.add(&path, words));
+        }
+        if let Some(words) = misfit_of_argument(definition, key, wish) {
+            faults.add(&path, words);
         }
     }
     let mut merged: Map<String, Value> = template
@@ -42,6 +54,11 @@ pub fn merge(
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect();
     merged.extend(wishes.iter().map(|(key, wish)| (key.clone(), wish.clone())));
+    for (key, field) in &definition.config_fields {
+        if field.required && merged.get(key).is_none_or(has_no_value) {
+            faults.add_kind(FaultKind::Missing, &["config", key], "is required by this type");
+        }
+    }
     let text = Value::from(merged.clone()).to_string();
     faults.require(text.len() <= MAX_CONFIG, &["config"], "must be at most 64 KiB of JSON");
     // PostgreSQL refuses it in JSON, so SQLite must not take it either.
@@ -50,7 +67,7 @@ pub fn merge(
 }
 
 /// Whether a template only declares a key. TOML has no null, so the empty string says the same.
-fn has_no_value(value: &Value) -> bool {
+pub(super) fn has_no_value(value: &Value) -> bool {
     value.is_null() || value == ""
 }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::package::{Package, PackageRegistry};
+
 /// The recipe for instances of one type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,14 +24,18 @@ pub struct TypeDefinition {
     /// How MCP traffic reaches a server.
     #[serde(default)]
     pub lane: Lane,
-    /// A Node script below the servers directory. Either this or `command`.
+    /// A Node script below the servers directory. Either this, `command` or `package`.
     #[serde(default)]
     #[schema(example = "dist/github.cjs")]
     pub server_script: Option<String>,
-    /// A program: a name to look for, or an absolute path. Either this or `server_script`.
+    /// A program: a name to look for, or an absolute path. Either this, `server_script` or `package`.
     #[serde(default)]
     pub command: Option<String>,
-    /// Arguments of the script or the program.
+    /// A program in a package registry. Either this, `server_script` or `command`.
+    #[serde(default)]
+    pub package: Option<Package>,
+    /// Arguments of the program. `{config.KEY}`, `{home}` and `{port}` are filled in for each launch; an argument
+    /// whose key has no value is left out, and one with a list is repeated.
     #[serde(default)]
     pub args: Vec<String>,
     /// Where the server's MCP endpoint is.
@@ -43,6 +49,9 @@ pub struct TypeDefinition {
     /// Keys of `config_template` that an instance may not set.
     #[serde(default)]
     pub config_locked: Vec<String>,
+    /// What more there is to say about keys of `config_template`.
+    #[serde(default)]
+    pub config_fields: BTreeMap<String, ConfigField>,
     /// The kind of authentication the vendor asks for.
     #[serde(default = "default_required_auth")]
     #[schema(example = "personal_access_token")]
@@ -62,7 +71,8 @@ pub struct TypeDefinition {
     /// How readiness and health are seen.
     #[serde(default)]
     pub health_check: HealthCheck,
-    /// Variables that every server of the type gets. Nothing secret: they are shown to everybody.
+    /// Variables that every server of the type gets. Nothing secret: they are shown to everybody. They have the
+    /// same places as `args`.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// Credential field to the variable it is also handed over in, beside `CREDENTIALS`.
@@ -77,13 +87,70 @@ pub struct TypeDefinition {
     /// Whether a server keeps state of its callers between calls.
     #[serde(default)]
     pub stateful: bool,
+    /// What it was imported from.
+    #[serde(default)]
+    pub source: Option<Source>,
+}
+
+/// What a type was imported from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The name of the server in the registry, such as `io.github.owner/server`.
+    pub name: String,
+    /// The version of its description.
+    pub version: String,
+    /// The registry that it was fetched from; nothing if it came as a file.
+    #[serde(default)]
+    pub registry: Option<String>,
+}
+
+/// What more there is to say about a key of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigField {
+    /// What its value is.
+    #[serde(default)]
+    pub kind: ConfigKind,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// Whether an instance has to have a value.
+    #[serde(default)]
+    pub required: bool,
+    /// The only values there are, where there are any.
+    #[serde(default)]
+    pub choices: Vec<String>,
+    /// For a path: directories that an absolute one may lie in. A relative path is below the directory of the
+    /// instance.
+    #[serde(default)]
+    pub below: Vec<String>,
+}
+
+/// What the value of a key is. A list of such values is one, too, where the template has a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigKind {
+    /// Text.
+    #[default]
+    String,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// The path of a file.
+    File,
+    /// The path of a directory, which is made if it is missing.
+    Directory,
 }
 
 impl TypeDefinition {
     /// Whether its programs are run by Node.
     #[must_use]
     pub fn is_node(&self) -> bool {
-        self.server_script.is_some() || self.command.as_deref() == Some("node")
+        self.server_script.is_some()
+            || self.command.as_deref() == Some("node")
+            || self.package.as_ref().is_some_and(|package| package.registry == PackageRegistry::Npm)
     }
 
     /// Where the credentials of its servers can be seen.

@@ -7,17 +7,22 @@ pub mod config;
 pub mod credentials;
 mod definition;
 mod fault;
+mod fields;
+pub mod manifest;
+mod package;
 pub mod plan;
 pub mod program;
 mod row;
 mod seeds;
+mod template;
 mod validate;
 pub mod variables;
 
 pub use definition::{
-    CredentialFields, CredentialHandover, CredentialsExposure, FieldType, HealthCheck, HealthKind, Lane,
-    Malformed, ResourceLimits, TypeDefinition,
+    ConfigField, ConfigKind, CredentialFields, CredentialHandover, CredentialsExposure, FieldType, HealthCheck,
+    HealthKind, Lane, Malformed, ResourceLimits, Source, TypeDefinition,
 };
 pub use fault::{Fault, FaultKind, Invalid};
+pub use package::{Package, PackageRegistry};
 pub use row::Unreadable;
 pub use seeds::seeds;

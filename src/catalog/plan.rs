@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::credentials::Credentials;
-use super::program::Program;
+use super::definition::ConfigKind;
+use super::program::{Program, Runtime};
+use super::template::{self, Filling};
 use super::{CredentialsExposure, Invalid, TypeDefinition, config};
 
 /// What Node runs before a server's own code, so that the server finds what came in the sealed memory file.
@@ -82,7 +84,8 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
     env.set("MCP_NONCE", &launch.nonce);
     env.set("MCP_TYPE", &definition.name);
     env.set("USER_ID", subject.user_id);
-    env.set("CONFIG", Value::from(config));
+    let filling = Filling { definition, config: &config, home: &host.home, port: launch.port };
+    env.set("CONFIG", Value::from(config.clone()));
     env.set("LOG_DIR", host.log_dir.display());
     env.set("LOG_LEVEL", if subject.debug { "debug" } else { "info" });
     if subject.debug {
@@ -93,7 +96,10 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
         }
     }
     for (name, value) in &definition.env {
-        env.set(name, value);
+        let values = filling.fill(value);
+        if !values.is_empty() {
+            env.set(name, values.join(","));
+        }
     }
     let mut secrets: Vec<(String, SecretString)> = Vec::new();
     for (field, variable) in &definition.env_map {
@@ -109,16 +115,25 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
 
     let script = host.program.script.as_ref().map(|script| script.display().to_string());
     let mut args = Vec::new();
-    if script.is_some() {
+    if host.program.runtime == Runtime::Node && script.is_some() {
         args.extend(node_flags(definition.resource_limits.max_memory_mb));
     }
     if seals {
         args.extend(["--require".to_owned(), host.preload.display().to_string()]);
     }
-    args.extend(script.iter().chain(&definition.args).cloned());
+    if let Runtime::Python(_) = &host.program.runtime {
+        // No variable and no user's own packages change what it loads, and it writes nothing beside what it loads.
+        args.extend(["-I".to_owned(), "-B".to_owned()]);
+    }
+    args.extend(script);
+    if let Runtime::Python(entry) = &host.program.runtime {
+        args.push(entry.clone());
+    }
+    args.extend(definition.args.iter().flat_map(|arg| filling.fill(arg)));
+    let ours = definition.server_script.is_some();
     Ok(Plan {
         program: host.program.path.clone(),
-        cwd: if script.is_some() { host.servers_dir.clone() } else { host.home.clone() },
+        cwd: if ours { host.servers_dir.clone() } else { host.home.clone() },
         args,
         env: env.0,
         sealed,
@@ -128,6 +143,19 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
             writable: vec![host.home.clone(), host.log_dir.clone()],
         },
     })
+}
+
+/// Directories that the configuration names below the one of the instance, relative to it. They are to be there
+/// before a launch.
+///
+/// # Errors
+/// [`NoPlan::Config`] if the configuration does not fit the type.
+pub fn directories(definition: &TypeDefinition, wishes: &Map<String, Value>) -> Result<Vec<PathBuf>, NoPlan> {
+    let config = config::merge(definition, wishes)?;
+    let fields = definition.config_fields.iter().filter(|(_, field)| field.kind == ConfigKind::Directory);
+    let values = fields.filter_map(|(key, _)| config.get(key));
+    let items = values.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    Ok(items.filter_map(template::scalar).map(PathBuf::from).filter(|path| path.is_relative()).collect())
 }
 
 /// Flags of Node that keep a small server small: without them its heap grows to what the machine has before it

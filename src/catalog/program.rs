@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::TypeDefinition;
+use super::manifest::{MANIFEST, Manifest, START_PY};
 use super::validate::stays_below;
+use super::{Package, PackageRegistry, TypeDefinition};
 
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,16 @@ pub struct Places {
     pub servers_dir: PathBuf,
     /// The search path for commands, as in `PATH`; also what servers get as theirs.
     pub search_path: String,
+    /// The directory that packages are installed in.
+    pub packages_dir: PathBuf,
+}
+
+impl Places {
+    /// Where a package is, or would be.
+    #[must_use]
+    pub fn package(&self, package: &Package) -> PathBuf {
+        self.packages_dir.join(package.registry.as_str()).join(package.directory())
+    }
 }
 
 /// What to execute, found.
@@ -22,8 +33,21 @@ pub struct Places {
 pub struct Program {
     /// Absolute path of the program.
     pub path: PathBuf,
-    /// Absolute path of the script it is to run, if it is `node` for a script.
+    /// Absolute path of the script it is to run, if it runs one.
     pub script: Option<PathBuf>,
+    /// What kind of program it is.
+    pub runtime: Runtime,
+}
+
+/// What kind of program runs a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runtime {
+    /// Node.
+    Node,
+    /// Python, and the `module:function` that the script is to call.
+    Python(String),
+    /// Whatever the program is.
+    Own,
 }
 
 /// Why there is nothing to execute. The words reach owners of instances and name no path of this machine.
@@ -35,6 +59,20 @@ pub enum Missing {
     /// The script is there, but a link leads out.
     #[error("the script {0} lies outside the servers directory")]
     Outside(String),
+    /// The package is not installed, or what is left of it is no whole one.
+    #[error("the package {0} is not installed")]
+    Package(String),
+    /// What is installed is not what the type asks for.
+    #[error("the package {0} was installed with another content than the type's `integrity` asks for")]
+    Altered(String),
+    /// It is not clear which program of a package is meant, or it has none.
+    #[error("the type has to say in `package.bin` which program of the package {package} it means; there are: {programs}")]
+    Bin {
+        /// The package.
+        package: String,
+        /// Its programs.
+        programs: String,
+    },
     /// No program of this name can be executed.
     #[error("the program {0} was not found or cannot be executed")]
     Program(String),
@@ -45,21 +83,53 @@ pub enum Missing {
 /// # Errors
 /// [`Missing`] says what is not there.
 pub fn locate(definition: &TypeDefinition, places: &Places) -> Result<Program, Missing> {
-    match (&definition.server_script, &definition.command) {
-        (Some(script), _) => Ok(Program {
-            path: executable(&places.node).ok_or_else(|| Missing::Program("node".to_owned()))?,
+    let node = || executable(&places.node).ok_or_else(|| Missing::Program("node".to_owned()));
+    match (&definition.server_script, &definition.command, &definition.package) {
+        (Some(script), ..) => Ok(Program {
+            path: node()?,
             script: Some(below(&places.servers_dir, script)?),
+            runtime: Runtime::Node,
         }),
-        (None, Some(command)) if command == "node" => {
-            let node = executable(&places.node).ok_or_else(|| Missing::Program("node".to_owned()))?;
-            Ok(Program { path: node, script: None })
+        (None, Some(command), _) if command == "node" => {
+            Ok(Program { path: node()?, script: None, runtime: Runtime::Node })
         }
-        (None, Some(command)) => {
+        (None, Some(command), _) => {
             let path = find(command, &places.search_path).ok_or_else(|| Missing::Program(command.clone()))?;
-            Ok(Program { path, script: None })
+            Ok(Program { path, script: None, runtime: Runtime::Own })
         }
-        (None, None) => Err(Missing::Program(String::new())),
+        (None, None, Some(package)) => packaged(package, places),
+        (None, None, None) => Err(Missing::Program(String::new())),
     }
+}
+
+/// The program of an installed package.
+fn packaged(package: &Package, places: &Places) -> Result<Program, Missing> {
+    let missing = || Missing::Package(package.to_string());
+    let directory = places.package(package);
+    let manifest = read_manifest(&directory).ok_or_else(missing)?;
+    let entry = manifest.program(package)?;
+    match package.registry {
+        PackageRegistry::Npm => Ok(Program {
+            path: executable(&places.node).ok_or_else(|| Missing::Program("node".to_owned()))?,
+            script: Some(below(&directory, entry).map_err(|_| missing())?),
+            runtime: Runtime::Node,
+        }),
+        PackageRegistry::Pypi => {
+            // Not its canonical path: a Python of a virtual environment knows itself by the link that leads to it.
+            let python = directory.join(manifest.python.as_deref().unwrap_or_default());
+            Ok(Program {
+                path: executable(&python).ok_or_else(|| Missing::Program("python".to_owned()))?,
+                script: Some(below(&directory, START_PY).map_err(|_| missing())?),
+                runtime: Runtime::Python(entry.to_owned()),
+            })
+        }
+    }
+}
+
+/// The record of the package in this directory, if it is a whole one.
+#[must_use]
+pub fn read_manifest(directory: &Path) -> Option<Manifest> {
+    serde_json::from_slice(&std::fs::read(directory.join(MANIFEST)).ok()?).ok()
 }
 
 /// The first executable file of this name on a search path; an absolute path is its own answer.
@@ -98,7 +168,7 @@ fn below(directory: &Path, script: &str) -> Result<PathBuf, Missing> {
 #[cfg(test)]
 mod tests {
     use super::super::TypeDefinition;
-    use super::{Missing, Places, Program, find, locate};
+    use super::{Missing, Places, Program, Runtime, find, locate};
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
@@ -126,9 +196,18 @@ mod tests {
         symlink("../secret.mjs", servers.join("outer.mjs")).unwrap();
         program(&root.join("node"), 0o755);
         let places =
-            Places { node: root.join("node"), servers_dir: servers.clone(), search_path: String::new() };
+            Places {
+                node: root.join("node"),
+                servers_dir: servers.clone(),
+                search_path: String::new(),
+                packages_dir: root.join("packages"),
+            };
 
-        let found = Program { path: root.join("node"), script: Some(servers.join("dist/a.mjs")) };
+        let found = Program {
+            path: root.join("node"),
+            script: Some(servers.join("dist/a.mjs")),
+            runtime: Runtime::Node,
+        };
         assert_eq!(locate(&script("dist/a.mjs"), &places), Ok(found.clone()));
         assert_eq!(locate(&script("inner.mjs"), &places), Ok(found));
         for (path, error) in [

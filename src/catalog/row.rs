@@ -31,10 +31,12 @@ impl TypeDefinition {
             lane: word(self.lane),
             server_script: self.server_script.clone(),
             command: self.command.clone(),
+            package: self.package.as_ref().map(json),
             args: json(&self.args),
             mcp_path: self.mcp_path.clone(),
             config_template: Value::Object(self.config_template.clone()),
             config_locked: json(&self.config_locked),
+            config_fields: (!self.config_fields.is_empty()).then(|| json(&self.config_fields)),
             required_auth: self.required_auth.clone(),
             required_scopes: json(&self.required_scopes),
             capabilities: json(&self.capabilities),
@@ -46,6 +48,7 @@ impl TypeDefinition {
             credential_handover: word(self.credential_handover),
             warm: self.warm.into(),
             stateful: self.stateful,
+            source: self.source.as_ref().map(json),
             builtin,
             created_at: now,
             updated_at: now,
@@ -65,10 +68,12 @@ impl TypeDefinition {
             lane: read.column("lane", &Value::from(row.lane.as_str()))?,
             server_script: row.server_script.clone(),
             command: row.command.clone(),
+            package: read.optional("package", row.package.as_ref())?,
             args: read.column("args", &row.args)?,
             mcp_path: row.mcp_path.clone(),
             config_template: read.column("config_template", &row.config_template)?,
             config_locked: read.column("config_locked", &row.config_locked)?,
+            config_fields: read.optional("config_fields", row.config_fields.as_ref())?.unwrap_or_default(),
             required_auth: row.required_auth.clone(),
             required_scopes: read.column("required_scopes", &row.required_scopes)?,
             capabilities: read.column("capabilities", &row.capabilities)?,
@@ -81,6 +86,7 @@ impl TypeDefinition {
                 .column("credential_handover", &Value::from(row.credential_handover.as_str()))?,
             warm: read.column("warm", &Value::from(row.warm))?,
             stateful: row.stateful,
+            source: read.optional("source", row.source.as_ref())?,
         })
     }
 }
@@ -90,6 +96,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn optional<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+        value: Option<&Value>,
+    ) -> Result<Option<T>, Unreadable> {
+        value.map(|value| self.column(column, value)).transpose()
+    }
+
     fn column<T: DeserializeOwned>(&self, column: &'static str, value: &Value) -> Result<T, Unreadable> {
         T::deserialize(value).map_err(|error| Unreadable {
             name: self.name.to_owned(),

@@ -2,13 +2,16 @@
 
 use super::TypeDefinition;
 
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 9] = [
     include_str!("seeds/everything.toml"),
     include_str!("seeds/figma.toml"),
+    include_str!("seeds/filesystem.toml"),
     include_str!("seeds/github.toml"),
     include_str!("seeds/github-app.toml"),
     include_str!("seeds/gmail.toml"),
+    include_str!("seeds/memory.toml"),
     include_str!("seeds/slack.toml"),
+    include_str!("seeds/time.toml"),
 ];
 
 /// The types that the daemon brings along, by name.

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use super::definition::{HealthKind, Lane, TypeDefinition};
+use super::definition::{ConfigKind, HealthKind, Lane, TypeDefinition};
 use super::fault::{FaultKind, Faults, Invalid};
-use super::variables;
+use super::template::Part;
+use super::{template, variables};
 
 /// Longest texts of a definition, in characters.
 const MAX_WORD: usize = 255;
-const MAX_TEXT: usize = 4_096;
+pub(super) const MAX_TEXT: usize = 4_096;
 /// Most entries of a list.
 const MAX_ENTRIES: usize = 64;
 /// Longest configuration, as JSON in bytes. It is handed over in one variable, which the kernel cuts at 128 KiB.
@@ -36,6 +37,14 @@ pub(super) fn stays_below(path: &str) -> bool {
         && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// Whether a path is absolute and says by itself where it leads, as far as its text can tell.
+pub(super) fn is_clean_absolute(path: &str) -> bool {
+    path.len() <= MAX_TEXT
+        && !path.contains(['\0', '\\'])
+        && Path::new(path).is_absolute()
+        && Path::new(path).components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+}
+
 /// Whether a text is the path of a URL and nothing more.
 fn is_url_path(path: &str) -> bool {
     path.starts_with('/')
@@ -59,6 +68,7 @@ impl TypeDefinition {
         self.check_words(&mut faults);
         self.check_program(&mut faults);
         self.check_config(&mut faults);
+        self.check_config_fields(&mut faults);
         self.check_fields(&mut faults);
         self.check_numbers(&mut faults);
         self.check_health(&mut faults);
@@ -106,23 +116,27 @@ impl TypeDefinition {
     }
 
     fn check_program(&self, faults: &mut Faults) {
-        match (&self.server_script, &self.command) {
-            (Some(script), None) => faults.require(
+        match (&self.server_script, &self.command, &self.package) {
+            (Some(script), None, None) => faults.require(
                 stays_below(script),
                 &["server_script"],
                 "must be a relative path without .. below the servers directory",
             ),
-            (None, Some(command)) => faults.require(
+            (None, Some(command), None) => faults.require(
                 !command.is_empty()
                     && is_line(command, MAX_WORD)
                     && (Path::new(command).is_absolute() || !command.contains('/')),
                 &["command"],
                 "must be the name of a program or its absolute path",
             ),
-            (Some(_), Some(_)) => faults.add(&["command"], "must not be there beside server_script"),
-            (None, None) => {
-                faults.add_kind(FaultKind::Missing, &["server_script"], "must be there unless command is")
-            }
+            (None, None, Some(package)) => package.check(faults),
+            (None, None, None) => faults.add_kind(
+                FaultKind::Missing,
+                &["server_script"],
+                "must be there unless command or package is",
+            ),
+            (_, _, Some(_)) => faults.add(&["package"], "must not be there beside server_script or command"),
+            (Some(_), Some(_), None) => faults.add(&["command"], "must not be there beside server_script"),
         }
         faults.require(self.args.len() <= MAX_ENTRIES, &["args"], "must have at most 64 entries");
         for (n, arg) in self.args.iter().enumerate() {
@@ -131,6 +145,7 @@ impl TypeDefinition {
                 &["args", &n.to_string()],
                 "must be at most 4,096 bytes without NUL",
             );
+            self.check_places(arg, &["args", &n.to_string()], faults);
         }
         faults.require(is_url_path(&self.mcp_path), &["mcp_path"], "must be a URL path such as /mcp");
     }
@@ -146,6 +161,60 @@ impl TypeDefinition {
                 &["config_locked", &n.to_string()],
                 "must be a key of config_template",
             );
+        }
+    }
+
+    fn check_config_fields(&self, faults: &mut Faults) {
+        for (key, field) in &self.config_fields {
+            let path = ["config_fields", key.as_str()];
+            faults.require(
+                self.config_template.contains_key(key),
+                &path,
+                "must be a key of config_template; null declares one without a value",
+            );
+            let within = |part| ["config_fields", key.as_str(), part];
+            faults.require(
+                field.description.chars().count() <= MAX_TEXT && !field.description.contains('\0'),
+                &within("description"),
+                "must be at most 4,096 characters",
+            );
+            let is_path = matches!(field.kind, ConfigKind::File | ConfigKind::Directory);
+            faults.require(field.choices.len() <= MAX_ENTRIES, &within("choices"), "must have at most 64 entries");
+            faults.require(
+                !is_path || field.choices.is_empty(),
+                &within("choices"),
+                "must be empty for a path; below says where it may be",
+            );
+            faults.require(
+                field.choices.iter().all(|choice| choice.len() <= MAX_TEXT && !choice.contains('\0')),
+                &within("choices"),
+                "must be texts of at most 4,096 bytes without NUL",
+            );
+            faults.require(is_path || field.below.is_empty(), &within("below"), "must be empty unless it is a path");
+            faults.require(
+                field.below.iter().all(|directory| is_clean_absolute(directory)),
+                &within("below"),
+                "must be absolute paths without ..",
+            );
+        }
+    }
+
+    /// Every place in an argument or a variable has something that may fill it.
+    fn check_places(&self, text: &str, path: &[&str], faults: &mut Faults) {
+        for part in template::parts(text) {
+            match part {
+                Part::Config(key) => faults.require(
+                    self.config_template.contains_key(key),
+                    path,
+                    &format!("must name keys of config_template, and {key} is none; null declares one"),
+                ),
+                Part::Port => faults.require(
+                    self.lane == Lane::Http,
+                    path,
+                    "must not hold {port} on the stdio lane, which has no port",
+                ),
+                Part::Text(_) | Part::Home => {}
+            }
         }
     }
 
@@ -245,6 +314,7 @@ impl TypeDefinition {
                 &["env", name],
                 "must be at most 4,096 bytes without NUL",
             );
+            self.check_places(value, &["env", name], faults);
         }
         let mut taken: BTreeSet<&str> = self.env.keys().map(String::as_str).collect();
         for (field, variable) in &self.env_map {

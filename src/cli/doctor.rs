@@ -96,6 +96,7 @@ async fn look(globals: &Globals) -> Vec<Finding> {
             checks.push(Finding::ok("configuration", "it holds"));
             checks.push(machine::node(&settings.node).await);
             checks.push(machine::servers(&settings));
+            checks.push(machine::packages(&settings));
             checks.push(files::data_dir(&settings.data_dir));
             checks.push(files::admin_token(&settings.data_dir));
             checks.extend(files::key_and_store(&settings).await);

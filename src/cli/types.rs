@@ -1,5 +1,7 @@
 //! `types`: the recipes that instances are made from.
 
+mod installing;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -40,7 +42,12 @@ enum TypesCommand {
         #[arg(long)]
         replace: bool,
     },
-    /// Remove a type that no instance uses; for administrators
+    /// Install the package of a type now, not at the start of its first instance; for administrators
+    Install {
+        /// Its name
+        name: String,
+    },
+    /// Remove a type that no instance uses, with the package that only it names; for administrators
     Rm {
         /// Its name
         name: String,
@@ -53,6 +60,7 @@ impl Types {
             TypesCommand::Ls => ls(context).await,
             TypesCommand::Show { name } => show(context, &name).await,
             TypesCommand::Add { file, replace } => add(context, &file, replace).await,
+            TypesCommand::Install { name } => installing::install(context, &name).await,
             TypesCommand::Rm { name } => rm(context, &name).await,
         }
     }
@@ -158,7 +166,8 @@ fn description(mcp_type: &McpType) -> String {
     let listed = |items: &[String]| {
         if items.is_empty() { table::NOTHING.into() } else { items.join(", ") }
     };
-    let program = mcp_type.server_script.iter().chain(&mcp_type.command).chain(&mcp_type.args);
+    let package = mcp_type.package.as_ref().map(ToString::to_string);
+    let program = mcp_type.server_script.iter().chain(&mcp_type.command).chain(&package).chain(&mcp_type.args);
     let health = &mcp_type.health_check;
     let limits = mcp_type.resource_limits;
     let declared =
@@ -186,6 +195,13 @@ fn description(mcp_type: &McpType) -> String {
             ),
         ),
     ];
+    if let Some(installation) = &mcp_type.installation {
+        rows.insert(3, ("package", installing::described(installation)));
+    }
+    if let Some(source) = &mcp_type.source {
+        let from = source.registry.as_ref().map_or(String::new(), |registry| format!(" at {registry}"));
+        rows.push(("imported from", format!("{} {}{from}", source.name, source.version)));
+    }
     if !mcp_type.config_template.is_empty() {
         let config = mcp_type.config_template.iter().map(|(key, value)| format!("{key} = {value}"));
         rows.push(("configuration", config.collect::<Vec<String>>().join("\n")));

@@ -47,6 +47,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("oidc.role-claim", "roles"),
     ("oidc.role-map", ""),
     ("oidc.default-role", "none"),
+    ("packages.npm", "npm"),
+    ("packages.python", "python3"),
+    ("packages.timeout", "5m"),
+    ("registry.url", ""),
 ];
 
 /// The flags of `minimcp serve` that settings come from.

@@ -140,6 +140,11 @@ pub(super) fn created(place: &str, value: &impl Serialize) -> Answer {
     Ok(response)
 }
 
+/// 202 with a JSON body.
+pub(super) fn accepted(value: &impl Serialize) -> Answer {
+    json_answer(StatusCode::ACCEPTED, value)
+}
+
 /// 204.
 pub(super) fn no_content() -> Answer {
     Ok(warp::Reply::into_response(StatusCode::NO_CONTENT))

@@ -25,7 +25,7 @@ use super::{
         me::show,
         users::list, users::create, users::show, users::change, users::delete,
         tokens::list, tokens::create, tokens::delete,
-        types::list, types::show, types::create, types::replace, types::delete,
+        types::list, types::show, types::create, types::replace, types::delete, types::install,
         credentials::list, credentials::create, credentials::show, credentials::replace, credentials::delete,
         instances::list, instances::create, instances::show, instances::wait, instances::stop, instances::restart,
         instances::restore, instances::extend, instances::token, instances::delete, logs::show, instances::stats,

@@ -83,6 +83,8 @@ fn type_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes = routes.or(one().and(get()).and(call()).then(types::show)).unify();
     let routes = routes.or(one().and(put()).and(call()).then(types::replace)).unify();
     let routes = routes.or(one().and(delete()).and(call()).then(types::delete)).unify();
+    let install = param::<String>().and(path("install")).and(end()).and(post());
+    let routes = routes.or(install.and(call()).then(types::install)).unify();
     path("types").and(routes).boxed()
 }
 

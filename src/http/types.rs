@@ -3,9 +3,10 @@
 use chrono::Utc;
 use minimcp_entities::mcp_type;
 
-use super::call::{Answer, Call, created, no_content, ok, page};
+use super::call::{Answer, Call, accepted, created, no_content, ok, page};
 use crate::api::mcp_type::{McpType, TypeDefinition};
 use crate::api::problem::ProblemDocument;
+use crate::packages::Packages;
 use crate::problem::{Code, Problem};
 
 /// Every type.
@@ -18,7 +19,8 @@ pub(super) async fn list(call: Call) -> Answer {
     let page = page(&mut query)?;
     query.end()?;
     let rows = call.parts().store.types(&page).await?;
-    let items = rows.items.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    let packages = call.parts().instances.packages();
+    let items = rows.items.iter().map(|row| view(row, packages)).collect::<Result<Vec<_>, _>>()?;
     ok(&crate::api::Page { items, next_cursor: rows.next_cursor })
 }
 
@@ -28,7 +30,7 @@ pub(super) async fn list(call: Call) -> Answer {
 pub(super) async fn show(name: String, call: Call) -> Answer {
     call.caller()?;
     call.no_query()?;
-    ok(&view(&call.parts().store.type_named(&name).await?)?)
+    ok(&view(&call.parts().store.type_named(&name).await?, call.parts().instances.packages())?)
 }
 
 /// Registers a type. For administrators.
@@ -39,7 +41,7 @@ pub(super) async fn create(call: Call) -> Answer {
     call.no_query()?;
     let row = checked(&call)?;
     let row = call.parts().store.create_type(row).await?;
-    created(&format!("/v1/types/{}", row.name), &view(&row)?)
+    created(&format!("/v1/types/{}", row.name), &view(&row, call.parts().instances.packages())?)
 }
 
 /// Replaces a type. Instances that run go on as they are until their next run. For administrators.
@@ -54,7 +56,7 @@ pub(super) async fn replace(name: String, call: Call) -> Answer {
     }
     let row = call.parts().store.replace_type(row).await?;
     call.parts().instances.renew_type(&row).await?;
-    ok(&view(&row)?)
+    ok(&view(&row, call.parts().instances.packages())?)
 }
 
 /// Removes a type that nothing uses. For administrators.
@@ -63,8 +65,30 @@ pub(super) async fn replace(name: String, call: Call) -> Answer {
 pub(super) async fn delete(name: String, call: Call) -> Answer {
     call.caller()?.administers()?;
     call.no_query()?;
-    call.parts().store.delete_type(&name).await?;
+    let store = &call.parts().store;
+    let definition = TypeDefinition::from_row(&store.type_named(&name).await?);
+    store.delete_type(&name).await?;
+    if let Ok(TypeDefinition { package: Some(package), .. }) = definition {
+        call.parts().instances.drop_package(&package).await;
+    }
     no_content()
+}
+
+/// Installs the package of a type now instead of at the start of its first instance. Answers at once; the type's
+/// `installation` says how it stands. For administrators.
+#[utoipa::path(post, path = "/v1/types/{name}/install", tag = "types", security(("token" = ["admin"])), params(("name" = String, Path)),
+    responses((status = 202, body = McpType), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+pub(super) async fn install(name: String, call: Call) -> Answer {
+    call.caller()?.administers()?;
+    call.no_query()?;
+    let row = call.parts().store.type_named(&name).await?;
+    let packages = call.parts().instances.packages();
+    let Some(package) = TypeDefinition::from_row(&row)?.package else {
+        return Err(Problem::new(Code::NoPackage, "only a type that names a package has one to install"));
+    };
+    packages.look_again(&package).await;
+    packages.install(&package);
+    accepted(&view(&row, packages)?)
 }
 
 fn checked(call: &Call) -> Result<mcp_type::Model, Problem> {
@@ -73,7 +97,7 @@ fn checked(call: &Call) -> Result<mcp_type::Model, Problem> {
     Ok(definition.to_row(false, Utc::now()))
 }
 
-fn view(row: &mcp_type::Model) -> Result<McpType, Problem> {
+fn view(row: &mcp_type::Model, packages: &Packages) -> Result<McpType, Problem> {
     let definition = TypeDefinition::from_row(row)?;
     Ok(McpType {
         name: definition.name,
@@ -82,10 +106,13 @@ fn view(row: &mcp_type::Model) -> Result<McpType, Problem> {
         lane: definition.lane,
         server_script: definition.server_script,
         command: definition.command,
+        installation: definition.package.as_ref().map(|package| packages.installation(package)),
+        package: definition.package,
         args: definition.args,
         mcp_path: definition.mcp_path,
         config_template: definition.config_template,
         config_locked: definition.config_locked,
+        config_fields: definition.config_fields,
         required_auth: definition.required_auth,
         required_scopes: definition.required_scopes,
         capabilities: definition.capabilities,
@@ -96,6 +123,7 @@ fn view(row: &mcp_type::Model) -> Result<McpType, Problem> {
         env_map: definition.env_map,
         warm: definition.warm,
         stateful: definition.stateful,
+        source: definition.source,
         builtin: row.builtin,
         created_at: row.created_at,
         updated_at: row.updated_at,

@@ -41,7 +41,7 @@ pub(super) async fn of(
         .map_err(|invalid| Problem::invalid(Code::InvalidConfig, invalid))?;
     within(definition.resource_limits, request.limits.unwrap_or_default())?;
     let provisioner = provisioner.clone();
-    let located = tokio::task::spawn_blocking(move || provisioner.locate(&definition)).await;
+    let located = tokio::task::spawn_blocking(move || provisioner.look_for_program(&definition)).await;
     located.map_err(|error| Problem::internal(&error))??;
     Ok(Recipe { mcp_type, credential })
 }

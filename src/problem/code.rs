@@ -103,6 +103,8 @@ codes! {
     BeingDeleted = CONFLICT, "being_deleted";
     /// The type is in use
     TypeInUse = CONFLICT, "type_in_use";
+    /// The type names no package
+    NoPackage = CONFLICT, "no_package";
     /// Only a disconnected instance can be restored
     NotDisconnected = CONFLICT, "not_disconnected";
     /// Only a hibernated instance can be woken

@@ -1,8 +1,11 @@
 //! The planner of one instance.
 
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path};
 use std::sync::Arc;
 
-use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner};
+use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Wait};
 use minimcp_entities::mcp_credential;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -12,8 +15,8 @@ use crate::api::audit::{Actor, AuditResult};
 use crate::audit::{Entry, Trail};
 use crate::catalog::TypeDefinition;
 use crate::catalog::credentials::Credentials;
-use crate::catalog::plan::{Host, Subject, plan};
-use crate::catalog::program::locate;
+use crate::catalog::plan::{Host, Subject, directories, plan};
+use crate::catalog::program::{Missing, locate};
 use crate::vault::{Scope, Vault};
 
 /// What to execute for one instance, built anew at each launch.
@@ -80,8 +83,7 @@ impl Sealed {
 impl Planner for Recipe {
     fn plan(&self, launch: &Launch) -> Result<Plan, NoPlan> {
         let ground = &self.ground;
-        let program = locate(&self.definition, &ground.places);
-        let program = program.map_err(never)?;
+        let program = locate(&self.definition, &ground.places).map_err(|missing| self.not_there(&missing))?;
         let credentials = match &self.credential {
             Some(sealed) => Some(sealed.open_for(launch, &ground.vault, &ground.trail)?),
             None => None,
@@ -101,8 +103,48 @@ impl Planner for Recipe {
             log_dir: log_dir(&ground.data_dir, self.user_id, launch.id, &self.definition.name),
             preload: preload(&ground.data_dir),
         };
-        plan(&subject, &host, launch).map_err(never)
+        let plan = plan(&subject, &host, launch).map_err(never)?;
+        for directory in directories(&self.definition, &self.config).map_err(never)? {
+            make_below(&host.home, &directory)
+                .map_err(|error| NoPlan::NotNow(format!("making {}: {error}", directory.display())))?;
+        }
+        Ok(plan)
     }
+
+    fn wait(&self) -> Option<Wait> {
+        self.ground.packages.wait_for(self.definition.package.as_ref()?)
+    }
+}
+
+impl Recipe {
+    /// Why there is no program to run. A package that is not whole is installed again by the next start.
+    fn not_there(&self, missing: &Missing) -> NoPlan {
+        let (Some(package), Missing::Package(_)) = (&self.definition.package, missing) else {
+            return never(missing);
+        };
+        match self.ground.packages.failure(package) {
+            Some(words) => never(words),
+            None => {
+                self.ground.packages.forget(package);
+                never(format!("{missing} any more; a restart of the instance installs it again"))
+            }
+        }
+    }
+}
+
+/// Makes a directory below the one of an instance. The server may have put links there, which lead anywhere.
+fn make_below(home: &Path, directory: &Path) -> io::Result<()> {
+    let mut path = home.to_owned();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+    for part in directory.components().filter(|part| matches!(part, Component::Normal(_))) {
+        path.push(part);
+        match std::fs::symlink_metadata(&path) {
+            Ok(there) if there.is_dir() => {}
+            Ok(_) => return Ok(()),
+            Err(_) => std::fs::DirBuilder::new().mode(0o700).create(&path)?,
+        }
+    }
+    Ok(())
 }
 
 fn never(why: impl std::fmt::Display) -> NoPlan {

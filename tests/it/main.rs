@@ -20,6 +20,7 @@ mod isolation;
 mod oidc;
 mod openapi;
 mod output;
+mod packages;
 mod process;
 mod replacement;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::daemon::Daemon;
 
 /// The routes of the contract that this version serves, but for the gateway, which is no part of the document.
-const ROUTES: [&str; 44] = [
+const ROUTES: [&str; 45] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -25,6 +25,7 @@ const ROUTES: [&str; 44] = [
     "GET /v1/types/{name}",
     "PUT /v1/types/{name}",
     "DELETE /v1/types/{name}",
+    "POST /v1/types/{name}/install",
     "GET /v1/credentials",
     "POST /v1/credentials",
     "GET /v1/credentials/{id}",

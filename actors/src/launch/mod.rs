@@ -176,13 +176,33 @@ pub enum NoPlan {
     NotNow(String),
 }
 
-/// Says what to execute for a launch. Called on a thread that may block.
+/// Something that has to be over before a run is worth a start, such as the installation of its program.
+pub struct Wait {
+    /// What is going on, for the owner.
+    pub words: String,
+    /// Resolves once it is over, however it went: whether the run can start now is for its plan to say.
+    pub over: BoxFuture<'static, ()>,
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wait").field(&self.words).finish()
+    }
+}
+
+/// Says what to execute for a launch.
 pub trait Planner: Send + Sync + fmt::Debug {
-    /// The plan of one launch.
+    /// The plan of one launch. Called on a thread that may block.
     ///
     /// # Errors
     /// [`NoPlan`] says whether it is worth another try.
     fn plan(&self, launch: &Launch) -> Result<Plan, NoPlan>;
+
+    /// What a start has to wait for, if it does. Meanwhile it holds no place among the starts under way, no port
+    /// and no budget. Called by the supervisor, so it must not block.
+    fn wait(&self) -> Option<Wait> {
+        None
+    }
 }
 
 /// A plan that is the same for each launch. The port, if there is one, is handed over as `PORT`.

@@ -31,7 +31,7 @@ impl Supervisor {
     pub(super) fn carry_out(&mut self, id: Uuid, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         for effect in effects {
             match effect {
-                Effect::Queue(run) => self.starts.ask(id, run),
+                Effect::Queue(run) => self.queue(id, run, ctx),
                 Effect::Spawn(run) => self.spawn(id, run, ctx),
                 Effect::Adopt(run) => self.adopt(id, run, ctx),
                 Effect::Retire(run) => self.retire(id, run, ctx),

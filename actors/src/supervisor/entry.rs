@@ -49,6 +49,8 @@ pub(super) struct Entry {
     pub(super) seq: u64,
     pub(super) since: DateTime<Utc>,
     pub(super) last_exit: Option<LastExit>,
+    /// The run that waits for something before it may start, and what that is.
+    pub(super) waits: Option<(Run, String)>,
     /// Why the last replacement was given up.
     pub(super) given_up: Option<String>,
     /// What its parts used when they were last measured.
@@ -74,6 +76,7 @@ impl Entry {
             seq: 0,
             since: Utc::now(),
             last_exit: None,
+            waits: None,
             given_up: None,
             parts: Usage::default(),
             removal: Vec::new(),
@@ -195,6 +198,11 @@ impl Entry {
 
     /// What led here, in words.
     fn reason(&self) -> String {
+        if let Some((run, words)) = &self.waits
+            && self.life.state().queued_run() == Some(*run)
+        {
+            return words.clone();
+        }
         let cause = self.life.cause();
         let detail = match cause {
             Cause::Exited | Cause::LaunchFailed => self.last_exit.as_ref().map(exit_words),

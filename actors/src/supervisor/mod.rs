@@ -8,6 +8,7 @@ mod handlers;
 mod parts;
 mod replacing;
 mod starts;
+mod waits;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;

@@ -1,6 +1,6 @@
-use super::{Host, NoPlan, Subject, node_flags, plan};
+use super::{Host, NoPlan, Subject, directories, node_flags, plan};
 use crate::catalog::credentials::Credentials;
-use crate::catalog::program::Program;
+use crate::catalog::program::{Program, Runtime};
 use crate::catalog::{CredentialFields, CredentialHandover, TypeDefinition, variables};
 use minimcp_actors::launch::{Launch, Plan};
 use minimcp_actors::state::Run;
@@ -22,7 +22,11 @@ fn definition() -> TypeDefinition {
 
 fn host() -> Host {
     Host {
-        program: Program { path: "/opt/node".into(), script: Some("/srv/dist/github.mjs".into()) },
+        program: Program {
+            path: "/opt/node".into(),
+            script: Some("/srv/dist/github.mjs".into()),
+            runtime: Runtime::Node,
+        },
         servers_dir: "/srv".into(),
         search_path: "/usr/bin:/bin".into(),
         home: "/var/home".into(),
@@ -143,7 +147,7 @@ fn a_server_without_a_port_gets_none_and_a_command_runs_in_its_home() {
         credentials: None,
         debug: false,
     };
-    let host = Host { program: Program { path: "/bin/tool".into(), script: None }, ..host() };
+    let host = Host { program: Program { path: "/bin/tool".into(), script: None, runtime: Runtime::Own }, ..host() };
     let plan = plan(&subject, &host, &Launch { port: None, ..launch() }).unwrap();
     assert!(!environment(&plan).contains_key("PORT"));
     assert_eq!(environment(&plan)["CREDENTIALS"], "{}");
@@ -174,4 +178,42 @@ fn no_variable_the_daemon_sets_can_be_set_by_a_type() {
 fn a_memory_limit_leaves_room_beside_the_heap_of_node() {
     assert_eq!(node_flags(Some(512)), ["--max-semi-space-size=1", "--max-old-space-size=384"]);
     assert_eq!(node_flags(Some(1)), ["--max-semi-space-size=1", "--max-old-space-size=16"]);
+}
+
+fn packaged(registry: &str, program: Program) -> Plan {
+    let definition: TypeDefinition = serde_json::from_value(json!({
+        "name": "x", "display_name": "X", "package": {"registry": registry, "name": "x", "version": "1.0.0"},
+        "args": ["{config.root}", "--level={config.level}", "--port={port}"],
+        "env": {"STATE": "{home}/state.json", "LEVEL": "{config.level}", "TAGS": "{config.tags}"},
+        "config_template": {"root": ".", "level": null, "tags": ["a", "b"]},
+        "config_fields": {"root": {"kind": "directory"}},
+    }))
+    .unwrap();
+    definition.check().unwrap();
+    let config = json!({"root": "mine"});
+    let subject = Subject {
+        user_id: Uuid::nil(),
+        definition: &definition,
+        config: config.as_object().unwrap(),
+        credentials: None,
+        debug: false,
+    };
+    assert_eq!(directories(&definition, subject.config).unwrap(), [std::path::Path::new("mine")]);
+    plan(&subject, &Host { program, ..host() }, &launch()).unwrap()
+}
+
+#[test]
+fn a_package_is_run_directly_in_the_home_of_its_instance_with_its_places_filled() {
+    let of = |path: &str, runtime| Program { path: path.into(), script: Some("/p/start".into()), runtime };
+    let node = packaged("npm", of("/opt/node", Runtime::Node));
+    assert_eq!(node.args, ["--max-semi-space-size=1", "/p/start", "/var/home/mine", "--port=4321"]);
+    let python = packaged("pypi", of("/p/venv/bin/python", Runtime::Python("x.cli:main".into())));
+    assert_eq!(python.args, ["-I", "-B", "/p/start", "x.cli:main", "/var/home/mine", "--port=4321"]);
+    for plan in [node, python] {
+        assert_eq!(plan.cwd.to_str(), Some("/var/home"));
+        let environment = environment(&plan);
+        assert_eq!(environment["STATE"], "/var/home/state.json");
+        assert_eq!(environment["TAGS"], "a,b");
+        assert!(!environment.contains_key("LEVEL"), "a variable without a value is not set");
+    }
 }

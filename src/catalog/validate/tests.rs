@@ -78,6 +78,37 @@ fn a_type_has_either_a_script_or_a_command() {
 }
 
 #[test]
+fn a_package_stands_alone_and_every_place_has_something_to_fill_it() {
+    let package = json!({"registry": "npm", "name": "x", "version": "1.0.0"});
+    assert_eq!(faults_of(json!({"package": package})), ["/package"]);
+    assert_eq!(faults_of(json!({"server_script": null, "package": package})), [""; 0]);
+    let template = json!({"root": null});
+    for (args, env, faults) in [
+        (json!(["{config.root}", "{home}", "{port}"]), json!({"A": "{config.root}"}), vec![]),
+        (json!(["{config.other}"]), json!({}), vec!["/args/0"]),
+        (json!([]), json!({"A": "{config.other}"}), vec!["/env/A"]),
+    ] {
+        assert_eq!(faults_of(json!({"config_template": template, "args": args, "env": env})), faults);
+    }
+    let check = json!({"kind": "mcp"});
+    assert_eq!(faults_of(json!({"lane": "stdio", "health_check": check, "args": ["{port}"]})), ["/args/0"]);
+}
+
+#[test]
+fn fields_are_about_declared_keys_and_say_nothing_that_contradicts_itself() {
+    for (field, faults) in [
+        (json!({"kind": "directory", "below": ["/srv/a"]}), vec![]),
+        (json!({"kind": "directory", "below": ["srv"]}), vec!["/config_fields/a/below"]),
+        (json!({"kind": "file", "below": ["/srv/../etc"]}), vec!["/config_fields/a/below"]),
+        (json!({"below": ["/srv"]}), vec!["/config_fields/a/below"]),
+        (json!({"kind": "file", "choices": ["x"]}), vec!["/config_fields/a/choices"]),
+    ] {
+        assert_eq!(faults_of(json!({"config_template": {"a": null}, "config_fields": {"a": field}})), faults);
+    }
+    assert_eq!(faults_of(json!({"config_fields": {"b": {}}})), ["/config_fields/b"]);
+}
+
+#[test]
 fn a_health_check_fits_its_lane() {
     for kind in ["tcp", "http"] {
         let endpoint = if kind == "http" { json!("/health") } else { json!(null) };

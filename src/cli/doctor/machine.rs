@@ -10,8 +10,9 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
 use crate::catalog;
-use crate::catalog::program::{Missing, Places, locate};
+use crate::catalog::program::{Missing, Places, find, locate};
 use crate::config::Settings;
+use crate::packages;
 
 /// The oldest Node that the servers are built for.
 const OLDEST_NODE: u32 = 20;
@@ -40,6 +41,31 @@ pub(super) async fn node(program: &Path) -> Finding {
     }
 }
 
+/// Whether packages can be installed, and what there is of them.
+pub(super) fn packages(settings: &Settings) -> Finding {
+    const NAME: &str = "packages";
+    let search_path = std::env::var("PATH").unwrap_or_default();
+    let tools = [
+        ("npm", "packages.npm", &settings.packages.npm),
+        ("Python", "packages.python", &settings.packages.python),
+    ];
+    let missing: Vec<String> = tools
+        .iter()
+        .filter(|(.., program)| program.to_str().and_then(|program| find(program, &search_path)).is_none())
+        .map(|(name, key, program)| format!("no {name} at {} ({key})", program.display()))
+        .collect();
+    let installed = packages::on_disk(&settings.data_dir.join("packages"));
+    let names: Vec<String> =
+        installed.iter().map(|manifest| format!("{}@{}", manifest.name, manifest.version)).collect();
+    let list = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+    let detail = format!("{} installed{list}", names.len());
+    if missing.is_empty() {
+        return Finding::ok(NAME, detail);
+    }
+    let mend = "types that name a package from there cannot be installed; install it, or say where it is";
+    Finding::warn(NAME, format!("{detail}; {}", missing.join(", ")), mend)
+}
+
 /// The first number of a version such as `v20.1.0`.
 fn major(version: &str) -> Option<u32> {
     version.strip_prefix('v')?.split('.').next()?.parse().ok()
@@ -52,8 +78,10 @@ pub(super) fn servers(settings: &Settings) -> Finding {
         node: settings.node.clone(),
         servers_dir: settings.servers_dir.clone(),
         search_path: std::env::var("PATH").unwrap_or_default(),
+        packages_dir: settings.data_dir.join("packages"),
     };
-    let seeds = catalog::seeds();
+    // Packages are installed when they are needed, and have a line of their own.
+    let seeds: Vec<_> = catalog::seeds().into_iter().filter(|seed| seed.package.is_none()).collect();
     let missing: Vec<String> = seeds
         .iter()
         .filter_map(|seed| match locate(seed, &places) {
