@@ -106,10 +106,7 @@ impl Supervisor {
         if entry.life.state().live_run() != Some(run) {
             return;
         }
-        let quiet = route
-            .last_access_ms()
-            .and_then(|at| u64::try_from(Utc::now().timestamp_millis() - at).ok())
-            .map_or(after, Duration::from_millis);
+        let quiet = route.quiet_for().unwrap_or(after);
         if route.in_flight() > 0 {
             self.alarm(after, Alarm::Idle(id, run), ctx);
         } else if quiet < after {
