@@ -5,6 +5,7 @@
 //! [`Restorer`] acts on it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use minimcp_actors::Supervision;
@@ -21,6 +22,9 @@ use crate::config::OnRestart;
 use crate::instances::Instances;
 use crate::provision::Provisioner;
 use crate::store::{Desired, Store, StoreError};
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// What a row remembers of its instance. `renewed_at` is when its credentials were last replaced.
 fn remembered(
@@ -66,13 +70,13 @@ impl Restorer {
     /// that one bad row never keeps the others down.
     pub(crate) async fn run(self) -> Result<(), StoreError> {
         let mut records = self.records();
-        for row in self.store.instances_to_delete().await? {
+        for row in self.patiently(|| self.store.instances_to_delete()).await? {
             self.put_down(records.remove(&row.id).unwrap_or_default()).await;
             if self.instances.finish_deletion(&row).await.is_err() {
                 warn!(self.log, "a deletion could not be finished"; "instance" => %row.id);
             }
         }
-        let mut rows = self.store.instances_to_restore().await?;
+        let mut rows = self.patiently(|| self.store.instances_to_restore()).await?;
         rows.sort_by_key(|row| std::cmp::Reverse(row.last_accessed_at.unwrap_or(row.created_at)));
         let count = rows.len();
         for row in rows {
@@ -92,6 +96,26 @@ impl Restorer {
         }
         info!(self.log, "restored"; "instances" => count, "strays" => strays);
         Ok(())
+    }
+
+    /// Asks the store until it answers. Processes live on meanwhile, and no restart of the daemon would do better.
+    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut pause = FIRST_RETRY;
+        loop {
+            match ask().await {
+                Err(error) if error.is_passing() => {
+                    if pause == FIRST_RETRY {
+                        warn!(self.log, "restoring waits for the store"; "error" => %error);
+                    }
+                }
+                answer => return answer,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_RETRY);
+        }
     }
 
     async fn put_down(&self, records: Vec<Record>) {
@@ -133,10 +157,14 @@ impl Restorer {
                 return Err(altered.to_string());
             }
         };
-        let mcp_type = self.store.type_named(&row.mcp_type).await.map_err(|error| words(&error))?;
+        let mcp_type = self.patiently(|| self.store.type_named(&row.mcp_type)).await;
+        let mcp_type = mcp_type.map_err(|error| words(&error))?;
         let credential = match row.credential_id {
             // If it was changed or cannot be opened, that is why the run fails, and the instance says so.
-            Some(id) => Some(self.store.credential_as_stored(id, None).await.map_err(|error| words(&error))?),
+            Some(id) => {
+                let found = self.patiently(|| self.store.credential_as_stored(id, None)).await;
+                Some(found.map_err(|error| words(&error))?)
+            }
             None => None,
         };
         let spec =
