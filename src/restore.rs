@@ -1,18 +1,19 @@
 //! After a start of the daemon: what becomes of each instance that an earlier one knew, and of each process
 //! that an earlier one left.
 //!
-//! The rows say what is wanted, the run directory says what is there. [`decide`] compares the two and is pure;
+//! The rows say what is wanted, the run directory says what is there. [`recovery`] compares the two and is pure;
 //! [`Restorer`] acts on it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use minimcp_actors::Supervision;
 use minimcp_actors::launch::Record;
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::record::RunDir;
-use minimcp_actors::message::{Fate, Past};
-use minimcp_actors::state::{Cause, Command, Outcome, Run, State, Status};
+use minimcp_actors::recovery::{self, Course, Remembered, serving};
+use minimcp_actors::state::{Cause, Run, Status};
 use minimcp_entities::mcp_instance;
 use slog::{Logger, error, info, warn};
 use uuid::Uuid;
@@ -22,104 +23,33 @@ use crate::instances::Instances;
 use crate::provision::Provisioner;
 use crate::store::{Desired, Store, StoreError};
 
-/// What becomes of one instance.
-#[derive(Debug, Clone, PartialEq)]
-enum Decision {
-    /// Its process is taken over if it lives, and then given this command.
-    Adopt { restore: bool, then: Option<Command> },
-    /// A process that is left is ended, and a new run begins.
-    Start,
-    /// A process that is left is ended, and it stays as it ended.
-    Rest(Outcome, Cause),
-}
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
 
-/// Of the processes that an instance was left with, the one that served: that of the run in the row if it lives,
-/// else the oldest. There are two if the daemon died while one replaced the other. The others are to be ended.
-fn serving(
+/// What a row remembers of its instance. `renewed_at` is when its credentials were last replaced.
+fn remembered(
     row: &mcp_instance::Model,
-    mut records: Vec<Record>,
-    lives: impl Fn(&Record) -> bool,
-) -> (Option<Record>, Vec<Record>) {
-    records.sort_by_key(|record| (!lives(record), record.run.0 != generation(row), record.run));
-    let others = records.split_off(records.len().min(1));
-    (records.pop(), others)
-}
-
-/// What becomes of the instance. `record` is what the run directory holds for it, `renewed_at` when its
-/// credentials were last replaced.
-fn decide(
-    row: &mcp_instance::Model,
-    desired: Desired,
-    record: Option<&Record>,
     renewed_at: Option<DateTime<Utc>>,
-    on_restart: OnRestart,
-) -> Result<Decision, StoreError> {
+) -> Result<Remembered, StoreError> {
     let corrupt = |column| StoreError::Corrupt { table: "mcp_instances", column };
-    let status = Status::from_name(&row.status).ok_or(corrupt("status"))?;
     let cause = match row.cause.as_deref() {
         Some(name) => Cause::from_name(name).ok_or(corrupt("cause"))?,
         None => Cause::Commanded,
     };
-    let ended = ended(status, cause);
-    if desired == Desired::Stopped {
-        return Ok(match (record, ended) {
-            (Some(_), _) => Decision::Adopt { restore: false, then: Some(Command::Stop) },
-            (None, Some(outcome)) => Decision::Rest(outcome, cause),
-            (None, None) => Decision::Rest(Outcome::Stopped, Cause::Commanded),
-        });
-    }
-    // A record of a later run than the row knows was written after the row: the run is the newer truth.
-    let newer = record.filter(|record| ended.is_none() || record.run.0 > generation(row));
-    let asked_since = |then| row.restart_requested_at.is_some_and(|asked| asked > then);
-    Ok(match (newer, ended) {
-        (Some(_), _) if on_restart == OnRestart::Replace => Decision::Start,
-        (Some(record), _) => {
-            let renewed = renewed_at.is_some_and(|renewed| renewed > record.started_at);
-            let then = if asked_since(record.started_at) {
-                Some(Command::Restart)
-            } else {
-                // It was not replaced before the daemon died.
-                renewed.then_some(Command::Replace)
-            };
-            Decision::Adopt { restore: true, then }
-        }
-        // It was asked back after its end, and the daemon did not live to begin the run.
-        (None, Some(_)) if row.stopped_at.is_some_and(asked_since) => Decision::Start,
-        (None, Some(outcome)) => Decision::Rest(outcome, cause),
-        (None, None) => Decision::Start,
+    Ok(Remembered {
+        status: Status::from_name(&row.status).ok_or(corrupt("status"))?,
+        cause,
+        stopped: Desired::of(row)? == Desired::Stopped,
+        run: generation(row),
+        restarts: u64::try_from(row.restarts_total).unwrap_or(0),
+        restart_requested_at: row.restart_requested_at,
+        stopped_at: row.stopped_at,
+        renewed_at,
     })
 }
 
-/// How an instance had ended for good; `None` if it is to be there again.
-fn ended(status: Status, cause: Cause) -> Option<Outcome> {
-    match (status, cause) {
-        (Status::Hibernated, _) | (Status::Stopping, Cause::Idle) => Some(Outcome::Hibernated),
-        (Status::Stopped, _) => Some(Outcome::Stopped),
-        (Status::Expired, _) => Some(Outcome::Expired),
-        (Status::Failed, _) => Some(Outcome::Failed),
-        // Not by its own fault: the daemon took it along, or did not live to bring it back.
-        (Status::Disconnected, Cause::DaemonShutdown | Cause::Lost) => None,
-        (Status::Disconnected, _) => Some(Outcome::Disconnected),
-        (
-            Status::Pending
-            | Status::Starting
-            | Status::Running
-            | Status::Unhealthy
-            | Status::Restarting
-            | Status::Stopping,
-            _,
-        ) => None,
-    }
-}
-
-/// Whether the row tells already how the instance is going to rest.
-fn says_so(row: &mcp_instance::Model, decision: &Decision) -> bool {
-    matches!(decision, Decision::Rest(outcome, cause)
-        if row.status == State::Ended(*outcome).status().as_str() && row.cause.as_deref() == Some(cause.as_str()))
-}
-
-fn generation(row: &mcp_instance::Model) -> u64 {
-    u64::try_from(row.generation).unwrap_or(0)
+fn generation(row: &mcp_instance::Model) -> Run {
+    Run(u64::try_from(row.generation).unwrap_or(0))
 }
 
 /// Brings back what earlier daemons knew.
@@ -140,19 +70,19 @@ impl Restorer {
     /// that one bad row never keeps the others down.
     pub(crate) async fn run(self) -> Result<(), StoreError> {
         let mut records = self.records();
-        for row in self.store.instances_to_delete().await? {
+        for row in self.patiently(|| self.store.instances_to_delete()).await? {
             self.put_down(records.remove(&row.id).unwrap_or_default()).await;
             if self.instances.finish_deletion(&row).await.is_err() {
                 warn!(self.log, "a deletion could not be finished"; "instance" => %row.id);
             }
         }
-        let mut rows = self.store.instances_to_restore().await?;
+        let mut rows = self.patiently(|| self.store.instances_to_restore()).await?;
         rows.sort_by_key(|row| std::cmp::Reverse(row.last_accessed_at.unwrap_or(row.created_at)));
         let count = rows.len();
         for row in rows {
             let left = records.remove(&row.id).unwrap_or_default();
-            let newest = left.iter().map(|record| record.run.0).max().unwrap_or(0);
-            let (record, others) = serving(&row, left, |record| record.identity.is_present());
+            let newest = left.iter().map(|record| record.run).max().unwrap_or_default();
+            let (record, others) = serving(generation(&row), left, |record| record.identity.is_present());
             self.put_down(others).await;
             let id = row.id;
             if let Err(why) = self.restore(row, record, newest).await {
@@ -166,6 +96,26 @@ impl Restorer {
         }
         info!(self.log, "restored"; "instances" => count, "strays" => strays);
         Ok(())
+    }
+
+    /// Asks the store until it answers. Processes live on meanwhile, and no restart of the daemon would do better.
+    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut pause = FIRST_RETRY;
+        loop {
+            match ask().await {
+                Err(error) if error.is_passing() => {
+                    if pause == FIRST_RETRY {
+                        warn!(self.log, "restoring waits for the store"; "error" => %error);
+                    }
+                }
+                answer => return answer,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_RETRY);
+        }
     }
 
     async fn put_down(&self, records: Vec<Record>) {
@@ -195,7 +145,7 @@ impl Restorer {
         &self,
         row: mcp_instance::Model,
         record: Option<Record>,
-        newest: u64,
+        newest: Run,
     ) -> Result<(), String> {
         let words = |error: &dyn std::fmt::Display| error.to_string();
         let row = match self.store.proven(row) {
@@ -207,38 +157,24 @@ impl Restorer {
                 return Err(altered.to_string());
             }
         };
-        let mcp_type = self.store.type_named(&row.mcp_type).await.map_err(|error| words(&error))?;
+        let mcp_type = self.patiently(|| self.store.type_named(&row.mcp_type)).await;
+        let mcp_type = mcp_type.map_err(|error| words(&error))?;
         let credential = match row.credential_id {
             // If it was changed or cannot be opened, that is why the run fails, and the instance says so.
-            Some(id) => Some(self.store.credential_as_stored(id, None).await.map_err(|error| words(&error))?),
+            Some(id) => {
+                let found = self.patiently(|| self.store.credential_as_stored(id, None)).await;
+                Some(found.map_err(|error| words(&error))?)
+            }
             None => None,
         };
         let spec =
             self.provisioner.spec(&row, &mcp_type, credential.as_ref()).map_err(|error| words(&error))?;
         self.instances.admit(&row, &mcp_type.mcp_path);
-        let desired = Desired::of(&row).map_err(|error| words(&error))?;
         let renewed_at = credential.as_ref().map(|credential| credential.updated_at);
-        let decision = decide(&row, desired, record.as_ref(), renewed_at, self.on_restart)
-            .map_err(|error| words(&error))?;
-        let past = Past {
-            last_run: Run(generation(&row).max(newest)),
-            restarts: u64::try_from(row.restarts_total).unwrap_or(0),
-            rests_since: row.stopped_at.filter(|_| says_so(&row, &decision)),
-        };
-        let (fate, then) = match (decision, record) {
-            (Decision::Adopt { restore, then }, Some(record)) => {
-                (Fate::Adopt { record: Box::new(record), restore }, then)
-            }
-            (decision, record) => {
-                if let Some(record) = record {
-                    self.launcher.put_down(record).await;
-                }
-                match decision {
-                    Decision::Rest(outcome, cause) => (Fate::Rest(outcome, cause), None),
-                    Decision::Start | Decision::Adopt { .. } => (Fate::Start, None),
-                }
-            }
-        };
+        let known = remembered(&row, renewed_at).map_err(|error| words(&error))?;
+        let replace = self.on_restart == OnRestart::Replace;
+        let Course { put_down, past, fate, then } = recovery::course(&known, record, newest, replace);
+        self.put_down(put_down.into_iter().collect()).await;
         let id = row.id;
         self.supervision.recover(spec, past, fate).await.map_err(|error| words(&error))?;
         if let Some(command) = then {

@@ -239,6 +239,7 @@ impl Daemon {
             on_restart: settings.on_restart,
             log: log.clone(),
         };
+        tokio::spawn(audit::resume::run(trail.clone(), stop.clone()));
         tokio::spawn(anchor::follow(trail.clone(), store.clone(), stop.clone(), log.clone()));
         let reminders = Reminders::new(store.clone(), instances.clone(), log.clone());
         tokio::spawn(reminders.run(restored.clone(), stop.clone()));
@@ -312,7 +313,7 @@ async fn restore(restorer: Restorer, tell: watch::Sender<bool>, stop: Cancellati
             Ok(()) => {
                 tell.send_replace(true);
             }
-            Err(error) => error!(log, "restoring stopped; restart the daemon once the store answers"; "error" => %error),
+            Err(error) => error!(log, "restoring stopped: what is stored cannot be read"; "error" => %error),
         }
     }
 }

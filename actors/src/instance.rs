@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
-use chrono::Utc;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -132,9 +131,8 @@ impl Instance {
 
     /// A call is under way and one was answered well since the last probe: that says more than a probe.
     fn is_busy_and_well(&self) -> bool {
-        let interval = i64::try_from(self.timing.probe_interval.as_millis()).unwrap_or(i64::MAX);
-        let since = Utc::now().timestamp_millis().saturating_sub(interval);
-        self.route.in_flight() > 0 && self.route.last_success_ms().is_some_and(|at| at >= since)
+        let recently = |ago| ago <= self.timing.probe_interval;
+        self.route.in_flight() > 0 && self.route.succeeded_ago().is_some_and(recently)
     }
 
     fn judge(&mut self, answer: Result<(), Missed>, took: Duration, ctx: &mut Context<Self>) {
@@ -201,6 +199,8 @@ async fn custody(
     // An actor that is gone already is seen right below.
     let _ = actor.send(Launched(Arc::clone(&process))).await;
     let (exit, detail) = tokio::select! {
+        // A process that has ended is no more to be killed.
+        biased;
         exit = process.ended() => (exit, String::new()),
         end = died => match end {
             Ok(Release) => {

@@ -23,6 +23,7 @@
 //!
 //! - A process that leaves its session (`setsid`) is counted while its parents live, but not ended with the tree.
 //! - The exit status of a process that was adopted is [`state::Exit::Unknown`].
+pub mod clock;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod instance;
@@ -32,6 +33,7 @@ pub mod message;
 pub mod meter;
 pub mod policy;
 mod ports;
+pub mod recovery;
 pub mod routes;
 mod sampler;
 pub mod snapshot;

@@ -4,9 +4,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::state::{Run, Status};
@@ -105,8 +107,12 @@ pub struct Route {
     requests: AtomicU64,
     /// Milliseconds since the epoch of the last request's end or begin; 0 for never.
     last_access_ms: AtomicI64,
-    /// Milliseconds since the epoch of the last answer that was no server error; 0 for never.
-    last_success_ms: AtomicI64,
+    /// Begin of the clock for the two below: decisions go by it, since the wall clock can be set.
+    begun: Instant,
+    /// Milliseconds since then of the last request's end or begin, plus one; 0 for never.
+    access: AtomicU64,
+    /// The same of the last answer that was no server error.
+    success: AtomicU64,
     /// Milliseconds since the epoch until when it is in use whatever is called; 0 for not at all.
     in_use_until_ms: AtomicI64,
 }
@@ -118,7 +124,9 @@ impl Route {
             in_flight: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             last_access_ms: AtomicI64::new(0),
-            last_success_ms: AtomicI64::new(0),
+            begun: Instant::now(),
+            access: AtomicU64::new(0),
+            success: AtomicU64::new(0),
             in_use_until_ms: AtomicI64::new(0),
         })
     }
@@ -141,13 +149,37 @@ impl Route {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.last_access_ms.store(now_ms, Ordering::Relaxed);
+        self.access.store(self.tick(), Ordering::Relaxed);
         InFlight(Arc::clone(self))
     }
 
     /// Notes an answer that was no server error.
     pub fn succeeded(&self, now_ms: i64) {
-        self.last_success_ms.store(now_ms, Ordering::Relaxed);
         self.last_access_ms.store(now_ms, Ordering::Relaxed);
+        let tick = self.tick();
+        self.access.store(tick, Ordering::Relaxed);
+        self.success.store(tick, Ordering::Relaxed);
+    }
+
+    fn tick(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    fn since(&self, at: &AtomicU64) -> Option<Duration> {
+        let at = Some(at.load(Ordering::Relaxed)).filter(|at| *at > 0)?;
+        Some(Duration::from_millis(self.tick().saturating_sub(at)))
+    }
+
+    /// For how long there was no request, if there ever was one.
+    #[must_use]
+    pub fn quiet_for(&self) -> Option<Duration> {
+        self.since(&self.access)
+    }
+
+    /// How long ago the last good answer was, if there was one.
+    #[must_use]
+    pub fn succeeded_ago(&self) -> Option<Duration> {
+        self.since(&self.success)
     }
 
     /// Until then it counts as in use even if nothing is called: it works on something that outlives the call.
@@ -177,12 +209,6 @@ impl Route {
     #[must_use]
     pub fn last_access_ms(&self) -> Option<i64> {
         Some(self.last_access_ms.load(Ordering::Relaxed)).filter(|at| *at > 0)
-    }
-
-    /// Milliseconds since the epoch of the last good answer, if there was one.
-    #[must_use]
-    pub fn last_success_ms(&self) -> Option<i64> {
-        Some(self.last_success_ms.load(Ordering::Relaxed)).filter(|at| *at > 0)
     }
 }
 
@@ -242,7 +268,7 @@ mod tests {
         let request = route.enter(7);
         assert_eq!((route.in_flight(), route.requests(), route.last_access_ms()), (1, 1, Some(7)));
         drop(request);
-        assert_eq!((route.in_flight(), route.requests(), route.last_success_ms()), (0, 1, None));
+        assert_eq!((route.in_flight(), route.requests(), route.succeeded_ago()), (0, 1, None));
     }
     #[tokio::test]
     async fn a_run_is_quiet_once_its_last_call_has_ended_and_calls_elsewhere_do_not_matter() {

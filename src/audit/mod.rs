@@ -12,6 +12,7 @@ mod denials;
 mod files;
 mod reader;
 mod record;
+pub mod resume;
 mod writer;
 
 use std::collections::HashMap;
@@ -43,8 +44,29 @@ const FULL: u64 = 16 << 20;
 
 /// A record cannot be written, in words without a path. What it is about must not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the audit trail cannot be written: {0}")]
-pub struct Unavailable(String);
+#[error("the audit trail cannot be written: {words}")]
+pub struct Unavailable {
+    words: String,
+    kind: io::ErrorKind,
+}
+
+impl Unavailable {
+    /// Whether it is for want of space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self.kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    fn other(words: &str) -> Self {
+        Self { words: words.into(), kind: io::ErrorKind::Other }
+    }
+}
+
+impl From<&io::Error> for Unavailable {
+    fn from(error: &io::Error) -> Self {
+        Self { words: error.to_string(), kind: error.kind() }
+    }
+}
 
 /// Where a trail is and how it is kept.
 pub struct Options {
@@ -162,7 +184,7 @@ impl Trail {
         let (answer, answered) = oneshot::channel();
         match self.0.jobs.try_send(Job::Record(entry, answer)) {
             Ok(()) => Ok(answered),
-            Err(TrySendError::Full(_)) => Err(Unavailable("too many records wait for the disk".into())),
+            Err(TrySendError::Full(_)) => Err(Unavailable::other("too many records wait for the disk")),
             Err(TrySendError::Disconnected(_)) => Err(gone()),
         }
     }
@@ -246,7 +268,7 @@ impl Entry {
 }
 
 fn gone() -> Unavailable {
-    Unavailable("the thread that writes it has ended".into())
+    Unavailable::other("the thread that writes it has ended")
 }
 
 #[cfg(test)]

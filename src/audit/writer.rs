@@ -74,7 +74,7 @@ impl Writer {
                     }
                 }
                 Err(error) => {
-                    let unavailable = Unavailable(error.to_string());
+                    let unavailable = Unavailable::from(&error);
                     for waiting in waiting {
                         let _ = waiting.map(|waiting| waiting.send(Err(unavailable.clone())));
                     }

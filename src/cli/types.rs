@@ -167,7 +167,8 @@ fn description(mcp_type: &McpType) -> String {
         if items.is_empty() { table::NOTHING.into() } else { items.join(", ") }
     };
     let package = mcp_type.package.as_ref().map(ToString::to_string);
-    let program = mcp_type.server_script.iter().chain(&mcp_type.command).chain(&package).chain(&mcp_type.args);
+    let program =
+        mcp_type.server_script.iter().chain(&mcp_type.command).chain(&package).chain(&mcp_type.args);
     let health = &mcp_type.health_check;
     let limits = mcp_type.resource_limits;
     let declared =

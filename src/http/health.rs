@@ -22,6 +22,11 @@ pub(super) async fn ready(call: Call) -> Answer {
     let store = parts.store.ping().await.err().map(|_| "the store does not answer".to_owned());
     let waiting = parts.journal.waiting();
     let journal = parts.journal.is_failing().then(|| format!("{waiting} entries wait for the store"));
+    let audit = parts
+        .trail
+        .standing()
+        .failing
+        .then(|| "the audit trail cannot be written, so nothing can be changed".to_owned());
     let restore =
         (!*parts.restored.borrow()).then(|| "instances of the last daemon are being restored".to_owned());
     let stopping = parts.stop.is_cancelled().then(|| "the daemon is ending".to_owned());
@@ -30,6 +35,7 @@ pub(super) async fn ready(call: Call) -> Answer {
     let parts = vec![
         part("store", store),
         part("journal", journal),
+        part("audit", audit),
         part("restore", restore),
         part("daemon", stopping),
     ];

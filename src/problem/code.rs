@@ -187,6 +187,10 @@ codes! {
     StoreUnavailable = SERVICE_UNAVAILABLE, "store_unavailable";
     /// The master key cannot be replaced
     KeyFile = SERVICE_UNAVAILABLE, "key_file";
+    /// The database is damaged
+    StoreDamaged = SERVICE_UNAVAILABLE, "store_damaged";
+    /// The disk is full
+    StorageFull = INSUFFICIENT_STORAGE, "storage_full";
     /// The audit trail cannot be written
     AuditUnavailable = SERVICE_UNAVAILABLE, "audit_unavailable";
 }

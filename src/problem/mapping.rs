@@ -73,6 +73,19 @@ impl From<StoreError> for Problem {
                     .retry_after(5)
                     .because(&error)
             }
+            StoreError::Full(_) => Self::new(
+                Code::StorageFull,
+                "nothing was changed; servers go on running; an administrator has to free space",
+            )
+            .retry_after(30)
+            .because(&error),
+            StoreError::Damaged(_) => Self::new(
+                Code::StoreDamaged,
+                "servers go on running; an administrator has to stop the daemon and bring back a backup with \
+                 `minimcp restore --backup FILE`",
+            )
+            .retry_after(300)
+            .because(&error),
             StoreError::Altered { what, .. } => Self::new(
                 Code::RowAltered,
                 format!("the stored {what} was changed outside of MiniMCP, so it is not used; tell an administrator"),
@@ -119,7 +132,9 @@ impl From<Unavailable> for Problem {
             "nothing was changed, because {unavailable}; an administrator has to free space or mend the \
              directory data/audit; servers go on running"
         );
-        Self::new(Code::AuditUnavailable, detail).retry_after(5).because(&unavailable)
+        let (code, after) =
+            if unavailable.is_full() { (Code::StorageFull, 30) } else { (Code::AuditUnavailable, 5) };
+        Self::new(code, detail).retry_after(after).because(&unavailable)
     }
 }
 

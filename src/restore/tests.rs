@@ -1,8 +1,22 @@
 //! What becomes of an instance after a start of the daemon, by what is wanted and what is there.
 
 use minimcp_actors::launch::Identity;
+use minimcp_actors::recovery::Decision;
+use minimcp_actors::state::{Command, Outcome};
 
 use super::*;
+
+fn decide(
+    row: &mcp_instance::Model,
+    desired: Desired,
+    record: Option<&Record>,
+    renewed_at: Option<DateTime<Utc>>,
+    on_restart: OnRestart,
+) -> Result<Decision, StoreError> {
+    let row = mcp_instance::Model { desired: desired.as_str().into(), ..row.clone() };
+    let known = remembered(&row, renewed_at)?;
+    Ok(recovery::decide(&known, record, on_restart == OnRestart::Replace))
+}
 
 fn row(status: Status, cause: Cause) -> mcp_instance::Model {
     let at = DateTime::<Utc>::UNIX_EPOCH;
@@ -134,7 +148,7 @@ fn of_two_processes_of_an_instance_the_one_that_served_is_kept() {
         (vec![5, 4], None, Some(4)),
     ] {
         let records = runs.iter().map(|run| record(*run)).collect();
-        let (found, others) = serving(&row, records, |record| Some(record.run.0) != dead);
+        let (found, others) = serving(generation(&row), records, |record| Some(record.run.0) != dead);
         assert_eq!(found.map(|record| record.run.0), kept, "{runs:?} without {dead:?}");
         assert_eq!(others.len(), runs.len().saturating_sub(1));
     }

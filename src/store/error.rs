@@ -63,9 +63,17 @@ pub enum StoreError {
     /// No key could be made.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The database cannot be reached, is busy, is full or is going down: the same request may work later.
+    /// The database cannot be reached, is busy or is going down: the same request may work later.
     #[error("the database is not available")]
     Unavailable(#[source] DbErr),
+    /// The disk of the database is full: the same request may work once there is space.
+    #[error("the disk of the database is full")]
+    Full(#[source] DbErr),
+    /// The file of the database is not whole any more.
+    #[error(
+        "the database is damaged; stop the daemon and bring back a backup with `minimcp restore --backup FILE`"
+    )]
+    Damaged(#[source] DbErr),
     /// The database refused a statement: repeating it will not help.
     #[error("the database refused a statement")]
     Rejected(#[source] DbErr),
@@ -196,7 +204,20 @@ impl From<Conflict> for StoreError {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        if is_passing(&error) { Self::Unavailable(error) } else { Self::Rejected(error) }
+        match condition(&error) {
+            Some(Condition::Away) => Self::Unavailable(error),
+            Some(Condition::Full) => Self::Full(error),
+            Some(Condition::Damaged) => Self::Damaged(error),
+            None => Self::Rejected(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// Whether the same request may work later, without anybody doing anything to the daemon.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full(_))
     }
 }
 
@@ -208,48 +229,77 @@ pub(super) fn on_duplicate(conflict: Conflict) -> impl FnOnce(DbErr) -> StoreErr
     }
 }
 
-/// Whether the same statement may succeed later.
-fn is_passing(error: &DbErr) -> bool {
+/// What is wrong with a database that fails a statement which is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Away,
+    Full,
+    Damaged,
+}
+
+fn condition(error: &DbErr) -> Option<Condition> {
     match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::SqlxError(_)) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-            match cause.as_ref() {
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed => true,
-                sqlx::Error::Database(cause) => cause.code().is_some_and(|code| is_passing_code(&code)),
-                _ => false,
+        DbErr::ConnectionAcquire(_) => Some(Condition::Away),
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => match cause.as_ref() {
+            sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
+                Some(Condition::Full)
             }
-        }
-        _ => false,
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Some(Condition::Away),
+            sqlx::Error::Database(cause) => cause.code().and_then(|code| condition_of_code(&code)),
+            // A connection that cannot be made may be made later, whatever keeps it.
+            _ => matches!(error, DbErr::Conn(_)).then_some(Condition::Away),
+        },
+        _ => None,
     }
 }
 
 /// SQLite's result codes are numbers whose low byte is the primary code; PostgreSQL's are five characters
 /// whose first two are the class.
-fn is_passing_code(code: &str) -> bool {
+fn condition_of_code(code: &str) -> Option<Condition> {
     if code.len() == 5 {
-        // Connection, resources, operator intervention, system error, serialisation failure and deadlock.
-        return matches!(&code[..2], "08" | "53" | "57" | "58") || matches!(code, "40001" | "40P01");
+        return match (&code[..2], code) {
+            (_, "53100") => Some(Condition::Full),
+            // Data and indices that are corrupted.
+            ("XX", "XX001" | "XX002") => Some(Condition::Damaged),
+            // Connection, resources, operator intervention, system error, serialisation failure and deadlock.
+            ("08" | "53" | "57" | "58", _) | (_, "40001" | "40P01") => Some(Condition::Away),
+            _ => None,
+        };
     }
-    // PERM, BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN: https://www.sqlite.org/rescode.html
-    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 3 | 5 | 6 | 7 | 8 | 10 | 13 | 14))
+    // https://www.sqlite.org/rescode.html
+    match code.parse::<u32>().ok()? & 0xff {
+        // PERM, BUSY, LOCKED, NOMEM, READONLY, IOERR, CANTOPEN.
+        3 | 5 | 6 | 7 | 8 | 10 | 14 => Some(Condition::Away),
+        // FULL.
+        13 => Some(Condition::Full),
+        // CORRUPT, NOTADB.
+        11 | 26 => Some(Condition::Damaged),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_passing_code;
+    use super::{Condition, condition_of_code};
 
     #[test]
-    fn busy_full_and_lost_databases_may_work_later_and_broken_constraints_will_not() {
-        for code in ["5", "517", "13", "778", "08006", "53100", "57P01", "40001"] {
-            assert!(is_passing_code(code), "{code}");
-        }
-        for code in ["1", "2067", "787", "1811", "11", "23505", "42P01", ""] {
-            assert!(!is_passing_code(code), "{code}");
+    fn busy_full_lost_and_damaged_databases_are_told_apart_from_statements_that_are_wrong() {
+        for (codes, expected) in [
+            (&["5", "517", "10", "778", "08006", "57P01", "40001", "53300"][..], Some(Condition::Away)),
+            (&["13", "53100"], Some(Condition::Full)),
+            (&["11", "267", "26", "XX001"], Some(Condition::Damaged)),
+            (&["1", "2067", "787", "1811", "23505", "42P01", "XX000", ""], None),
+        ] {
+            for code in codes {
+                assert_eq!(condition_of_code(code), expected, "{code}");
+            }
         }
     }
 }

@@ -180,6 +180,12 @@ impl Life {
         self.crashes.within(policy.crashes, now) + self.failed_starts.within(policy.failed_starts, now)
     }
 
+    /// The timer of the lease and when it ends, on the supervisor's clock.
+    #[must_use]
+    pub fn lease(&self) -> Option<(Timer, Duration)> {
+        self.lease.map(|lease| (Timer::Lease(lease.epoch), lease.ends_at))
+    }
+
     pub(super) fn lease_is_over(&self, now: Duration) -> bool {
         self.lease.is_some_and(|lease| now >= lease.ends_at)
     }

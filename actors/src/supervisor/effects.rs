@@ -106,13 +106,10 @@ impl Supervisor {
         if entry.life.state().live_run() != Some(run) {
             return;
         }
-        let quiet = route
-            .last_access_ms()
-            .and_then(|at| u64::try_from(Utc::now().timestamp_millis() - at).ok())
-            .map_or(after, Duration::from_millis);
-        let now_ms = Utc::now().timestamp_millis();
+        let quiet = route.quiet_for().unwrap_or(after);
         let until_ms = route.in_use_until_ms().unwrap_or_default();
-        let kept = u64::try_from(until_ms - now_ms).map_or(Duration::ZERO, Duration::from_millis);
+        let kept = u64::try_from(until_ms - Utc::now().timestamp_millis());
+        let kept = kept.map_or(Duration::ZERO, Duration::from_millis);
         if !kept.is_zero() {
             self.alarm(kept.max(after), Alarm::Idle(id, run), ctx);
         } else if route.in_flight() > 0 {
@@ -150,8 +147,10 @@ impl Supervisor {
             return;
         };
         let launch = Launch { id, run, port, nonce: Uuid::new_v4().simple().to_string() };
-        // The lease may have been extended since the specification was made.
-        let spec = Spec { lease_ends_at: entry.lease_ends_at, ..entry.spec.clone() };
+        // The lease may have been extended since the specification was made, and the wall clock been set.
+        let left = entry.lease.map(|lease| self.ends_at(lease).saturating_sub(self.now()));
+        let lease_ends_at = left.map(|left| self.wall() + left);
+        let spec = Spec { lease_ends_at, ..entry.spec.clone() };
         let process = self.launcher.launch(&spec, launch);
         self.begin(id, Begin { run, port, started_at: None, adopted: false }, process, ctx);
     }

@@ -8,6 +8,7 @@ use actix::Addr;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
+use super::leases::Lease;
 use crate::instance::Instance;
 use crate::launch::cgroup::Enforced;
 use crate::launch::{Record, Spec};
@@ -45,7 +46,7 @@ pub(super) struct Entry {
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) restored_at: Option<DateTime<Utc>>,
     pub(super) next_start_at: Option<DateTime<Utc>>,
-    pub(super) lease_ends_at: Option<DateTime<Utc>>,
+    pub(super) lease: Option<Lease>,
     pub(super) seq: u64,
     pub(super) since: DateTime<Utc>,
     pub(super) last_exit: Option<LastExit>,
@@ -60,9 +61,9 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(spec: Spec, life: Life) -> Self {
+    pub(super) fn new(spec: Spec, life: Life, lease: Option<Lease>) -> Self {
         Self {
-            lease_ends_at: spec.lease_ends_at,
+            lease,
             spec,
             life,
             held: Vec::new(),
@@ -172,7 +173,7 @@ impl Entry {
             beside: beside.and_then(|held| Some((held.run, held.pid?))),
             started_at: self.started_at,
             restored_at: self.restored_at,
-            lease_ends_at: self.lease_ends_at,
+            lease_ends_at: self.lease.map(|lease| lease.given),
             restarts: self.restarts_before.saturating_add(life.restarts()),
             restarts_in_window: u32::try_from(in_window).unwrap_or(u32::MAX),
             next_start_at: self.next_start_at.filter(|_| backing_off),

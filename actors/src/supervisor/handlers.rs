@@ -82,7 +82,7 @@ impl Handler<Create> for Supervisor {
     fn handle(&mut self, Create(spec): Create, ctx: &mut Self::Context) -> Self::Result {
         self.meter.handled();
         self.refuse(&spec)?;
-        if let Some(at) = spec.lease_ends_at.filter(|at| *at <= Utc::now()) {
+        if let Some(at) = spec.lease_ends_at.filter(|at| *at <= self.wall()) {
             return Err(Refused::LeaseInThePast(at));
         }
         let port = if spec.probe.needs_port() {
@@ -91,9 +91,10 @@ impl Handler<Create> for Supervisor {
         } else {
             None
         };
-        let lease = spec.lease_ends_at.map(|at| self.on_our_clock(at));
-        let Step { life, effects } = Life::create(lease, self.now());
-        let mut entry = Entry::new(spec, life);
+        let lease = spec.lease_ends_at.map(|at| self.lease_until(at, ctx));
+        let ends_at = lease.map(|lease| self.ends_at(lease));
+        let Step { life, effects } = Life::create(ends_at, self.now());
+        let mut entry = Entry::new(spec, life, lease);
         entry.port = port;
         Ok(self.take_on(entry, None, effects, ctx))
     }
@@ -108,8 +109,9 @@ impl Handler<Recover> for Supervisor {
         let last_run = past.last_run;
         self.refuse(&spec)?;
         let id = spec.id;
+        let given = spec.lease_ends_at.map(|at| self.lease_until(at, ctx));
+        let lease = given.map(|lease| self.ends_at(lease));
         let now = self.now();
-        let lease = spec.lease_ends_at.map(|at| self.on_our_clock(at));
         let over = lease.is_some_and(|at| at <= now);
         let (mut start, mut rests) = (false, false);
         let (step, record, restore) = match fate {
@@ -129,7 +131,7 @@ impl Handler<Recover> for Supervisor {
                 (Life::ended(outcome, cause, last_run, lease, now), None, false)
             }
         };
-        let mut entry = Entry::new(spec, step.life);
+        let mut entry = Entry::new(spec, step.life, given);
         entry.to_adopt = record;
         entry.restore_if_lost = restore;
         entry.restarts_before = past.restarts;
@@ -158,13 +160,17 @@ impl Handler<Order> for Supervisor {
         }
         let (core, lease) = match command {
             Request::Plain(command) => (command, None),
-            Request::ExtendTo(at) if at <= Utc::now() => return Err(Refused::LeaseInThePast(at)),
-            Request::ExtendTo(at) => (Command::Extend(self.on_our_clock(at)), Some(at)),
+            Request::ExtendTo(at) if at <= self.wall() => return Err(Refused::LeaseInThePast(at)),
+            Request::ExtendTo(at) => {
+                let lease = self.lease_until(at, ctx);
+                (Command::Extend(self.ends_at(lease)), Some(lease))
+            }
         };
+        let entry = self.entries.get(&id).ok_or(Refused::Unknown(id))?;
         let admitted = lifecycle::admit(&entry.life, core, self.now())?;
         if admitted == Admit::Act {
-            if let (Some(at), Some(entry)) = (lease, self.entries.get_mut(&id)) {
-                entry.lease_ends_at = Some(at);
+            if let (Some(lease), Some(entry)) = (lease, self.entries.get_mut(&id)) {
+                entry.lease = Some(lease);
             }
             self.apply(id, Event::Command(core), None, ctx);
             self.show(id);

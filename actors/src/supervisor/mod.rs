@@ -5,24 +5,26 @@
 mod effects;
 mod entry;
 mod handlers;
+mod leases;
 mod parts;
 mod replacing;
 mod starts;
 mod waits;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, SpawnHandle};
-use chrono::{DateTime, Utc};
+use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use chrono::Utc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::entry::Entry;
 use self::starts::Starts;
+use crate::clock::{Clock, MachineClock, Ticks};
 use crate::launch::Launcher;
 use crate::lifecycle::{self, Step};
 use crate::meter::{Meter, Meters};
@@ -43,6 +45,10 @@ pub struct Config {
     pub start_slot: Duration,
     /// Between two passes over the process trees.
     pub sample_interval: Duration,
+    /// The clocks that leases go by.
+    pub clock: Arc<dyn Clock>,
+    /// Between two comparisons of them, which is how late a lease may end after the machine has slept.
+    pub clock_interval: Duration,
     /// Transitions held for readers of the stream that are slow.
     pub stream_capacity: usize,
     /// Where the actors log to.
@@ -50,7 +56,8 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// Ports 20000 to 29999, two starts per core, 3 s per start, a pass each 5 s; logs to nowhere.
+    /// Ports 20000 to 29999, two starts per core, 3 s per start, a pass each 5 s, this machine's clocks
+    /// compared each second; logs to nowhere.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self {
@@ -58,6 +65,8 @@ impl Default for Config {
             concurrent_starts: 2 * cores,
             start_slot: Duration::from_secs(3),
             sample_interval: Duration::from_secs(5),
+            clock: Arc::new(MachineClock),
+            clock_interval: Duration::from_secs(1),
             stream_capacity: 4_096,
             log: slog::Logger::root(slog::Discard, slog::o!()),
         }
@@ -75,10 +84,10 @@ pub(crate) struct Supervisor {
     routes: Arc<RouteTable>,
     meters: Arc<Meters>,
     meter: Arc<Meter>,
-    /// Boxed, so that the spare room of the map is small.
-    entries: HashMap<Uuid, Box<Entry>>,
+    /// In the order of their ids, so that the same history gives the same order of deeds.
+    entries: BTreeMap<Uuid, Box<Entry>>,
     /// The parts of each instance that has some.
-    parts: HashMap<Uuid, Vec<Uuid>>,
+    parts: BTreeMap<Uuid, Vec<Uuid>>,
     starts: Starts,
     ports: Ports,
     timers: Timers,
@@ -86,6 +95,10 @@ pub(crate) struct Supervisor {
     /// Events that follow from effects, to be applied before the next message.
     follow_ups: VecDeque<(Uuid, Event, Option<Ending>)>,
     epoch: Instant,
+    /// What the machine had slept when this began.
+    slept_before: Duration,
+    slept_at_last_look: Duration,
+    ticks: Ticks,
     global_seq: u64,
     ending: Option<oneshot::Sender<()>>,
 }
@@ -109,14 +122,17 @@ impl Supervisor {
         Self {
             starts: Starts::new(config.concurrent_starts),
             ports: Ports::new(config.ports.clone()),
+            slept_before: config.clock.slept(),
+            slept_at_last_look: config.clock.slept(),
+            ticks: Ticks::new(Duration::ZERO, config.clock.wall()),
             config,
             launcher,
             registry,
             routes,
             meters,
             meter,
-            entries: HashMap::new(),
-            parts: HashMap::new(),
+            entries: BTreeMap::new(),
+            parts: BTreeMap::new(),
             timers: Timers::default(),
             wake: None,
             follow_ups: VecDeque::new(),
@@ -127,12 +143,7 @@ impl Supervisor {
     }
 
     fn now(&self) -> Duration {
-        self.epoch.elapsed()
-    }
-
-    /// A time of the wall clock as one of ours. What is past is now.
-    fn on_our_clock(&self, at: DateTime<Utc>) -> Duration {
-        self.now() + (at - Utc::now()).to_std().unwrap_or_default()
+        self.epoch.elapsed() + self.config.clock.slept().saturating_sub(self.slept_before)
     }
 
     /// `known` is the state that everybody knows it to be in, if they do.
@@ -344,5 +355,6 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
+        ctx.run_interval(self.config.clock_interval, Self::compare_clocks);
     }
 }

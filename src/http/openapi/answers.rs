@@ -50,7 +50,7 @@ fn refusals(operation: &Value) -> Vec<u16> {
     let mut statuses = vec![400, 403];
     if operation["security"] != json!([{}]) {
         // Whatever reads rows may find one that was altered outside, whatever writes one that has changed meanwhile.
-        statuses.extend([401, 409, 429, 503]);
+        statuses.extend([401, 409, 429, 503, 507]);
     }
     if operation["requestBody"].is_object() {
         statuses.extend([408, 413, 415, 422]);
@@ -88,6 +88,7 @@ fn words(status: u16) -> &'static str {
         429 => "Too many requests, or a limit is reached; `Retry-After` says when to try again",
         502 => "The server did not start or did not answer as it should",
         503 => "Not now; `Retry-After` says when to try again",
+        507 => "The disk is full, and nothing was changed",
         other => StatusCode::from_u16(other).ok().and_then(|status| status.canonical_reason()).unwrap_or(""),
     }
 }
