@@ -11,21 +11,17 @@ mod path;
 mod rate;
 mod relay;
 mod sessions;
+mod upstream;
 mod uses;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use minimcp_actors::Supervision;
 use minimcp_actors::routes::{Call, InFlight, Route};
 use tokio::sync::watch;
@@ -41,13 +37,14 @@ pub use relay::Relayed;
 use crate::api::audit::{Actor, AuditResult};
 use crate::audit::{Entry, Trail, Unavailable};
 use crate::config::GatewayLimits;
-use crate::http::{BUFFER, Outgoing, bearer, linger, sole};
+use crate::http::{Outgoing, bearer, linger, sole};
 use crate::problem::{Code, Problem};
 use crate::vault::{Token, Vault};
 use access::Admitted;
 use counts::Counts;
-use relay::{Outbound, Parcel};
+use relay::{Outbound, TooLarge};
 use sessions::SessionTable;
+use upstream::{Answer, Asked, Failure, Upstream};
 use uses::Uses;
 
 const SESSION: &str = "mcp-session-id";
@@ -62,7 +59,7 @@ pub struct Gateway {
     uses: Uses,
     trail: Trail,
     counts: Counts,
-    client: Client<HttpConnector, Outbound>,
+    upstream: Upstream,
     restored: watch::Receiver<bool>,
     stop: CancellationToken,
 }
@@ -88,19 +85,10 @@ impl Gateway {
         restored: watch::Receiver<bool>,
         stop: CancellationToken,
     ) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_secs(5)));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            // Node closes idle connections after 5 s; a request on its way just then would be lost.
-            .pool_idle_timeout(Duration::from_secs(3))
-            // One for each request that may be under way: with fewer, a busy instance connects anew all the time.
-            .pool_max_idle_per_host(usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX))
-            .http1_max_buf_size(BUFFER)
-            .build(connector);
+        // One for each request that may be under way: with fewer, a busy instance connects anew all the time.
+        let upstream = Upstream::new(usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX));
         let (sessions, uses, counts) = (SessionTable::new(), Uses::default(), Counts::new());
-        Self { limits, vault, access, supervision, sessions, uses, trail, counts, client, restored, stop }
+        Self { limits, vault, access, supervision, sessions, uses, trail, counts, upstream, restored, stop }
     }
 
     /// Registers what the gateway counts.
@@ -139,11 +127,12 @@ impl Gateway {
             return Err(self.too_large());
         }
 
-        let path = server_path(&admitted.mcp_path, target.rest, head.uri.query());
+        let path = server_path(admitted.mcp_path(), target.rest, head.uri.query());
         let ended = (head.method == Method::DELETE).then_some(session).flatten();
         let is_get = head.method == Method::GET;
-        let parcel = Parcel::new(body, self.limits.max_body);
-        let (response, call) = self.forward(id, &route, head, path, parcel).await?;
+        let asked = Asked { method: head.method, path, headers: head.headers };
+        let body = Outbound::new(body, self.limits.max_body);
+        let (response, call) = self.forward(id, &route, &asked, body).await?;
         self.relay(id, &route, &admitted, response, (in_flight, call), is_get).inspect(|response| {
             if let Some(session) = ended
                 && response.status().is_success()
@@ -205,7 +194,7 @@ impl Gateway {
         admitted: &Admitted,
         now: DateTime<Utc>,
     ) -> Result<InFlight, Problem> {
-        admitted.rate.take().map_err(|wait| {
+        admitted.rate().take().map_err(|wait| {
             Problem::new(Code::TooManyRequests, "this token sends more requests than it may; slow down")
                 .retry_after(wait.as_secs() + 1)
         })?;
@@ -217,38 +206,31 @@ impl Gateway {
         Ok(in_flight)
     }
 
-    /// Sends the request to the run that serves, and to the next one as long as none has read of it.
+    /// Sends the request to the run that serves, or to the next one if nobody listens there any more.
     async fn forward(
         &self,
         id: Uuid,
         route: &Arc<Route>,
-        head: Parts,
-        path: PathAndQuery,
-        parcel: Parcel,
-    ) -> Result<(Response<Incoming>, Call), Problem> {
+        asked: &Asked,
+        body: Outbound,
+    ) -> Result<(Response<Answer<Outbound>>, Call), Problem> {
         let deadline = Instant::now() + self.limits.wait;
         let mut dead = None;
-        loop {
+        let (way, call) = loop {
             let (run, addr, call) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
-            let authority = addr.to_string();
-            let body = parcel.attempt().ok_or_else(|| broken("the server ended before it answered"))?;
-            let host = HeaderValue::from_str(&authority).map_err(|error| Problem::internal(&error))?;
-            let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path.clone());
-            let mut request = Request::new(body);
-            *request.method_mut() = head.method.clone();
-            *request.uri_mut() = uri.build().map_err(|error| Problem::internal(&error))?;
-            *request.headers_mut() = head.headers.clone();
-            headers::to_server(request.headers_mut(), host);
-            match tokio::time::timeout(self.limits.idle_timeout, self.client.request(request)).await {
-                Ok(Ok(response)) => return Ok((response, call)),
-                Ok(Err(error)) if error.is_connect() => dead = Some(run),
-                Ok(Err(_)) if parcel.is_oversize() => return Err(self.too_large()),
-                Ok(Err(_)) => return Err(broken("the server ended or broke off before it answered")),
-                Err(_) => {
-                    let detail = "the server sent nothing for too long; see `diagnose`";
-                    return Err(Problem::new(Code::UpstreamTimeout, detail));
-                }
+            match self.upstream.connect(addr).await {
+                Ok(way) => break (way, call),
+                Err(_) => dead = Some(run),
             }
+        };
+        match way.send(asked, body, self.limits.idle_timeout).await {
+            Ok(response) => Ok((response, call)),
+            Err(Failure::Client(error)) if error.is::<TooLarge>() => Err(self.too_large()),
+            Err(Failure::Silent) => {
+                let detail = "the server sent nothing for too long; see `diagnose`";
+                Err(Problem::new(Code::UpstreamTimeout, detail))
+            }
+            Err(_) => Err(broken("the server ended or broke off before it answered")),
         }
     }
 
@@ -257,16 +239,15 @@ impl Gateway {
         id: Uuid,
         route: &Arc<Route>,
         admitted: &Admitted,
-        response: Response<Incoming>,
+        response: Response<Answer<Outbound>>,
         (in_flight, call): (InFlight, Call),
         is_get: bool,
     ) -> Result<Response<Outgoing>, Problem> {
-        let (mut head, body) = response.into_parts();
+        let (head, body) = response.into_parts();
         if head.status == StatusCode::UNAUTHORIZED {
             // Its challenge would send the client looking for an authorization server on our loopback.
             return Err(broken("the server asks for credentials of its own; look at its credential set"));
         }
-        headers::to_client(&mut head.headers);
         if let Some(Some(session)) = sole(&head.headers, SESSION)
             && !self.sessions.claim(id, session, &admitted.token)
         {
@@ -279,8 +260,7 @@ impl Gateway {
         // A stream may be silent for as long as it likes: clients listen for events that may never come.
         let patience = (!streams).then_some(self.limits.idle_timeout);
         // A listener has nothing to lose when the daemon or its token ends; a call gets the time to finish.
-        let stops =
-            if streams && is_get { vec![self.stop.clone(), admitted.live.clone()] } else { Vec::new() };
+        let stops = if streams && is_get { vec![self.stop.clone(), admitted.live()] } else { Vec::new() };
         // Nor has it when its run is replaced: that one need not wait for it.
         let call = (!streams || !is_get).then_some(call);
         let relayed = Relayed::new(body, (in_flight, call), patience, stops);

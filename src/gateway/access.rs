@@ -24,14 +24,28 @@ pub struct Grant {
 }
 
 /// An admitted caller of one instance.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Admitted {
-    pub(super) mcp_path: Arc<str>,
     /// The hash of the token that was shown.
     pub(super) token: TokenHash,
-    pub(super) rate: Arc<Rate>,
+    entry: Arc<Entry>,
+}
+
+impl Admitted {
+    /// Where the server's MCP endpoint is.
+    pub(super) fn mcp_path(&self) -> &str {
+        &self.entry.grant.mcp_path
+    }
+
+    /// How often the instance may be asked.
+    pub(super) fn rate(&self) -> &Rate {
+        &self.entry.rate
+    }
+
     /// Cancelled when the token lets nobody in any more.
-    pub(super) live: CancellationToken,
+    pub(super) fn live(&self) -> CancellationToken {
+        self.entry.live.clone()
+    }
 }
 
 #[derive(Debug)]
@@ -45,7 +59,7 @@ struct Entry {
 /// token or is deleted.
 #[derive(Debug)]
 pub struct AccessTable {
-    entries: DashMap<Uuid, Entry>,
+    entries: DashMap<Uuid, Arc<Entry>>,
     per_second: u32,
 }
 
@@ -72,7 +86,7 @@ impl AccessTable {
             }
             None => (Arc::new(per_second(self.per_second)), CancellationToken::new()),
         };
-        self.entries.insert(id, Entry { grant, rate, live });
+        self.entries.insert(id, Arc::new(Entry { grant, rate, live }));
     }
 
     /// Lets nobody in any more.
@@ -84,7 +98,7 @@ impl AccessTable {
 
     /// Looks at the hash of the token that was shown. An unknown instance takes as long as a wrong token.
     pub(super) fn admit(&self, id: Uuid, shown: &TokenHash, now: DateTime<Utc>) -> Option<Admitted> {
-        let entry = self.entries.get(&id);
+        let entry = self.entries.get(&id).map(|entry| Arc::clone(&entry));
         let nobody = [0; 32];
         let (current, previous) = match entry.as_deref() {
             Some(Entry { grant, .. }) => {
@@ -97,12 +111,7 @@ impl AccessTable {
         let spare = Choice::from(u8::from(previous != nobody));
         let fits = (shown.ct_eq(&current) & known) | (shown.ct_eq(&previous) & spare);
         let entry = entry.filter(|_| bool::from(fits))?;
-        Some(Admitted {
-            mcp_path: Arc::clone(&entry.grant.mcp_path),
-            token: *shown,
-            rate: Arc::clone(&entry.rate),
-            live: entry.live.clone(),
-        })
+        Some(Admitted { token: *shown, entry })
     }
 }
 

@@ -75,7 +75,8 @@ impl Edge {
         }
         let uri = request.uri().clone();
         let response =
-            self.manage(request, peer).await.unwrap_or_else(|problem| problem.response().map(Into::into));
+            // Boxed, so that the future of a request through the gateway stays small: it is moved about.
+            Box::pin(self.manage(request, peer)).await.unwrap_or_else(|problem| problem.response().map(Into::into));
         if let Some(ForTheLog(cause)) = response.extensions().get() {
             slog::error!(self.context.parts.log, "a request failed"; "path" => uri.path(), "status" => response.status().as_u16(), "cause" => cause);
         }

@@ -13,13 +13,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::outgoing::Outgoing;
+use super::patience::ConnectionTimer;
 use super::stall::Stall;
 use crate::config::HttpLimits;
 
@@ -60,7 +61,7 @@ impl Bounds {
 
 /// Bytes that hyper buffers per direction of a connection. Its default of 400 KiB lets slow readers of large
 /// answers fill the daemon's memory.
-pub(crate) const BUFFER: usize = 64 * 1_024;
+const BUFFER: usize = 64 * 1_024;
 
 /// Serves `answer` on the listener until `stop` is cancelled, then lets requests under way end, at most for
 /// `bounds.drain`. Long streams have to watch `stop` by themselves to end in time.
@@ -70,11 +71,7 @@ where
     F: Future<Output = Response<Outgoing>> + Send + 'static,
 {
     let mut server = http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_timeout)
-        .max_header_size(bounds.max_head)
-        .max_buf_size(BUFFER);
+    server.header_read_timeout(bounds.head_timeout).max_header_size(bounds.max_head).max_buf_size(BUFFER);
     let places = Arc::new(Semaphore::new(bounds.max_connections));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
@@ -94,7 +91,8 @@ where
             async move { Ok::<_, Infallible>(answered.await) }
         });
         let io = TokioIo::new(Stall::new(stream, bounds.write_stall));
-        let connection = server.serve_connection(io, service);
+        let mut server = server.clone();
+        let connection = server.timer(ConnectionTimer::new()).serve_connection(io, service);
         let (stop, cut) = (stop.clone(), cut.clone());
         connections.spawn(async move {
             let _place = place;
