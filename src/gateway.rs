@@ -4,9 +4,11 @@
 //! says about authentication does not reach the client. Both MCP eras pass: it forwards what it is sent.
 
 mod access;
+mod answers;
 mod counts;
 mod headers;
 mod lane;
+mod methods;
 mod path;
 mod rate;
 mod relay;
@@ -16,6 +18,7 @@ mod uses;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -41,8 +44,10 @@ use crate::http::{Outgoing, bearer, linger, sole};
 use crate::problem::{Code, Problem};
 use crate::vault::{Token, Vault};
 use access::Admitted;
-use counts::Counts;
-use relay::{Outbound, TooLarge};
+use answers::Listener;
+use counts::{Counts, LaneKind};
+use methods::Asks;
+use relay::{Outbound, Told, TooLarge};
 use sessions::SessionTable;
 use upstream::{Answer, Asked, Failure, Upstream};
 use uses::Uses;
@@ -99,14 +104,20 @@ impl Gateway {
     /// Answers a request whose path begins with `/i/` and whose host and origin were checked.
     pub async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<Outgoing> {
         let begun = Instant::now();
-        let method = counts::method_of(request.method(), request.headers());
-        let response =
-            self.pass(request, from).await.unwrap_or_else(|problem| problem.response().map(Into::into));
-        self.counts.add(method, response.status(), begun.elapsed());
+        let (asks, look) = Asks::of_head(request.method(), request.headers());
+        let asking = Asking { asks, told: look.then(Told::default) };
+        let passed = self.pass(request, from, &asking).await;
+        let response = passed.unwrap_or_else(|problem| problem.response().map(Into::into));
+        self.counts.add(LaneKind::Http, asking.settled().method, response.status(), begun.elapsed());
         response
     }
 
-    async fn pass(&self, request: Request<Incoming>, from: IpAddr) -> Result<Response<Outgoing>, Problem> {
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        from: IpAddr,
+        asking: &Asking,
+    ) -> Result<Response<Outgoing>, Problem> {
         let (head, mut body) = request.into_parts();
         let target = path::target(head.uri.path())
             .ok_or_else(|| Problem::new(Code::RouteNotFound, "MCP endpoints are at /i/{instance_id}/mcp"))?;
@@ -129,11 +140,12 @@ impl Gateway {
 
         let path = server_path(admitted.mcp_path(), target.rest, head.uri.query());
         let ended = (head.method == Method::DELETE).then_some(session).flatten();
-        let is_get = head.method == Method::GET;
+        let listens = head.method == Method::GET || asking.asks.method.as_str() == "subscriptions/listen";
         let asked = Asked { method: head.method, path, headers: head.headers };
-        let body = Outbound::new(body, self.limits.max_body);
+        let body = Outbound::new(body, self.limits.max_body, asking.told.clone());
         let (response, call) = self.forward(id, &route, &asked, body).await?;
-        self.relay(id, &route, &admitted, response, (in_flight, call), is_get).inspect(|response| {
+        let asked = (asking.settled(), listens);
+        self.relay(id, &route, &admitted, asked, response, (in_flight, call)).inspect(|response| {
             if let Some(session) = ended
                 && response.status().is_success()
             {
@@ -142,11 +154,21 @@ impl Gateway {
         })
     }
 
+    /// Counts a call of a tool, if it is one that the server has.
+    fn count_tool(&self, id: Uuid, asks: &Asks, admitted: &Admitted) {
+        if let Some(tool) = asks.tool.as_deref()
+            && admitted.tools().has(tool)
+            && let Some(snapshot) = self.supervision.registry().get(id)
+        {
+            self.counts.add_tool(&snapshot.kind, tool);
+        }
+    }
+
     async fn wait_for_restore(&self) -> Result<(), Problem> {
-        let mut restored = self.restored.clone();
-        if *restored.borrow_and_update() {
+        if *self.restored.borrow() {
             return Ok(());
         }
+        let mut restored = self.restored.clone();
         match tokio::time::timeout(self.limits.wait, restored.wait_for(|restored| *restored)).await {
             Ok(Ok(_)) => Ok(()),
             _ => {
@@ -239,9 +261,9 @@ impl Gateway {
         id: Uuid,
         route: &Arc<Route>,
         admitted: &Admitted,
+        (asks, listens): (&Asks, bool),
         response: Response<Answer<Outbound>>,
         (in_flight, call): (InFlight, Call),
-        is_get: bool,
     ) -> Result<Response<Outgoing>, Problem> {
         let (head, body) = response.into_parts();
         if head.status == StatusCode::UNAUTHORIZED {
@@ -256,19 +278,49 @@ impl Gateway {
         if !head.status.is_server_error() {
             route.succeeded(Utc::now().timestamp_millis());
         }
+        let mut learns = None;
+        if head.status.is_success() {
+            self.count_tool(id, asks, admitted);
+            learns = Listener::of(asks, &head.headers, admitted.tools(), route);
+        }
         let streams = head.headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream);
         // A stream may be silent for as long as it likes: clients listen for events that may never come.
         let patience = (!streams).then_some(self.limits.idle_timeout);
         // A listener has nothing to lose when the daemon or its token ends; a call gets the time to finish.
-        let stops = if streams && is_get { vec![self.stop.clone(), admitted.live()] } else { Vec::new() };
+        let listens = streams && listens;
+        let over = listens.then(|| self.over(admitted));
         // Nor has it when its run is replaced: that one need not wait for it.
-        let call = (!streams || !is_get).then_some(call);
-        let relayed = Relayed::new(body, (in_flight, call), patience, stops);
+        let call = (!listens).then_some(call);
+        let relayed = Relayed::new(body, (in_flight, call), patience, over, learns);
         Ok(Response::from_parts(head, Outgoing::Relayed(relayed)))
+    }
+
+    /// Ready when nobody may listen any more who is admitted like this.
+    fn over(&self, admitted: &Admitted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (stop, over) = (self.stop.clone(), admitted.over());
+        Box::pin(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = over => {}
+            }
+        })
     }
 
     fn too_large(&self) -> Problem {
         Problem::new(Code::BodyTooLarge, format!("send at most {} bytes", self.limits.max_body))
+    }
+}
+
+/// What a request asks for: as its head says, or as its body turns out to say.
+struct Asking {
+    asks: Asks,
+    told: Option<Told>,
+}
+
+impl Asking {
+    /// As far as is known by now.
+    fn settled(&self) -> &Asks {
+        self.told.as_ref().and_then(|told| told.get()).unwrap_or(&self.asks)
     }
 }
 
@@ -279,7 +331,8 @@ fn server_path(mcp_path: &str, rest: &str, query: Option<&str>) -> PathAndQuery 
         None => format!("{mcp_path}{rest}"),
     };
     // The type's path is checked when the type is stored and the rest has been a path before.
-    path.parse().unwrap_or_else(|_| PathAndQuery::from_static("/mcp"))
+    PathAndQuery::from_maybe_shared(bytes::Bytes::from(path))
+        .unwrap_or_else(|_| PathAndQuery::from_static("/mcp"))
 }
 
 fn is_event_stream(value: &HeaderValue) -> bool {

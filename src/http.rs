@@ -22,6 +22,7 @@ mod json;
 mod keys;
 mod listener;
 mod logs;
+mod loops;
 mod me;
 mod metrics;
 mod openapi;
@@ -41,7 +42,8 @@ mod users;
 
 pub use context::{Context, Parts};
 pub use edge::run;
-pub use listener::{Bounds, serve};
+pub use listener::Bounds;
+pub use loops::Loops;
 pub use outgoing::{BodyError, Outgoing};
 
 pub(crate) use auth::bearer;

@@ -3,8 +3,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
+use chrono::Utc;
 use dashmap::DashMap;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -102,6 +103,8 @@ pub struct Route {
     last_access_ms: AtomicI64,
     /// Milliseconds since the epoch of the last answer that was no server error; 0 for never.
     last_success_ms: AtomicI64,
+    /// Milliseconds since the epoch until when the server works on something that nobody waits for.
+    awake_until_ms: AtomicI64,
 }
 
 impl Route {
@@ -112,6 +115,7 @@ impl Route {
             requests: AtomicU64::new(0),
             last_access_ms: AtomicI64::new(0),
             last_success_ms: AtomicI64::new(0),
+            awake_until_ms: AtomicI64::new(0),
         })
     }
 
@@ -119,6 +123,12 @@ impl Route {
     #[must_use]
     pub fn lane(&self) -> Lane {
         self.way.borrow().lane
+    }
+
+    /// Where requests go at present, to begin a call there. Not to be held across an await.
+    #[must_use]
+    pub fn way(&self) -> watch::Ref<'_, Way> {
+        self.way.borrow()
     }
 
     /// Watches where requests go.
@@ -133,7 +143,35 @@ impl Route {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.last_access_ms.store(now_ms, Ordering::Relaxed);
+        // With that in `close_if_quiet`: either this request is seen there, or the closed way is seen by it.
+        fence(Ordering::SeqCst);
         InFlight(Arc::clone(self))
+    }
+
+    /// Lets nobody to the run any more if nobody is there. Who comes then waits for what comes next.
+    pub(crate) fn close_if_quiet(&self) -> bool {
+        let present = self.way.borrow().clone();
+        if let Lane::Http { .. } = present.lane {
+            let closed = Way::new(Lane::Coming(Status::Running), Arc::clone(&present.calls));
+            self.way.send_replace(closed);
+        }
+        fence(Ordering::SeqCst);
+        if self.in_flight() == 0 {
+            return true;
+        }
+        self.way.send_replace(present);
+        false
+    }
+
+    /// The server works until then on something that nobody waits for, so it is not put to sleep before.
+    pub fn keep_awake_until(&self, at_ms: i64) {
+        self.awake_until_ms.fetch_max(at_ms, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the epoch until when the server is kept awake; 0 for never.
+    #[must_use]
+    pub fn awake_until_ms(&self) -> i64 {
+        self.awake_until_ms.load(Ordering::Relaxed)
     }
 
     /// Notes an answer that was no server error.
@@ -173,6 +211,8 @@ pub struct InFlight(Arc<Route>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        // The idle time begins with the end of a long stream, not with its begin.
+        self.0.last_access_ms.fetch_max(Utc::now().timestamp_millis(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -224,7 +264,22 @@ mod tests {
         assert_eq!((route.in_flight(), route.requests(), route.last_access_ms()), (1, 1, Some(7)));
         drop(request);
         assert_eq!((route.in_flight(), route.requests(), route.last_success_ms()), (0, 1, None));
+        assert!(route.last_access_ms() > Some(7), "its end is an access, too");
     }
+
+    #[test]
+    fn a_way_is_closed_only_when_nobody_is_on_it_and_opened_again_if_somebody_is() {
+        let table = RouteTable::default();
+        let lane = Lane::Http { run: Run(1), addr: "127.0.0.1:4000".parse().unwrap() };
+        let route = table.set(Uuid::now_v7(), Way::new(lane, Arc::default()));
+        let request = route.enter(7);
+        assert!(!route.close_if_quiet());
+        assert_eq!(route.lane(), lane);
+        drop(request);
+        assert!(route.close_if_quiet());
+        assert_eq!(route.lane(), Lane::Coming(Status::Running), "who comes now waits");
+    }
+
     #[tokio::test]
     async fn a_run_is_quiet_once_its_last_call_has_ended_and_calls_elsewhere_do_not_matter() {
         let table = RouteTable::default();

@@ -24,6 +24,12 @@ pub(super) async fn serving(
     dead: Option<Run>,
     deadline: Instant,
 ) -> Result<(Run, SocketAddr, Call), Problem> {
+    {
+        let way = route.way();
+        if let Step::Go(run, addr) = step(way.lane(), dead, false) {
+            return Ok((run, addr, way.call()));
+        }
+    }
     let mut watch = route.watch();
     let mut woken = false;
     loop {

@@ -110,10 +110,13 @@ impl Supervisor {
             .last_access_ms()
             .and_then(|at| u64::try_from(Utc::now().timestamp_millis() - at).ok())
             .map_or(after, Duration::from_millis);
-        if route.in_flight() > 0 {
+        let busy = u64::try_from(route.awake_until_ms() - Utc::now().timestamp_millis());
+        let busy = busy.map_or(Duration::ZERO, Duration::from_millis);
+        let wait = busy.max(after.saturating_sub(quiet));
+        if !wait.is_zero() {
+            self.alarm(wait, Alarm::Idle(id, run), ctx);
+        } else if route.in_flight() > 0 || !route.close_if_quiet() {
             self.alarm(after, Alarm::Idle(id, run), ctx);
-        } else if quiet < after {
-            self.alarm(after - quiet, Alarm::Idle(id, run), ctx);
         } else {
             self.apply(id, Event::Command(Command::Hibernate), None, ctx);
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -16,12 +17,15 @@ const IDLE: Duration = Duration::from_secs(3);
 /// How long a connection may have waited to be used without another look at it.
 const FRESH: Duration = Duration::from_millis(1);
 
+/// The server, and the thread whose event loop hears of the connection: used elsewhere it would wake two.
+type Home = (ThreadId, SocketAddr);
+
 /// The waiting connections of all servers. The one that came last goes first, so that a quiet server's are
 /// closed soon.
 #[derive(Debug)]
 pub(super) struct Pool {
-    idle: DashMap<SocketAddr, Vec<(Instant, Connection)>>,
-    /// Connections that wait at most, for each server.
+    idle: DashMap<Home, Vec<(Instant, Connection)>>,
+    /// Connections that wait at most, for each server and thread.
     max: usize,
     /// Whether somebody is there to close those that have waited long enough.
     swept: AtomicBool,
@@ -35,8 +39,9 @@ impl Pool {
     /// A connection on which a request can be sent.
     pub(super) fn take(&self, addr: SocketAddr) -> Option<Connection> {
         let now = Instant::now();
+        let home = (std::thread::current().id(), addr);
         loop {
-            let (since, connection) = self.idle.get_mut(&addr)?.pop()?;
+            let (since, connection) = self.idle.get_mut(&home)?.pop()?;
             let waited = now.duration_since(since);
             if waited < FRESH || waited < IDLE && connection.is_quiet() {
                 return Some(connection);
@@ -47,7 +52,7 @@ impl Pool {
     /// Keeps a connection for the next request.
     pub(super) fn keep(self: &Arc<Self>, addr: SocketAddr, connection: Connection) {
         {
-            let mut waiting = self.idle.entry(addr).or_default();
+            let mut waiting = self.idle.entry((std::thread::current().id(), addr)).or_default();
             if waiting.len() < self.max {
                 waiting.push((Instant::now(), connection));
             }
