@@ -27,6 +27,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use hyper::body::Incoming;
 use minimcp_actors::Supervision;
 use minimcp_actors::routes::{Call, InFlight, Route};
+use minimcp_actors::state::Run;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,7 @@ use counts::{Counts, LaneKind};
 use methods::Asks;
 use relay::{Outbound, Told, TooLarge};
 use sessions::SessionTable;
-use upstream::{Answer, Asked, Failure, Upstream};
+use upstream::{Answer, Asked, Failure, Upstream, Way};
 use uses::Uses;
 
 const SESSION: &str = "mcp-session-id";
@@ -139,14 +140,20 @@ impl Gateway {
         }
 
         let path = server_path(admitted.mcp_path(), target.rest, head.uri.query());
-        let ended = (head.method == Method::DELETE).then_some(session).flatten();
+        let ends = head.method == Method::DELETE;
         let listens = head.method == Method::GET || asking.asks.method.as_str() == "subscriptions/listen";
         let asked = Asked { method: head.method, path, headers: head.headers };
         let body = Outbound::new(body, self.limits.max_body, asking.told.clone());
-        let (response, call) = self.forward(id, &route, &asked, body).await?;
+        let (way, run, call) = self.reach(id, &route).await?;
+        if let Some(session) = &session
+            && !self.sessions.is_known_to(id, session, &admitted.token, run)
+        {
+            return Err(no_session());
+        }
+        let response = self.forward(way, &asked, body).await?;
         let asked = (asking.settled(), listens);
         self.relay(id, &route, &admitted, asked, response, (in_flight, call)).inspect(|response| {
-            if let Some(session) = ended
+            if let Some(session) = session.filter(|_| ends)
                 && response.status().is_success()
             {
                 self.sessions.forget(id, &session);
@@ -203,9 +210,7 @@ impl Gateway {
             Problem::new(Code::InvalidHeader, "send one Mcp-Session-Id of printable characters")
         })?;
         match session {
-            Some(session) if !self.sessions.claim(id, session, &admitted.token) => {
-                Err(Problem::new(Code::SessionNotFound, "there is no such session; initialize a new one"))
-            }
+            Some(session) if !self.sessions.claim(id, session, &admitted.token) => Err(no_session()),
             session => Ok(session.map(Into::into)),
         }
     }
@@ -228,32 +233,36 @@ impl Gateway {
         Ok(in_flight)
     }
 
-    /// Sends the request to the run that serves, or to the next one if nobody listens there any more.
-    async fn forward(
-        &self,
-        id: Uuid,
-        route: &Arc<Route>,
-        asked: &Asked,
-        body: Outbound,
-    ) -> Result<(Response<Answer<Outbound>>, Call), Problem> {
+    /// A way to the run that serves, or to the next one if nobody listens there any more.
+    async fn reach(&self, id: Uuid, route: &Arc<Route>) -> Result<(Way, Run, Call), Problem> {
         let deadline = Instant::now() + self.limits.wait;
         let mut dead = None;
-        let (way, call) = loop {
+        loop {
             let (run, addr, call) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
             match self.upstream.connect(addr).await {
-                Ok(way) => break (way, call),
+                Ok(way) => return Ok((way, run, call)),
                 Err(_) => dead = Some(run),
             }
-        };
-        match way.send(asked, body, self.limits.idle_timeout).await {
-            Ok(response) => Ok((response, call)),
-            Err(Failure::Client(error)) if error.is::<TooLarge>() => Err(self.too_large()),
-            Err(Failure::Silent) => {
-                let detail = "the server sent nothing for too long; see `diagnose`";
-                Err(Problem::new(Code::UpstreamTimeout, detail))
-            }
-            Err(_) => Err(broken("the server ended or broke off before it answered")),
         }
+    }
+
+    /// Sends the request and waits for the head of its answer.
+    async fn forward(
+        &self,
+        way: Way,
+        asked: &Asked,
+        body: Outbound,
+    ) -> Result<Response<Answer<Outbound>>, Problem> {
+        way.send(asked, body, self.limits.idle_timeout).await.map_err(|failure| match failure {
+            Failure::Client(error) if error.is::<TooLarge>() => self.too_large(),
+            Failure::Silent => {
+                let detail = "the server sent nothing for too long; see `diagnose`";
+                Problem::new(Code::UpstreamTimeout, detail)
+            }
+            Failure::Ended | Failure::Broken(_) | Failure::Unreadable(_) | Failure::Client(_) => {
+                broken("the server ended or broke off before it answered")
+            }
+        })
     }
 
     fn relay(
@@ -344,6 +353,10 @@ fn unauthorized() -> Problem {
         Code::Unauthorized,
         "send the instance's access token as `Authorization: Bearer mmcp_inst_...`",
     )
+}
+
+fn no_session() -> Problem {
+    Problem::new(Code::SessionNotFound, "there is no such session; initialize a new one")
 }
 
 fn not_here() -> Problem {
