@@ -4,30 +4,30 @@
 //! says about authentication does not reach the client. Both MCP eras pass: it forwards what it is sent.
 
 mod access;
+mod answers;
 mod counts;
 mod headers;
 mod lane;
+mod methods;
 mod path;
 mod rate;
 mod relay;
 mod sessions;
+mod upstream;
 mod uses;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use minimcp_actors::Supervision;
 use minimcp_actors::routes::{Call, InFlight, Route};
+use minimcp_actors::state::Run;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -41,14 +41,17 @@ pub use relay::Relayed;
 use crate::api::audit::{Actor, AuditResult};
 use crate::audit::{Entry, Trail, Unavailable};
 use crate::config::GatewayLimits;
-use crate::http::{BUFFER, Outgoing, bearer, linger, sole};
+use crate::http::{Outgoing, bearer, linger, sole};
 use crate::problem::{Code, Problem};
 use crate::vault::{Token, Vault};
 use access::Admitted;
-use counts::Counts;
+use answers::Listener;
+use counts::{Counts, LaneKind};
 use lane::At;
-use relay::{Outbound, Parcel};
+use methods::Asks;
+use relay::{Outbound, Told, TooLarge};
 use sessions::SessionTable;
+use upstream::{Answer, Asked, Failure, Upstream, Way};
 use uses::Uses;
 
 const SESSION: &str = "mcp-session-id";
@@ -63,7 +66,7 @@ pub struct Gateway {
     uses: Uses,
     trail: Trail,
     counts: Counts,
-    client: Client<HttpConnector, Outbound>,
+    upstream: Upstream,
     restored: watch::Receiver<bool>,
     stop: CancellationToken,
 }
@@ -89,19 +92,10 @@ impl Gateway {
         restored: watch::Receiver<bool>,
         stop: CancellationToken,
     ) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_secs(5)));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            // Node closes idle connections after 5 s; a request on its way just then would be lost.
-            .pool_idle_timeout(Duration::from_secs(3))
-            // One for each request that may be under way: with fewer, a busy instance connects anew all the time.
-            .pool_max_idle_per_host(usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX))
-            .http1_max_buf_size(BUFFER)
-            .build(connector);
+        // One for each request that may be under way: with fewer, a busy instance connects anew all the time.
+        let upstream = Upstream::new(usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX));
         let (sessions, uses, counts) = (SessionTable::new(), Uses::default(), Counts::new());
-        Self { limits, vault, access, supervision, sessions, uses, trail, counts, client, restored, stop }
+        Self { limits, vault, access, supervision, sessions, uses, trail, counts, upstream, restored, stop }
     }
 
     /// Registers what the gateway counts.
@@ -112,14 +106,20 @@ impl Gateway {
     /// Answers a request whose path begins with `/i/` and whose host and origin were checked.
     pub async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<Outgoing> {
         let begun = Instant::now();
-        let method = counts::method_of(request.method(), request.headers());
-        let response =
-            self.pass(request, from).await.unwrap_or_else(|problem| problem.response().map(Into::into));
-        self.counts.add(method, response.status(), begun.elapsed());
+        let (asks, look) = Asks::of_head(request.method(), request.headers());
+        let asking = Asking { asks, told: look.then(Told::default) };
+        let passed = self.pass(request, from, &asking).await;
+        let response = passed.unwrap_or_else(|problem| problem.response().map(Into::into));
+        self.counts.add(LaneKind::Http, asking.settled().method, response.status(), begun.elapsed());
         response
     }
 
-    async fn pass(&self, request: Request<Incoming>, from: IpAddr) -> Result<Response<Outgoing>, Problem> {
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        from: IpAddr,
+        asking: &Asking,
+    ) -> Result<Response<Outgoing>, Problem> {
         let (head, mut body) = request.into_parts();
         let target = path::target(head.uri.path())
             .ok_or_else(|| Problem::new(Code::RouteNotFound, "MCP endpoints are at /i/{instance_id}/mcp"))?;
@@ -140,13 +140,21 @@ impl Gateway {
             return Err(self.too_large());
         }
 
-        let path = server_path(&admitted.mcp_path, target.rest, head.uri.query());
-        let ended = (head.method == Method::DELETE).then_some(session).flatten();
-        let is_get = head.method == Method::GET;
-        let parcel = Parcel::new(body, self.limits.max_body);
-        let (response, call) = self.forward(id, &route, head, path, parcel).await?;
-        self.relay(id, &route, &admitted, response, (in_flight, call), is_get).inspect(|response| {
-            if let Some(session) = ended
+        let path = server_path(admitted.mcp_path(), target.rest, head.uri.query());
+        let ends = head.method == Method::DELETE;
+        let listens = head.method == Method::GET || asking.asks.method.as_str() == "subscriptions/listen";
+        let asked = Asked { method: head.method, path, headers: head.headers };
+        let body = Outbound::new(body, self.limits.max_body, asking.told.clone());
+        let (way, run, call) = self.reach(id, &route).await?;
+        if let Some(session) = &session
+            && !self.sessions.is_known_to(id, session, &admitted.token, run)
+        {
+            return Err(no_session());
+        }
+        let response = self.forward(way, &asked, body).await?;
+        let asked = (asking.settled(), listens);
+        self.relay(id, &route, &admitted, asked, response, (in_flight, call)).inspect(|response| {
+            if let Some(session) = session.filter(|_| ends)
                 && response.status().is_success()
             {
                 self.sessions.forget(id, &session);
@@ -154,11 +162,21 @@ impl Gateway {
         })
     }
 
+    /// Counts a call of a tool, if it is one that the server has.
+    fn count_tool(&self, id: Uuid, asks: &Asks, admitted: &Admitted) {
+        if let Some(tool) = asks.tool.as_deref()
+            && admitted.tools().has(tool)
+            && let Some(snapshot) = self.supervision.registry().get(id)
+        {
+            self.counts.add_tool(&snapshot.kind, tool);
+        }
+    }
+
     async fn wait_for_restore(&self) -> Result<(), Problem> {
-        let mut restored = self.restored.clone();
-        if *restored.borrow_and_update() {
+        if *self.restored.borrow() {
             return Ok(());
         }
+        let mut restored = self.restored.clone();
         match tokio::time::timeout(self.limits.wait, restored.wait_for(|restored| *restored)).await {
             Ok(Ok(_)) => Ok(()),
             _ => {
@@ -193,9 +211,7 @@ impl Gateway {
             Problem::new(Code::InvalidHeader, "send one Mcp-Session-Id of printable characters")
         })?;
         match session {
-            Some(session) if !self.sessions.claim(id, session, &admitted.token) => {
-                Err(Problem::new(Code::SessionNotFound, "there is no such session; initialize a new one"))
-            }
+            Some(session) if !self.sessions.claim(id, session, &admitted.token) => Err(no_session()),
             session => Ok(session.map(Into::into)),
         }
     }
@@ -206,7 +222,7 @@ impl Gateway {
         admitted: &Admitted,
         now: DateTime<Utc>,
     ) -> Result<InFlight, Problem> {
-        admitted.rate.take().map_err(|wait| {
+        admitted.rate().take().map_err(|wait| {
             Problem::new(Code::TooManyRequests, "this token sends more requests than it may; slow down")
                 .retry_after(wait.as_secs() + 1)
         })?;
@@ -218,40 +234,37 @@ impl Gateway {
         Ok(in_flight)
     }
 
-    /// Sends the request to the run that serves, and to the next one as long as none has read of it.
-    async fn forward(
-        &self,
-        id: Uuid,
-        route: &Arc<Route>,
-        head: Parts,
-        path: PathAndQuery,
-        parcel: Parcel,
-    ) -> Result<(Response<Incoming>, Call), Problem> {
+    /// A way to the run that serves, or to the next one if nobody listens there any more.
+    async fn reach(&self, id: Uuid, route: &Arc<Route>) -> Result<(Way, Run, Call), Problem> {
         let deadline = Instant::now() + self.limits.wait;
         let mut dead = None;
         loop {
             let (run, at, call) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
             let At::Port(addr) = at else { return Err(broken("the server has another lane now")) };
-            let authority = addr.to_string();
-            let body = parcel.attempt().ok_or_else(|| broken("the server ended before it answered"))?;
-            let host = HeaderValue::from_str(&authority).map_err(|error| Problem::internal(&error))?;
-            let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path.clone());
-            let mut request = Request::new(body);
-            *request.method_mut() = head.method.clone();
-            *request.uri_mut() = uri.build().map_err(|error| Problem::internal(&error))?;
-            *request.headers_mut() = head.headers.clone();
-            headers::to_server(request.headers_mut(), host);
-            match tokio::time::timeout(self.limits.idle_timeout, self.client.request(request)).await {
-                Ok(Ok(response)) => return Ok((response, call)),
-                Ok(Err(error)) if error.is_connect() => dead = Some(run),
-                Ok(Err(_)) if parcel.is_oversize() => return Err(self.too_large()),
-                Ok(Err(_)) => return Err(broken("the server ended or broke off before it answered")),
-                Err(_) => {
-                    let detail = "the server sent nothing for too long; see `diagnose`";
-                    return Err(Problem::new(Code::UpstreamTimeout, detail));
-                }
+            match self.upstream.connect(addr).await {
+                Ok(way) => return Ok((way, run, call)),
+                Err(_) => dead = Some(run),
             }
         }
+    }
+
+    /// Sends the request and waits for the head of its answer.
+    async fn forward(
+        &self,
+        way: Way,
+        asked: &Asked,
+        body: Outbound,
+    ) -> Result<Response<Answer<Outbound>>, Problem> {
+        way.send(asked, body, self.limits.idle_timeout).await.map_err(|failure| match failure {
+            Failure::Client(error) if error.is::<TooLarge>() => self.too_large(),
+            Failure::Silent => {
+                let detail = "the server sent nothing for too long; see `diagnose`";
+                Problem::new(Code::UpstreamTimeout, detail)
+            }
+            Failure::Ended | Failure::Broken(_) | Failure::Unreadable(_) | Failure::Client(_) => {
+                broken("the server ended or broke off before it answered")
+            }
+        })
     }
 
     fn relay(
@@ -259,16 +272,15 @@ impl Gateway {
         id: Uuid,
         route: &Arc<Route>,
         admitted: &Admitted,
-        response: Response<Incoming>,
+        (asks, listens): (&Asks, bool),
+        response: Response<Answer<Outbound>>,
         (in_flight, call): (InFlight, Call),
-        is_get: bool,
     ) -> Result<Response<Outgoing>, Problem> {
-        let (mut head, body) = response.into_parts();
+        let (head, body) = response.into_parts();
         if head.status == StatusCode::UNAUTHORIZED {
             // Its challenge would send the client looking for an authorization server on our loopback.
             return Err(broken("the server asks for credentials of its own; look at its credential set"));
         }
-        headers::to_client(&mut head.headers);
         if let Some(Some(session)) = sole(&head.headers, SESSION)
             && !self.sessions.claim(id, session, &admitted.token)
         {
@@ -277,20 +289,49 @@ impl Gateway {
         if !head.status.is_server_error() {
             route.succeeded(Utc::now().timestamp_millis());
         }
+        let mut learns = None;
+        if head.status.is_success() {
+            self.count_tool(id, asks, admitted);
+            learns = Listener::of(asks, &head.headers, admitted.tools(), route);
+        }
         let streams = head.headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream);
         // A stream may be silent for as long as it likes: clients listen for events that may never come.
         let patience = (!streams).then_some(self.limits.idle_timeout);
         // A listener has nothing to lose when the daemon or its token ends; a call gets the time to finish.
-        let stops =
-            if streams && is_get { vec![self.stop.clone(), admitted.live.clone()] } else { Vec::new() };
+        let listens = streams && listens;
+        let over = listens.then(|| self.over(admitted));
         // Nor has it when its run is replaced: that one need not wait for it.
-        let call = (!streams || !is_get).then_some(call);
-        let relayed = Relayed::new(body, (in_flight, call), patience, stops);
+        let call = (!listens).then_some(call);
+        let relayed = Relayed::new(body, (in_flight, call), patience, over, learns);
         Ok(Response::from_parts(head, Outgoing::Relayed(relayed)))
+    }
+
+    /// Ready when nobody may listen any more who is admitted like this.
+    fn over(&self, admitted: &Admitted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (stop, over) = (self.stop.clone(), admitted.over());
+        Box::pin(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = over => {}
+            }
+        })
     }
 
     fn too_large(&self) -> Problem {
         Problem::new(Code::BodyTooLarge, format!("send at most {} bytes", self.limits.max_body))
+    }
+}
+
+/// What a request asks for: as its head says, or as its body turns out to say.
+struct Asking {
+    asks: Asks,
+    told: Option<Told>,
+}
+
+impl Asking {
+    /// As far as is known by now.
+    fn settled(&self) -> &Asks {
+        self.told.as_ref().and_then(|told| told.get()).unwrap_or(&self.asks)
     }
 }
 
@@ -301,7 +342,8 @@ fn server_path(mcp_path: &str, rest: &str, query: Option<&str>) -> PathAndQuery 
         None => format!("{mcp_path}{rest}"),
     };
     // The type's path is checked when the type is stored and the rest has been a path before.
-    path.parse().unwrap_or_else(|_| PathAndQuery::from_static("/mcp"))
+    PathAndQuery::from_maybe_shared(bytes::Bytes::from(path))
+        .unwrap_or_else(|_| PathAndQuery::from_static("/mcp"))
 }
 
 fn is_event_stream(value: &HeaderValue) -> bool {
@@ -313,6 +355,10 @@ fn unauthorized() -> Problem {
         Code::Unauthorized,
         "send the instance's access token as `Authorization: Bearer mmcp_inst_...`",
     )
+}
+
+fn no_session() -> Problem {
+    Problem::new(Code::SessionNotFound, "there is no such session; initialize a new one")
 }
 
 fn not_here() -> Problem {

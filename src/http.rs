@@ -22,10 +22,12 @@ mod json;
 mod keys;
 mod listener;
 mod logs;
+mod loops;
 mod me;
 mod metrics;
 mod openapi;
 mod outgoing;
+mod patience;
 mod query;
 mod rates;
 mod routes;
@@ -40,10 +42,11 @@ mod users;
 
 pub use context::{Context, Parts};
 pub use edge::run;
-pub use listener::{Bounds, serve};
+pub use listener::Bounds;
+pub use loops::Loops;
 pub use outgoing::{BodyError, Outgoing};
 
 pub(crate) use auth::bearer;
 pub(crate) use head::sole;
 pub(crate) use intake::linger;
-pub(crate) use listener::BUFFER;
+pub(crate) use patience::Patience;

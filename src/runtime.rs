@@ -26,7 +26,7 @@ use crate::catalog;
 use crate::config::{Loaded, OnShutdown, Settings};
 use crate::expiry::Reminders;
 use crate::gateway::{AccessTable, Gateway};
-use crate::http::{Bounds, Context, Parts};
+use crate::http::{Bounds, Context, Loops, Parts};
 use crate::instances::Instances;
 use crate::journal::{Close, Flush, Journal, JournalState};
 use crate::logging;
@@ -131,7 +131,8 @@ pub async fn serve(
         path: url_file.clone(),
         source,
     })?;
-    let serving = tokio::spawn(crate::http::run(listener, Bounds::of(&settings.http), context));
+    let (loops, bounds) = (Arc::clone(&daemon.loops), Bounds::of(&settings.http));
+    let serving = tokio::spawn(async move { crate::http::run(listener, bounds, &loops, context).await });
     info!(log, "listening"; "url" => &settings.public_url, "data_dir" => %settings.data_dir.display());
     ready(&settings, token_file.as_deref());
 
@@ -162,6 +163,7 @@ struct Daemon {
     actors: ActorThread,
     journal: actix::Addr<Journal>,
     trail: Trail,
+    loops: Arc<Loops>,
     log: Logger,
 }
 
@@ -204,6 +206,7 @@ impl Daemon {
         );
         let journal = on_actor_thread(&actors, journal).await?;
 
+        let loops = Arc::new(Loops::start().map_err(ServeError::System)?);
         let access = Arc::new(AccessTable::new(settings.gateway.max_rate));
         let (tell_restored, restored) = watch::channel(false);
         let gateway = Arc::new(Gateway::new(
@@ -260,7 +263,7 @@ impl Daemon {
             stop,
             log: log.clone(),
         });
-        Ok((Self { store, supervision, actors, journal, trail, log }, context))
+        Ok((Self { store, supervision, actors, journal, trail, loops, log }, context))
     }
 
     /// Takes everything down: callers, processes, journal, actors, store.

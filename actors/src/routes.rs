@@ -3,9 +3,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
+use chrono::Utc;
 use dashmap::DashMap;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -113,8 +114,8 @@ pub struct Route {
     access: AtomicU64,
     /// The same of the last answer that was no server error.
     success: AtomicU64,
-    /// Milliseconds since the epoch until when it is in use whatever is called; 0 for not at all.
-    in_use_until_ms: AtomicI64,
+    /// Milliseconds since the epoch until when the server works on something that nobody waits for.
+    awake_until_ms: AtomicI64,
 }
 
 impl Route {
@@ -127,7 +128,7 @@ impl Route {
             begun: Instant::now(),
             access: AtomicU64::new(0),
             success: AtomicU64::new(0),
-            in_use_until_ms: AtomicI64::new(0),
+            awake_until_ms: AtomicI64::new(0),
         })
     }
 
@@ -135,6 +136,12 @@ impl Route {
     #[must_use]
     pub fn lane(&self) -> Lane {
         self.way.borrow().lane
+    }
+
+    /// Where requests go at present, to begin a call there. Not to be held across an await.
+    #[must_use]
+    pub fn way(&self) -> watch::Ref<'_, Way> {
+        self.way.borrow()
     }
 
     /// Watches where requests go.
@@ -150,7 +157,35 @@ impl Route {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.last_access_ms.store(now_ms, Ordering::Relaxed);
         self.access.store(self.tick(), Ordering::Relaxed);
+        // With that in `close_if_quiet`: either this request is seen there, or the closed way is seen by it.
+        fence(Ordering::SeqCst);
         InFlight(Arc::clone(self))
+    }
+
+    /// Lets nobody to the run any more if nobody is there. Who comes then waits for what comes next.
+    pub(crate) fn close_if_quiet(&self) -> bool {
+        let present = self.way.borrow().clone();
+        if let Lane::Http { .. } | Lane::Pipes { .. } = present.lane {
+            let closed = Way::new(Lane::Coming(Status::Running), Arc::clone(&present.calls));
+            self.way.send_replace(closed);
+        }
+        fence(Ordering::SeqCst);
+        if self.in_flight() == 0 {
+            return true;
+        }
+        self.way.send_replace(present);
+        false
+    }
+
+    /// The server works until then on something that nobody waits for, so it is not put to sleep before.
+    pub fn keep_awake_until(&self, at_ms: i64) {
+        self.awake_until_ms.fetch_max(at_ms, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the epoch until when the server is kept awake; 0 for never.
+    #[must_use]
+    pub fn awake_until_ms(&self) -> i64 {
+        self.awake_until_ms.load(Ordering::Relaxed)
     }
 
     /// Notes an answer that was no server error.
@@ -182,17 +217,6 @@ impl Route {
         self.since(&self.success)
     }
 
-    /// Until then it counts as in use even if nothing is called: it works on something that outlives the call.
-    pub fn use_until(&self, until_ms: i64) {
-        self.in_use_until_ms.fetch_max(until_ms, Ordering::Relaxed);
-    }
-
-    /// Milliseconds since the epoch until when it is in use whatever is called, if it ever was.
-    #[must_use]
-    pub fn in_use_until_ms(&self) -> Option<i64> {
-        Some(self.in_use_until_ms.load(Ordering::Relaxed)).filter(|at| *at > 0)
-    }
-
     /// Requests under way.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
@@ -218,6 +242,9 @@ pub struct InFlight(Arc<Route>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        // The idle time begins with the end of a long stream, not with its begin.
+        self.0.last_access_ms.fetch_max(Utc::now().timestamp_millis(), Ordering::Relaxed);
+        self.0.access.store(self.0.tick(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -269,7 +296,22 @@ mod tests {
         assert_eq!((route.in_flight(), route.requests(), route.last_access_ms()), (1, 1, Some(7)));
         drop(request);
         assert_eq!((route.in_flight(), route.requests(), route.succeeded_ago()), (0, 1, None));
+        assert!(route.last_access_ms() > Some(7), "its end is an access, too");
     }
+
+    #[test]
+    fn a_way_is_closed_only_when_nobody_is_on_it_and_opened_again_if_somebody_is() {
+        let table = RouteTable::default();
+        let lane = Lane::Http { run: Run(1), addr: "127.0.0.1:4000".parse().unwrap() };
+        let route = table.set(Uuid::now_v7(), Way::new(lane, Arc::default()));
+        let request = route.enter(7);
+        assert!(!route.close_if_quiet());
+        assert_eq!(route.lane(), lane);
+        drop(request);
+        assert!(route.close_if_quiet());
+        assert_eq!(route.lane(), Lane::Coming(Status::Running), "who comes now waits");
+    }
+
     #[tokio::test]
     async fn a_run_is_quiet_once_its_last_call_has_ended_and_calls_elsewhere_do_not_matter() {
         let table = RouteTable::default();

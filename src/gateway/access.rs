@@ -6,9 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 use subtle::{Choice, ConstantTimeEq};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::answers::Tools;
 use super::rate::Rate;
 use crate::vault::TokenHash;
 
@@ -24,28 +25,89 @@ pub struct Grant {
 }
 
 /// An admitted caller of one instance.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Admitted {
-    pub(super) mcp_path: Arc<str>,
     /// The hash of the token that was shown.
     pub(super) token: TokenHash,
-    pub(super) rate: Arc<Rate>,
-    /// Cancelled when the token lets nobody in any more.
-    pub(super) live: CancellationToken,
+    entry: Arc<Entry>,
+    standing: Arc<Standing>,
 }
+
+impl Admitted {
+    /// Where the server's MCP endpoint is.
+    pub(super) fn mcp_path(&self) -> &str {
+        &self.entry.grant.mcp_path
+    }
+
+    /// How often the instance may be asked.
+    pub(super) fn rate(&self) -> &Rate {
+        &self.entry.rate
+    }
+
+    /// The tools that the instance has listed.
+    pub(super) fn tools(&self) -> &Arc<Tools> {
+        &self.entry.tools
+    }
+
+    /// Ready when the token lets nobody in any more: when it was revoked, or replaced and its overlap is over.
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut standing = self.standing.subscribe();
+        async move {
+            loop {
+                let until = match *standing.borrow_and_update() {
+                    Valid::Always => None,
+                    Valid::Until(until) => Some(until),
+                    Valid::Never => return,
+                };
+                let left = until.map(|until| (until - Utc::now()).to_std().unwrap_or_default());
+                let changed = tokio::time::timeout(left.unwrap_or(Duration::MAX), standing.changed());
+                // Over as well if nobody is there any more who could say so.
+                let Ok(Ok(())) = changed.await else { return };
+            }
+        }
+    }
+}
+
+/// How long a token lets somebody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Valid {
+    Always,
+    Until(DateTime<Utc>),
+    Never,
+}
+
+/// How long a token lets somebody in, for those who listen with it.
+type Standing = watch::Sender<Valid>;
 
 #[derive(Debug)]
 struct Entry {
     grant: Grant,
     rate: Arc<Rate>,
-    live: CancellationToken,
+    tools: Arc<Tools>,
+    standing: Arc<Standing>,
+    /// That of the token before it, if there is one.
+    previous: Option<Arc<Standing>>,
+}
+
+impl Entry {
+    /// How it stands with this token, if it was the present one or that before it.
+    fn standing_of(&self, token: &TokenHash) -> Option<&Arc<Standing>> {
+        if self.grant.token == *token {
+            return Some(&self.standing);
+        }
+        self.previous.as_ref().filter(|_| self.grant.previous.is_some_and(|(kept, _)| kept == *token))
+    }
+
+    fn standings(&self) -> impl Iterator<Item = &Arc<Standing>> {
+        std::iter::once(&self.standing).chain(&self.previous)
+    }
 }
 
 /// The way in to every instance. Filled at the start of the daemon, and whenever one is created, gets a new
 /// token or is deleted.
 #[derive(Debug)]
 pub struct AccessTable {
-    entries: DashMap<Uuid, Entry>,
+    entries: DashMap<Uuid, Arc<Entry>>,
     per_second: u32,
 }
 
@@ -57,34 +119,42 @@ impl AccessTable {
     }
 
     /// Lets the holders of these tokens in, and nobody else from now on: who listens with another token is let
-    /// go of. Who listens with one that has an overlap may go on listening.
+    /// go of. Who listens with one that has an overlap may go on until that is over.
     pub fn grant(&self, id: Uuid, grant: Grant) {
-        let keeps = |token| token == grant.token || grant.previous.is_some_and(|(kept, _)| token == kept);
-        let present = self
-            .entries
-            .get(&id)
-            .map(|entry| (Arc::clone(&entry.rate), entry.live.clone(), entry.grant.token));
-        let (rate, live) = match present {
-            Some((rate, live, token)) if keeps(token) => (rate, live),
-            Some((rate, live, _)) => {
-                live.cancel();
-                (rate, CancellationToken::new())
-            }
-            None => (Arc::new(per_second(self.per_second)), CancellationToken::new()),
+        let before = self.entries.get(&id).map(|entry| Arc::clone(&entry));
+        let standing = |token: TokenHash, valid: Valid| {
+            let known = before.as_ref().and_then(|entry| entry.standing_of(&token).cloned());
+            let standing = known.unwrap_or_else(|| Arc::new(Standing::new(valid)));
+            standing.send_replace(valid);
+            standing
         };
-        self.entries.insert(id, Entry { grant, rate, live });
+        let previous = grant.previous.map(|(token, until)| standing(token, Valid::Until(until)));
+        let standing = standing(grant.token, Valid::Always);
+        let (rate, tools) = match &before {
+            Some(entry) => (Arc::clone(&entry.rate), Arc::clone(&entry.tools)),
+            None => (Arc::new(per_second(self.per_second)), Arc::default()),
+        };
+        let entry = Arc::new(Entry { grant, rate, tools, standing, previous });
+        self.entries.insert(id, Arc::clone(&entry));
+        for left in before.iter().flat_map(|before| before.standings()) {
+            if !entry.standings().any(|kept| Arc::ptr_eq(kept, left)) {
+                left.send_replace(Valid::Never);
+            }
+        }
     }
 
     /// Lets nobody in any more.
     pub fn revoke(&self, id: Uuid) {
         if let Some((_, entry)) = self.entries.remove(&id) {
-            entry.live.cancel();
+            for standing in entry.standings() {
+                standing.send_replace(Valid::Never);
+            }
         }
     }
 
     /// Looks at the hash of the token that was shown. An unknown instance takes as long as a wrong token.
     pub(super) fn admit(&self, id: Uuid, shown: &TokenHash, now: DateTime<Utc>) -> Option<Admitted> {
-        let entry = self.entries.get(&id);
+        let entry = self.entries.get(&id).map(|entry| Arc::clone(&entry));
         let nobody = [0; 32];
         let (current, previous) = match entry.as_deref() {
             Some(Entry { grant, .. }) => {
@@ -95,14 +165,11 @@ impl AccessTable {
         };
         let known = Choice::from(u8::from(current != nobody));
         let spare = Choice::from(u8::from(previous != nobody));
-        let fits = (shown.ct_eq(&current) & known) | (shown.ct_eq(&previous) & spare);
+        let present = shown.ct_eq(&current) & known;
+        let fits = present | (shown.ct_eq(&previous) & spare);
         let entry = entry.filter(|_| bool::from(fits))?;
-        Some(Admitted {
-            mcp_path: Arc::clone(&entry.grant.mcp_path),
-            token: *shown,
-            rate: Arc::clone(&entry.rate),
-            live: entry.live.clone(),
-        })
+        let standing = if bool::from(present) { &entry.standing } else { entry.previous.as_ref()? };
+        Some(Admitted { token: *shown, standing: Arc::clone(standing), entry })
     }
 }
 
@@ -134,5 +201,46 @@ mod tests {
 
         table.revoke(id);
         assert!(!admits(2, now) && !admits(0, now));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_listens_is_let_go_of_with_the_token_or_with_its_overlap_and_no_sooner() {
+        let table = AccessTable::new(0);
+        let id = Uuid::now_v7();
+        let now = Utc::now();
+        let grant = |token: u8, previous: Option<(u8, u64)>| {
+            let previous = previous.map(|(hash, secs)| ([hash; 32], now + Duration::from_secs(secs)));
+            table.grant(id, Grant { token: [token; 32], previous, mcp_path: "/mcp".into() });
+        };
+        let over = |token: u8| Box::pin(table.admit(id, &[token; 32], now).unwrap().over());
+        macro_rules! pending {
+            ($over:expr) => {
+                assert!(futures::poll!($over.as_mut()).is_pending())
+            };
+        }
+        grant(1, None);
+        let mut first = over(1);
+        pending!(first);
+        grant(2, Some((1, 60)));
+        let (replaced, mut second) = (over(1), over(2));
+        pending!(first);
+        let begin = tokio::time::Instant::now();
+        replaced.await;
+        // It began when there was no overlap yet, which ends it nevertheless.
+        first.await;
+        assert!(begin.elapsed() <= Duration::from_secs(60) && begin.elapsed() > Duration::from_secs(50));
+        pending!(second);
+
+        grant(3, Some((2, 600)));
+        pending!(second);
+        let mut third = over(3);
+        pending!(third);
+        grant(4, None);
+        second.await;
+        third.as_mut().await;
+        assert!(begin.elapsed() < Duration::from_secs(61), "at once");
+        let fourth = over(4);
+        table.revoke(id);
+        fourth.await;
     }
 }

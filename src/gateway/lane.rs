@@ -33,6 +33,12 @@ pub(super) async fn serving(
     dead: Option<Run>,
     deadline: Instant,
 ) -> Result<(Run, At, Call), Problem> {
+    {
+        let way = route.way();
+        if let Step::Go(run, at) = step(way.lane(), dead, false) {
+            return Ok((run, at, way.call()));
+        }
+    }
     let mut watch = route.watch();
     let mut woken = false;
     loop {

@@ -14,21 +14,31 @@ pub(crate) struct Target<'a> {
 /// Takes `/i/{id}/mcp` and whatever is below it apart. Anything else is no path of the gateway.
 ///
 /// Segments that a server could take for a way out of its MCP endpoint are refused: it may have others that
-/// are none of a client's business. So is the server card, which the specification reserves.
+/// are none of a client's business. So are the server card, which the specification reserves, and the places where
+/// clients look for an authorization server: one that finds any leaves the token aside that it was given.
 pub(crate) fn target(path: &str) -> Option<Target<'_>> {
     let (id, rest) = path.strip_prefix("/i/")?.split_once('/')?;
     let rest = rest.strip_prefix("mcp")?;
     let inside =
         (rest.is_empty() || rest.starts_with('/')) && !rest.split('/').any(leaves) && !rest.contains('\\');
-    let reserved = rest.trim_end_matches('/') == "/server-card";
+    let first = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let reserved = ["server-card", ".well-known", "register"].contains(&plain(first).as_str());
     (inside && !reserved).then_some(Target { id: plain_uuid(id)?, rest })
 }
 
 /// `.` and `..` in every spelling that a URL parser knows.
 fn leaves(segment: &str) -> bool {
-    let mut plain = segment.to_ascii_lowercase();
-    plain = plain.replace("%2e", ".").replace("%5c", "\\");
+    let plain = plain(segment);
     plain == "." || plain == ".." || plain.contains('\\')
+}
+
+/// A segment without the escapes that nothing in a path needs.
+fn plain(segment: &str) -> String {
+    let mut plain = segment.to_ascii_lowercase();
+    if plain.contains('%') {
+        plain = plain.replace("%2e", ".").replace("%5c", "\\").replace("%2d", "-");
+    }
+    plain
 }
 
 /// A UUID in the one spelling that we hand out.
@@ -63,6 +73,11 @@ mod tests {
             "mcp/..%5chealth",
             "mcp/server-card",
             "mcp/server-card/",
+            "mcp//server-card",
+            "mcp/.well-known/oauth-protected-resource",
+            "mcp/%2Ewell%2dknown/openid-configuration",
+            "mcp/register",
+            ".well-known/oauth-authorization-server",
         ] {
             assert_eq!(target(&format!("/i/{id}/{suffix}")), None, "{suffix}");
         }

@@ -1,66 +1,64 @@
 //! Bodies on their way through: as they come, piece by piece, with nothing held back.
 
+use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::Utc;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use minimcp_actors::routes::{Call, InFlight};
-use tokio::time::{Instant, Sleep};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::answers::Listener;
+use super::methods::{Asks, PEEKED, Peeked};
+use super::upstream::Answer;
 use crate::http::BodyError;
 
-/// A client's body that can be sent again as long as nothing of it was read.
-///
-/// A connection may turn out to lead nowhere because the server behind it has just died. Until the first
-/// byte was asked for, the next run can have the request instead.
-#[derive(Debug)]
-pub(super) struct Parcel {
-    slot: Arc<Mutex<Option<Incoming>>>,
-    oversize: Arc<AtomicBool>,
-    max: u64,
-}
+/// More was sent than may be.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the body is larger than it may be")]
+pub(super) struct TooLarge;
 
-impl Parcel {
-    /// A body of at most `max` bytes.
-    pub(super) fn new(body: Incoming, max: usize) -> Self {
-        let slot = Arc::new(Mutex::new(Some(body)));
-        Self { slot, oversize: Arc::default(), max: max as u64 }
-    }
+/// What a body turns out to ask for, once it has gone by.
+pub(super) type Told = Arc<OnceLock<Asks>>;
 
-    /// The body for one attempt, or `None` if an earlier one has read of it.
-    pub(super) fn attempt(&self) -> Option<Outbound> {
-        let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = slot.as_ref()?;
-        Some(Outbound {
-            slot: Arc::clone(&self.slot),
-            oversize: Arc::clone(&self.oversize),
-            left: self.max,
-            begun: None,
-            ended: waiting.is_end_stream(),
-            size: waiting.size_hint(),
-        })
-    }
-
-    /// Whether the body turned out to be larger than it may be.
-    pub(super) fn is_oversize(&self) -> bool {
-        self.oversize.load(Ordering::Relaxed)
-    }
-}
-
-/// One attempt at sending a [`Parcel`].
+/// A client's body on its way to a server, with a bound on its size.
 #[derive(Debug)]
 pub(super) struct Outbound {
-    slot: Arc<Mutex<Option<Incoming>>>,
-    oversize: Arc<AtomicBool>,
+    body: Incoming,
     left: u64,
-    begun: Option<Incoming>,
-    ended: bool,
-    size: SizeHint,
+    /// What went by so far, and who is told what it asks for.
+    peeked: Option<(Peeked, Told)>,
+}
+
+impl Outbound {
+    /// A body of at most `max` bytes. What it asks for is `told` if somebody wants to know.
+    pub(super) fn new(body: Incoming, max: usize, told: Option<Told>) -> Self {
+        let peeked = told.map(|told| (Peeked::default(), told));
+        Self { body, left: max as u64, peeked }
+    }
+
+    fn peek(&mut self, data: &Bytes) {
+        if let Some((peeked, _)) = &mut self.peeked
+            && !peeked.note(data, PEEKED)
+        {
+            self.peeked = None;
+        }
+        if self.body.is_end_stream() {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        if let Some((peeked, told)) = self.peeked.take()
+            && let Some(asks) = Asks::of_body(&peeked.whole())
+        {
+            // Nobody else tells.
+            let _ = told.set(asks);
+        }
+    }
 }
 
 impl Body for Outbound {
@@ -71,66 +69,76 @@ impl Body for Outbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.begun.is_none() {
-            let taken = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            self.begun = taken;
-        }
-        let Some(body) = &mut self.begun else {
-            return Poll::Ready(Some(Err("the body was sent with an earlier attempt".into())));
-        };
-        let poll = Pin::new(body).poll_frame(cx).map_err(Into::into);
+        let poll = Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into);
         if let Poll::Ready(Some(Ok(frame))) = &poll
             && let Some(data) = frame.data_ref()
         {
-            let length = data.len() as u64;
-            if length > self.left {
-                self.oversize.store(true, Ordering::Relaxed);
-                return Poll::Ready(Some(Err("the body is larger than it may be".into())));
-            }
-            self.left -= length;
+            let Some(left) = self.left.checked_sub(data.len() as u64) else {
+                return Poll::Ready(Some(Err(TooLarge.into())));
+            };
+            self.left = left;
+            self.peek(data);
+        }
+        if let Poll::Ready(None) = &poll {
+            self.tell();
         }
         poll
     }
 
     fn is_end_stream(&self) -> bool {
-        self.begun.as_ref().map_or(self.ended, Body::is_end_stream)
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.begun.as_ref().map_or_else(|| self.size, Body::size_hint)
+        self.body.size_hint()
     }
 }
 
 /// A server's body on its way to a client. Dropping it closes the connection to the server, which is how MCP
 /// cancels a request.
-#[derive(Debug)]
 pub struct Relayed {
-    body: Incoming,
-    silence: Option<Silence>,
-    /// Any of these ends the stream.
-    stops: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
+    answer: Answer<Outbound>,
+    /// Ends the stream, if something does but its server and its client.
+    over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    listener: Option<Box<Listener>>,
     /// Counts the request as long as its answer is under way.
     _under_way: (InFlight, Option<Call>),
 }
 
-#[derive(Debug)]
-struct Silence {
-    patience: Duration,
-    over: Pin<Box<Sleep>>,
+impl fmt::Debug for Relayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relayed").field("answer", &self.answer).finish_non_exhaustive()
+    }
 }
 
 impl Relayed {
-    /// A body whose server may be silent for `patience`, or for ever.
+    /// A body whose server may be silent for `patience`, or for ever, until something is `over`.
     pub(super) fn new(
-        body: Incoming,
+        mut answer: Answer<Outbound>,
         under_way: (InFlight, Option<Call>),
         patience: Option<Duration>,
-        stops: Vec<CancellationToken>,
+        over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+        listener: Option<Listener>,
     ) -> Self {
-        let silence =
-            patience.map(|patience| Silence { patience, over: Box::pin(tokio::time::sleep(patience)) });
-        let stops = stops.into_iter().map(|stop| Box::pin(stop.cancelled_owned())).collect();
-        Self { body, silence, stops, _under_way: under_way }
+        answer.be_patient(patience);
+        Self { answer, over, listener: listener.map(Box::new), _under_way: under_way }
+    }
+
+    fn hear(&mut self, data: &Bytes) {
+        if let Some(listener) = &mut self.listener
+            && !listener.hear(data)
+        {
+            self.listener = None;
+        }
+        if self.answer.is_end_stream() {
+            self.heard();
+        }
+    }
+
+    fn heard(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.conclude(Utc::now().timestamp_millis());
+        }
     }
 }
 
@@ -142,27 +150,29 @@ impl Body for Relayed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let poll = Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into);
-        if poll.is_ready() {
-            if let Some(silence) = &mut self.silence {
-                silence.over.as_mut().reset(Instant::now() + silence.patience);
+        let poll = Pin::new(&mut self.answer).poll_frame(cx);
+        match &poll {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    self.hear(data);
+                }
             }
-            return poll;
+            Poll::Ready(Some(Err(_))) => self.listener = None,
+            Poll::Ready(None) => self.heard(),
+            Poll::Pending => {
+                if self.over.as_mut().is_some_and(|over| over.as_mut().poll(cx).is_ready()) {
+                    return Poll::Ready(None);
+                }
+            }
         }
-        if self.stops.iter_mut().any(|stop| stop.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(None);
-        }
-        if self.silence.as_mut().is_some_and(|silence| silence.over.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(Some(Err("the server was silent for too long".into())));
-        }
-        Poll::Pending
+        poll
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.answer.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.answer.size_hint()
     }
 }

@@ -1,9 +1,11 @@
 //! Which token a session belongs to. A session id is no proof of anything (MCP, security best practices:
-//! session hijacking), so whoever shows it with another token does not get at the session.
+//! session hijacking), so whoever shows it with another token does not get at the session. And which run it
+//! belongs to: the next one never heard of it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use minimcp_actors::state::Run;
 use uuid::Uuid;
 
 use crate::vault::TokenHash;
@@ -14,7 +16,14 @@ const GENERATION: usize = 50_000;
 /// Longest session id that is remembered; longer ones are refused.
 pub(super) const MAX_ID: usize = 256;
 
-type Sessions = HashMap<(Uuid, Box<str>), TokenHash>;
+type Sessions = HashMap<(Uuid, Box<str>), Bound>;
+
+/// Whose a session is, and which run knows of it, once one was asked.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    token: TokenHash,
+    run: Option<Run>,
+}
 
 /// Sessions by instance and id. Bounded: when the young ones are full they become the old ones, and the old
 /// ones are forgotten. A forgotten session is bound anew by the next request that shows it.
@@ -35,25 +44,40 @@ impl SessionTable {
 
     /// Whether the holder of this token may use the session; the first to show it is its owner.
     pub(super) fn claim(&self, instance: Uuid, session: &str, token: &TokenHash) -> bool {
-        if session.len() > MAX_ID {
-            return false;
-        }
+        session.len() <= MAX_ID && self.bound(instance, session, token, |bound| bound.token == *token)
+    }
+
+    /// Whether this run knows of the session of this token; the first that is asked does. A run keeps its sessions
+    /// in memory, so they end with it, also where another has taken its place meanwhile.
+    pub(super) fn is_known_to(&self, instance: Uuid, session: &str, token: &TokenHash, run: Run) -> bool {
+        self.bound(instance, session, token, |bound| *bound.run.get_or_insert(run) == run)
+    }
+
+    /// Looks at a session, which is bound to this token if it is to none.
+    fn bound<T>(
+        &self,
+        instance: Uuid,
+        session: &str,
+        token: &TokenHash,
+        look: impl FnOnce(&mut Bound) -> T,
+    ) -> T {
         let key = (instance, Box::from(session));
         // A panic while it was held would be a bug of the map itself; the content is a cache either way.
         let mut both = self.both.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (young, old) = &mut *both;
-        if let Some(owner) = young.get(&key) {
-            return owner == token;
+        if let Some(bound) = young.get_mut(&key) {
+            return look(bound);
         }
-        let owner = old.remove(&key).unwrap_or(*token);
+        let mut bound = old.remove(&key).unwrap_or(Bound { token: *token, run: None });
         if young.len() >= self.generation {
             *old = std::mem::take(young);
         }
-        young.insert(key, owner);
-        owner == *token
+        let looked = look(&mut bound);
+        young.insert(key, bound);
+        looked
     }
 
-    /// Forgets a session that its owner ended.
+    /// Forgets a session that has ended.
     pub(super) fn forget(&self, instance: Uuid, session: &str) {
         let key = (instance, Box::from(session));
         let mut both = self.both.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -86,5 +110,17 @@ mod tests {
         assert!(table.claim(one, "s", &[1; 32]));
         let both = table.both.lock().unwrap();
         assert!(both.0.len() <= 2 && both.1.len() <= 2);
+    }
+
+    #[test]
+    fn a_session_ends_with_its_run_and_with_nothing_else() {
+        let table = SessionTable::of(2);
+        let id = Uuid::now_v7();
+        let known = |run| table.is_known_to(id, "s", &[1; 32], Run(run));
+        assert!(table.claim(id, "s", &[1; 32]));
+        assert!(known(3) && known(3));
+        assert!(!known(4) && !known(4) && known(3));
+        table.forget(id, "s");
+        assert!(known(4), "given out anew, by the next run");
     }
 }

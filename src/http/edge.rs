@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
+use tokio::runtime::Handle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use warp::filters::BoxedFilter;
 
 use super::audited::Operation;
@@ -20,6 +21,7 @@ use super::call::Answer;
 use super::context::Context;
 use super::intake::{self, Bounds as BodyBounds};
 use super::listener::{self, Bounds};
+use super::loops::Loops;
 use super::outgoing::Outgoing;
 use super::{auth, head, routes};
 use crate::problem::{Code, ForTheLog, Problem};
@@ -29,15 +31,21 @@ const BODY_IDLE: Duration = Duration::from_secs(10);
 
 /// Answers every request of the daemon on this listener until the context's `stop` is cancelled and what was
 /// under way has ended.
-pub async fn run(listener: TcpListener, bounds: Bounds, context: Arc<Context>) {
+///
+/// The loops are to be kept until the store is closed: what it opened there goes on needing them.
+pub async fn run(listener: TcpListener, bounds: Bounds, loops: &Loops, context: Arc<Context>) {
     let stop = context.parts.stop.clone();
     let beside = TaskTracker::new();
     beside.spawn(Arc::clone(&context).note_use());
     beside.spawn(super::metrics::observe(Arc::clone(&context)));
-    let edge =
-        Arc::new(Edge { routes: routes::all(Arc::clone(&context)), calls: TaskTracker::new(), context });
+    let edge = Arc::new(Edge {
+        routes: routes::all(Arc::clone(&context)),
+        calls: TaskTracker::new(),
+        managing: Handle::current(),
+        context,
+    });
     let answering = Arc::clone(&edge);
-    listener::serve(listener, bounds, stop, move |request, peer| {
+    listener::serve(listener, bounds, loops, stop, move |request, peer| {
         let edge = Arc::clone(&answering);
         async move { edge.answer(request, peer).await }
     })
@@ -55,10 +63,12 @@ struct Edge {
     context: Arc<Context>,
     routes: BoxedFilter<(Answer,)>,
     calls: TaskTracker,
+    /// Where everything but the gateway's requests is answered: those shall not wait behind it.
+    managing: Handle,
 }
 
 impl Edge {
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Outgoing> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response<Outgoing> {
         let (head, body) = request.into_parts();
         if let Err(problem) = head::check(&self.context.parts.settings, &head) {
             return finished(problem.response().map(Into::into), &head.uri);
@@ -74,8 +84,12 @@ impl Edge {
             return response;
         }
         let uri = request.uri().clone();
-        let response =
-            self.manage(request, peer).await.unwrap_or_else(|problem| problem.response().map(Into::into));
+        let edge = Arc::clone(&self);
+        let managed = self.managing.spawn(async move { edge.manage(request, peer).await });
+        // Ends with its client, but for what was begun.
+        let managed = AbortOnDropHandle::new(managed).await;
+        let managed = managed.unwrap_or_else(|error| Err(Problem::internal(&error)));
+        let response = managed.unwrap_or_else(|problem| problem.response().map(Into::into));
         if let Some(ForTheLog(cause)) = response.extensions().get() {
             slog::error!(self.context.parts.log, "a request failed"; "path" => uri.path(), "status" => response.status().as_u16(), "cause" => cause);
         }

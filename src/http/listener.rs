@@ -13,13 +13,15 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::loops::Loops;
 use super::outgoing::Outgoing;
+use super::patience::ConnectionTimer;
 use super::stall::Stall;
 use crate::config::HttpLimits;
 
@@ -60,21 +62,22 @@ impl Bounds {
 
 /// Bytes that hyper buffers per direction of a connection. Its default of 400 KiB lets slow readers of large
 /// answers fill the daemon's memory.
-pub(crate) const BUFFER: usize = 64 * 1_024;
+const BUFFER: usize = 64 * 1_024;
 
 /// Serves `answer` on the listener until `stop` is cancelled, then lets requests under way end, at most for
 /// `bounds.drain`. Long streams have to watch `stop` by themselves to end in time.
-pub async fn serve<A, F>(listener: TcpListener, bounds: Bounds, stop: CancellationToken, answer: A)
-where
+pub(super) async fn serve<A, F>(
+    listener: TcpListener,
+    bounds: Bounds,
+    loops: &Loops,
+    stop: CancellationToken,
+    answer: A,
+) where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Outgoing>> + Send + 'static,
 {
     let mut server = http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_timeout)
-        .max_header_size(bounds.max_head)
-        .max_buf_size(BUFFER);
+    server.header_read_timeout(bounds.head_timeout).max_header_size(bounds.max_head).max_buf_size(BUFFER);
     let places = Arc::new(Semaphore::new(bounds.max_connections));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
@@ -93,11 +96,17 @@ where
             let answered = answer(request, peer);
             async move { Ok::<_, Infallible>(answered.await) }
         });
-        let io = TokioIo::new(Stall::new(stream, bounds.write_stall));
-        let connection = server.serve_connection(io, service);
+        let mut server = server.clone();
         let (stop, cut) = (stop.clone(), cut.clone());
-        connections.spawn(async move {
-            let _place = place;
+        let (home, seat) = loops.place();
+        let serving = async move {
+            let _places = (place, seat);
+            // Both only make a connection better; one that refuses them is served all the same.
+            let _ = stream.set_nodelay(true);
+            let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
+            let io = TokioIo::new(Stall::new(stream, bounds.write_stall));
+            let connection = server.timer(ConnectionTimer::new()).serve_connection(io, service);
             let mut connection = std::pin::pin!(connection);
             // How a connection ended is the client's business; requests are counted where they are answered.
             tokio::select! {
@@ -108,7 +117,8 @@ where
                 _ = connection => {}
                 () = cut.cancelled() => {}
             }
-        });
+        };
+        connections.spawn_on(serving, home);
     }
 
     drop(listener);
@@ -120,15 +130,14 @@ where
 }
 
 /// The next connection. Out of descriptors is no reason to end: some come back.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener) -> (std::net::TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Both only make a connection better; one that refuses them is served all the same.
-                let _ = stream.set_nodelay(true);
-                let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
-                return (stream, peer);
-            }
+            // It belongs to nobody's event loop until it has its own.
+            Ok((stream, peer)) => match stream.into_std() {
+                Ok(stream) => return (stream, peer),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
             Err(error) if is_of_the_client(&error) => {}
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }

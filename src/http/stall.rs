@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+/// Pieces of this many bytes in all are put together: one plain write is cheaper than a few slices.
+const GATHERED: usize = 8 * 1_024;
+
 /// A stream with a bound on stalled writes.
 #[derive(Debug)]
 pub(super) struct Stall<S> {
@@ -16,11 +19,13 @@ pub(super) struct Stall<S> {
     patience: Duration,
     /// Runs while a write is waiting.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Small pieces, put together.
+    gathered: Vec<u8>,
 }
 
 impl<S> Stall<S> {
     pub(super) fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, deadline: None }
+        Self { inner, patience, deadline: None, gathered: Vec::new() }
     }
 
     /// Passes progress on; without progress fails once the patience is over.
@@ -59,8 +64,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
-        self.watch(cx, poll)
+        let this = &mut *self;
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        let poll = if total <= GATHERED {
+            this.gathered.clear();
+            slices.iter().for_each(|slice| this.gathered.extend_from_slice(slice));
+            Pin::new(&mut this.inner).poll_write(cx, &this.gathered)
+        } else {
+            Pin::new(&mut this.inner).poll_write_vectored(cx, slices)
+        };
+        this.watch(cx, poll)
     }
 
     fn is_write_vectored(&self) -> bool {

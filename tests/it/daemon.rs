@@ -11,7 +11,7 @@ use minimcp::audit::{Options, Trail, anchor};
 use minimcp::catalog::TypeDefinition;
 use minimcp::config::{Flags, Settings};
 use minimcp::gateway::{AccessTable, Gateway};
-use minimcp::http::{Bounds, Context, Parts};
+use minimcp::http::{Bounds, Context, Loops, Parts};
 use minimcp::instances::Instances;
 use minimcp::journal::{Journal, JournalState};
 use minimcp::provision::Provisioner;
@@ -165,7 +165,9 @@ impl Daemon {
             stop: stop.clone(),
             log,
         });
-        let serving = Some(tokio::spawn(minimcp::http::run(listener, bounds, context)));
+        let loops = Loops::start().unwrap();
+        let serving =
+            Some(tokio::spawn(async move { minimcp::http::run(listener, bounds, &loops, context).await }));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut daemon = Self {
             settings,

@@ -1,5 +1,10 @@
 //! MCP traffic through the gateway, to real servers.
 
+mod bounds;
+mod exact;
+mod sleeping;
+mod wire;
+
 use std::time::Duration;
 
 use minimcp::http::Bounds;

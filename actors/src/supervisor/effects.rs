@@ -107,15 +107,13 @@ impl Supervisor {
             return;
         }
         let quiet = route.quiet_for().unwrap_or(after);
-        let until_ms = route.in_use_until_ms().unwrap_or_default();
-        let kept = u64::try_from(until_ms - Utc::now().timestamp_millis());
-        let kept = kept.map_or(Duration::ZERO, Duration::from_millis);
-        if !kept.is_zero() {
-            self.alarm(kept.max(after), Alarm::Idle(id, run), ctx);
-        } else if route.in_flight() > 0 {
+        let busy = u64::try_from(route.awake_until_ms() - Utc::now().timestamp_millis());
+        let busy = busy.map_or(Duration::ZERO, Duration::from_millis);
+        let wait = busy.max(after.saturating_sub(quiet));
+        if !wait.is_zero() {
+            self.alarm(wait, Alarm::Idle(id, run), ctx);
+        } else if route.in_flight() > 0 || !route.close_if_quiet() {
             self.alarm(after, Alarm::Idle(id, run), ctx);
-        } else if quiet < after {
-            self.alarm(after - quiet, Alarm::Idle(id, run), ctx);
         } else {
             self.apply(id, Event::Command(Command::Hibernate), None, ctx);
         }
