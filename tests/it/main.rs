@@ -6,6 +6,7 @@ mod ground;
 mod shell;
 
 mod adoption;
+mod adoption_status;
 mod architecture;
 mod audit;
 mod authorization;
@@ -14,6 +15,7 @@ mod cli;
 mod faults;
 mod gateway;
 mod handover;
+mod hogs;
 mod http_edge;
 mod instances_api;
 mod oidc;
@@ -23,4 +25,5 @@ mod process;
 mod replacement;
 #[cfg(test)]
 mod store;
+mod tree;
 mod users_api;
