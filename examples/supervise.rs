@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use minimcp_actors::launch::cgroup::{Cgroups, Use};
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
 use minimcp_actors::launch::{Plan, Probe, Reach, Spec, gate, record::RunDir};
@@ -19,7 +20,9 @@ async fn supervise(gate: gate::Gate) -> Result<(), Box<dyn std::error::Error>> {
     let dir = std::env::temp_dir().join(format!("supervise-{}", std::process::id()));
     let log = Config::default().log;
     let logs = LogKeeper::start(Rotation::default(), log.clone())?;
-    let launcher = LocalLauncher::new(gate, RunDir::open(dir.join("run"))?, logs, log);
+    let runs = RunDir::open(dir.join("run"))?;
+    let cgroups = Cgroups::open(Use::Auto, None, runs.path());
+    let launcher = LocalLauncher::new(gate, runs, logs, log).in_cgroups(cgroups);
     let (supervision, actors) = ActorThread::spawn(Config::default(), Arc::new(launcher)).await?;
 
     let mut transitions = supervision.registry().subscribe();

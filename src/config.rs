@@ -18,6 +18,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use minimcp_actors::launch::cgroup;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,12 @@ pub struct Settings {
     pub max_concurrent_starts: usize,
     /// Between two measurements of all process trees.
     pub sample_interval: Duration,
+    /// Processes and threads that a server may have whose type says nothing else.
+    pub max_processes: u32,
+    /// Which control groups servers are put into.
+    pub cgroups: cgroup::Use,
+    /// Below which path of the hierarchies; below the daemon's own group unless set.
+    pub cgroup_base: Option<String>,
     /// From SIGTERM to SIGKILL.
     pub grace: Duration,
     /// The lease of an instance whose creator names none.
@@ -198,6 +205,15 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     let max_concurrent_starts = values.number("max-concurrent-starts", 1..=1_000);
     let sample_interval =
         values.duration("sample-interval", Duration::from_millis(100)..=Duration::from_secs(3_600));
+    let max_processes = values.number("max-processes", 16..=1_000_000);
+    let words = [
+        ("auto", cgroup::Use::Auto),
+        ("v2", cgroup::Use::V2),
+        ("v1", cgroup::Use::V1),
+        ("off", cgroup::Use::Off),
+    ];
+    let cgroups = values.word("cgroups", &words);
+    let cgroup_base = values.optional("cgroup-base", units::cgroup_base);
     let grace = values.duration("grace", Duration::ZERO..=Duration::from_secs(600));
     let longest = Duration::from_secs(10 * 365 * 86_400);
     let max_lease = values.duration("max-lease", Duration::from_secs(1)..=longest);
@@ -275,6 +291,9 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             ports,
             max_concurrent_starts,
             sample_interval,
+            max_processes,
+            cgroups,
+            cgroup_base,
             grace,
             default_lease,
             max_lease,

@@ -62,6 +62,7 @@ struct Ground {
     packages: Packages,
     data_dir: PathBuf,
     grace: Duration,
+    most_tasks: u32,
     /// The definition of each type as it was last read, for all of its instances.
     definitions: DashMap<String, (DateTime<Utc>, Arc<TypeDefinition>)>,
 }
@@ -79,9 +80,16 @@ impl Provisioner {
         let packages_dir = settings.data_dir.join("packages");
         let places = Places { node, servers_dir, search_path, packages_dir };
         let packages = Packages::open(&settings.packages, places.clone(), trail.clone())?;
-        let (data_dir, grace) = (settings.data_dir.clone(), settings.grace);
-        let definitions = DashMap::new();
-        Ok(Self(Arc::new(Ground { vault, trail, places, packages, data_dir, grace, definitions })))
+        Ok(Self(Arc::new(Ground {
+            vault,
+            trail,
+            places,
+            packages,
+            data_dir: settings.data_dir.clone(),
+            grace: settings.grace,
+            most_tasks: settings.max_processes,
+            definitions: DashMap::new(),
+        })))
     }
 
     /// What is installed for types that name a package.
@@ -119,7 +127,7 @@ impl Provisioner {
         let restart = column("restart", instance.restart.as_ref())?;
         let limits = column("limits", instance.limits.as_ref())?;
         let probe = probe(&definition)?;
-        let policy = policy(&definition, restart, limits, self.0.grace)?;
+        let policy = policy(&definition, restart, limits, self.0.grace, self.0.most_tasks)?;
         let planner = Recipe {
             ground: Arc::clone(&self.0),
             user_id: instance.user_id,
@@ -222,6 +230,7 @@ pub(crate) fn policy(
     restart: RestartRules,
     limits: DeclaredLimits,
     grace: Duration,
+    most_tasks: u32,
 ) -> Result<Policy, policy::Invalid> {
     let default = Policy::default();
     let health = &definition.health_check;
@@ -245,14 +254,14 @@ pub(crate) fn policy(
         },
         crashes,
         timing,
-        limits: tighter(definition.resource_limits, limits),
+        limits: tighter(definition.resource_limits, limits, most_tasks),
         overlap: !definition.stateful,
         ..default
     };
     policy.checked()
 }
 
-fn tighter(of_type: ResourceLimits, own: DeclaredLimits) -> policy::Limits {
+fn tighter(of_type: ResourceLimits, own: DeclaredLimits, most_tasks: u32) -> policy::Limits {
     let least = |one: Option<u32>, other: Option<u32>| match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
@@ -260,6 +269,8 @@ fn tighter(of_type: ResourceLimits, own: DeclaredLimits) -> policy::Limits {
     policy::Limits {
         memory_bytes: least(of_type.max_memory_mb, own.max_memory_mb).map(|mib| u64::from(mib) << 20),
         cpu_percent: least(of_type.max_cpu_percent, own.max_cpu_percent),
+        // Always bounded: what forks for ever harms everybody.
+        tasks: least(Some(of_type.max_processes.unwrap_or(most_tasks)), own.max_processes),
     }
 }
 
@@ -277,10 +288,12 @@ mod tests {
 
     #[test]
     fn the_tighter_limit_of_type_and_instance_holds() {
-        let own = DeclaredLimits { max_memory_mb: Some(1_024), max_cpu_percent: Some(50) };
-        let policy = policy(&definition(), RestartRules::default(), own, Duration::from_secs(3)).unwrap();
+        let own =
+            DeclaredLimits { max_memory_mb: Some(1_024), max_cpu_percent: Some(50), max_processes: None };
+        let policy = policy(&definition(), RestartRules::default(), own, Duration::from_secs(3), 64).unwrap();
         assert_eq!(policy.limits.memory_bytes, Some(512 << 20));
         assert_eq!(policy.limits.cpu_percent, Some(50));
+        assert_eq!(policy.limits.tasks, Some(64));
         assert_eq!(policy.timing.grace, Duration::from_secs(3));
         assert_eq!(policy.timing.probe_interval, Duration::from_secs(7));
         assert_eq!(policy.crashes, Policy::default().crashes);
@@ -291,7 +304,7 @@ mod tests {
         for stateful in [false, true] {
             let definition = TypeDefinition { stateful, ..definition() };
             let rules = (RestartRules::default(), DeclaredLimits::default());
-            let policy = policy(&definition, rules.0, rules.1, Duration::ZERO).unwrap();
+            let policy = policy(&definition, rules.0, rules.1, Duration::ZERO, 64).unwrap();
             assert_eq!(policy.overlap, !stateful);
         }
     }
@@ -303,7 +316,7 @@ mod tests {
             intensity: Some(1),
             period_seconds: Some(10),
         };
-        let policy = policy(&definition(), rules, DeclaredLimits::default(), Duration::ZERO).unwrap();
+        let policy = policy(&definition(), rules, DeclaredLimits::default(), Duration::ZERO, 64).unwrap();
         assert_eq!(policy.restart, policy::RestartPolicy::Temporary);
         assert_eq!((policy.crashes.intensity(), policy.crashes.period()), (1, Duration::from_secs(10)));
     }

@@ -69,7 +69,7 @@ impl Restorer {
     /// Adopts, starts or ends everything, the recently used first. What cannot be read is told and left, so
     /// that one bad row never keeps the others down.
     pub(crate) async fn run(self) -> Result<(), StoreError> {
-        let mut records = self.records();
+        let mut records = self.records().await;
         for row in self.patiently(|| self.store.instances_to_delete()).await? {
             self.put_down(records.remove(&row.id).unwrap_or_default()).await;
             if self.instances.finish_deletion(&row).await.is_err() {
@@ -124,14 +124,18 @@ impl Restorer {
         }
     }
 
-    /// What the run directory holds, by instance.
-    fn records(&self) -> HashMap<Uuid, Vec<Record>> {
+    /// What the run directory holds, by instance. What is in our control groups and not in it is ended.
+    async fn records(&self) -> HashMap<Uuid, Vec<Record>> {
         let (records, unreadable) = self.runs.records().unwrap_or_else(|error| {
             error!(self.log, "the run directory cannot be read; nothing is adopted"; "error" => %error);
             Default::default()
         });
         for path in unreadable {
             error!(self.log, "a run's record cannot be read; its process may be left"; "file" => %path.display());
+        }
+        let swept = self.launcher.sweep(&records).await;
+        if swept > 0 {
+            warn!(self.log, "control groups were left of runs that nothing tells of"; "groups" => swept);
         }
         let mut of_instance: HashMap<Uuid, Vec<Record>> = HashMap::new();
         for record in records {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actix::Actor;
+use minimcp_actors::launch::cgroup::Cgroups;
 use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
@@ -162,6 +163,7 @@ struct Daemon {
     supervision: Supervision,
     actors: ActorThread,
     journal: actix::Addr<Journal>,
+    launcher: LocalLauncher,
     trail: Trail,
     loops: Arc<Loops>,
     log: Logger,
@@ -183,7 +185,10 @@ impl Daemon {
             source,
         })?;
         let logs = LogKeeper::start(Rotation::default(), log.clone()).map_err(ServeError::System)?;
-        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone());
+        let cgroups = Cgroups::open(settings.cgroups, settings.cgroup_base.as_deref(), runs.path());
+        info!(log, "control groups"; "in force" => cgroups.described());
+        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone()).in_cgroups(cgroups);
+        tokio::spawn(launcher.take_in_orphans().map_err(ServeError::System)?);
         let config = Config {
             ports: settings.ports.clone(),
             concurrent_starts: settings.max_concurrent_starts,
@@ -237,7 +242,7 @@ impl Daemon {
             supervision: supervision.clone(),
             instances: instances.clone(),
             provisioner,
-            launcher,
+            launcher: launcher.clone(),
             runs,
             on_restart: settings.on_restart,
             log: log.clone(),
@@ -263,7 +268,7 @@ impl Daemon {
             stop,
             log: log.clone(),
         });
-        Ok((Self { store, supervision, actors, journal, trail, loops, log }, context))
+        Ok((Self { store, supervision, actors, journal, launcher, trail, loops, log }, context))
     }
 
     /// Takes everything down: callers, processes, journal, actors, store.
@@ -278,6 +283,7 @@ impl Daemon {
         if let Err(error) = self.actors.stop().await {
             error!(self.log, "the actors did not end well"; "error" => %error);
         }
+        self.launcher.close();
         let entry = Entry::by_daemon("daemon.stop", AuditResult::Done);
         // That it cannot be written is told by the trail itself.
         let _ = self.trail.record(entry).await;

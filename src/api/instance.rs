@@ -159,7 +159,8 @@ pub struct Health {
 pub struct Limits {
     /// The limits in force.
     pub declared: DeclaredLimits,
-    /// Who sees to them: `sampling` ends what is over a limit for several measurements in a row.
+    /// Who keeps each of them while there is a process, such as `memory: cgroup v2`: the kernel, by `cgroup v2` or
+    /// `cgroup v1`, or `sampling`, which ends what is over a limit for several measurements in a row.
     pub enforced_by: Vec<String>,
 }
 
@@ -184,6 +185,7 @@ impl From<&minimcp_actors::snapshot::LastExit> for LastExit {
         let (code, signal) = match last.exit {
             Exit::Code(code) => (Some(code), None),
             Exit::Signal(signal) => (None, Some(signal)),
+            Exit::OomKilled => (None, Some(9)),
             Exit::Unknown | Exit::Unspawned | Exit::Unstartable | Exit::ActorDied => (None, None),
         };
         let cause = last.cause.as_str().to_owned();

@@ -277,6 +277,10 @@ pub struct ResourceLimits {
     #[serde(default, deserialize_with = "number_or_digits")]
     #[schema(value_type = Option<u32>)]
     pub max_cpu_percent: Option<u32>,
+    /// Processes and threads together, 16 to 1,000,000; the daemon's `max-processes` where it is missing.
+    #[serde(default, deserialize_with = "number_or_digits", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub max_processes: Option<u32>,
 }
 
 /// How readiness and health are seen.

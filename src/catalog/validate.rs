@@ -273,6 +273,11 @@ impl TypeDefinition {
             &["resource_limits", "max_cpu_percent"],
             "must be 1 to 100000",
         );
+        faults.require(
+            limits.max_processes.is_none_or(|count| (16..=1_000_000).contains(&count)),
+            &["resource_limits", "max_processes"],
+            "must be 16 to 1000000",
+        );
         faults.require(self.warm <= 64, &["warm"], "must be 0 to 64");
     }
 

@@ -57,6 +57,9 @@ pub(crate) struct Create {
     /// A tighter CPU limit than the type's, in percent of one core
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..))]
     max_cpu: Option<u32>,
+    /// Fewer processes and threads than the type allows
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(16..))]
+    max_processes: Option<u32>,
     /// Wait until it runs
     #[arg(long)]
     wait: bool,
@@ -123,7 +126,11 @@ impl Create {
 
     fn request(self) -> CreateInstance {
         let lease = self.ttl.map(|ttl| values::lease(ttl, Utc::now())).unwrap_or_default();
-        let limits = DeclaredLimits { max_memory_mb: self.max_memory, max_cpu_percent: self.max_cpu };
+        let limits = DeclaredLimits {
+            max_memory_mb: self.max_memory,
+            max_cpu_percent: self.max_cpu,
+            max_processes: self.max_processes,
+        };
         let policy = self.restart.map(|policy| match policy {
             Policy::Permanent => RestartPolicy::Permanent,
             Policy::Transient => RestartPolicy::Transient,
@@ -185,7 +192,7 @@ mod tests {
             json!({
                 "mcp_type": "github", "expiration_minutes": 120, "idle_timeout_seconds": 90, "name": "work",
                 "config": {"timeout_ms": 5, "base": "x"}, "debug": true, "restart": {"policy": "transient"},
-                "limits": {"max_memory_mb": 64, "max_cpu_percent": null}
+                "limits": {"max_memory_mb": 64, "max_cpu_percent": null, "max_processes": null}
             })
         );
         assert!(request("github --ttl 90s")["expires_at"].is_string());

@@ -69,7 +69,7 @@ mod tests {
                 {"name": "port", "ok": null, "detail": "not asked"}
             ],
             "last_exit": {"code": 1, "signal": null, "cause": "exited", "at": "2030-01-01T00:00:00Z", "stderr_tail": "boom\n"},
-            "limits": {"declared": {"max_memory_mb": null, "max_cpu_percent": null}, "enforced_by": []},
+            "limits": {"declared": {"max_memory_mb": null, "max_cpu_percent": null, "max_processes": null}, "enforced_by": []},
             "next_steps": ["Restore it."]
         }));
         let text = report(&diagnosis.unwrap());

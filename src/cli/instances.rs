@@ -190,11 +190,12 @@ fn health(instance: &Instance, now: DateTime<Utc>) -> String {
 pub(crate) fn limits(declared: &DeclaredLimits, enforced_by: &[String]) -> String {
     let memory = declared.max_memory_mb.map(|mebibytes| format!("{mebibytes} MiB"));
     let cpu = declared.max_cpu_percent.map(|percent| format!("{percent}% of a core"));
-    let known: Vec<String> = [memory, cpu].into_iter().flatten().collect();
+    let processes = declared.max_processes.map(|count| format!("{count} processes and threads"));
+    let known: Vec<String> = [memory, cpu, processes].into_iter().flatten().collect();
     match (known.is_empty(), enforced_by.is_empty()) {
         (true, _) => "none".into(),
         (false, true) => known.join(", "),
-        (false, false) => format!("{}, by {}", known.join(", "), enforced_by.join(" and ")),
+        (false, false) => format!("{} ({})", known.join(", "), enforced_by.join("; ")),
     }
 }
 

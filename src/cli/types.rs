@@ -171,8 +171,11 @@ fn description(mcp_type: &McpType) -> String {
         mcp_type.server_script.iter().chain(&mcp_type.command).chain(&package).chain(&mcp_type.args);
     let health = &mcp_type.health_check;
     let limits = mcp_type.resource_limits;
-    let declared =
-        DeclaredLimits { max_memory_mb: limits.max_memory_mb, max_cpu_percent: limits.max_cpu_percent };
+    let declared = DeclaredLimits {
+        max_memory_mb: limits.max_memory_mb,
+        max_cpu_percent: limits.max_cpu_percent,
+        max_processes: limits.max_processes,
+    };
     let endpoint = health.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" {endpoint}"));
     let mut rows = vec![
         ("name", format!("{} ({})", mcp_type.name, mcp_type.display_name)),

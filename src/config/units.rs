@@ -41,6 +41,15 @@ pub(super) fn public_url(text: &str) -> Result<String, String> {
     Ok(url.as_str().trim_end_matches('/').into())
 }
 
+/// A path within the hierarchies of control groups.
+pub(super) fn cgroup_base(text: &str) -> Result<String, String> {
+    let plain = text.split('/').skip(1).all(|part| !part.is_empty() && part != "." && part != "..");
+    if !text.starts_with('/') || !plain {
+        return Err("a path within the hierarchy that holds no process, such as /minimcp".into());
+    }
+    Ok(text.into())
+}
+
 /// A URL of one of the two stores we know.
 pub(super) fn database_url(text: &str) -> Result<String, String> {
     let known = ["sqlite:", "postgres://", "postgresql://"];

@@ -102,6 +102,7 @@ fn within(of_type: ResourceLimits, own: DeclaredLimits) -> Result<(), Problem> {
     let pairs = [
         ("max_memory_mb", of_type.max_memory_mb, own.max_memory_mb),
         ("max_cpu_percent", of_type.max_cpu_percent, own.max_cpu_percent),
+        ("max_processes", of_type.max_processes, own.max_processes),
     ];
     for (name, allowed, wanted) in pairs {
         if let (Some(allowed), Some(wanted)) = (allowed, wanted)
@@ -142,8 +143,9 @@ mod tests {
 
     #[test]
     fn own_limits_may_be_tighter_but_not_looser() {
-        let of_type = ResourceLimits { max_memory_mb: Some(512), max_cpu_percent: None };
-        let own = |memory, cpu| DeclaredLimits { max_memory_mb: memory, max_cpu_percent: cpu };
+        let of_type = ResourceLimits { max_memory_mb: Some(512), ..ResourceLimits::default() };
+        let own =
+            |memory, cpu| DeclaredLimits { max_memory_mb: memory, max_cpu_percent: cpu, max_processes: None };
         assert!(within(of_type, own(Some(512), Some(10_000))).is_ok());
         assert!(within(of_type, own(None, None)).is_ok());
         let problem = within(of_type, own(Some(513), None)).unwrap_err();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use minimcp_actors::policy;
+use minimcp_actors::launch::cgroup::Enforcer;
 use minimcp_actors::routes::Route;
 use minimcp_actors::snapshot::Snapshot;
 use minimcp_entities::mcp_instance;
@@ -57,7 +57,7 @@ pub(crate) fn instance(
             next_at: snapshot.and_then(|snapshot| snapshot.next_start_at),
         },
         stats: snapshot.map(stats).unwrap_or_default(),
-        limits: limits(snapshot.map(|snapshot| snapshot.limits)),
+        limits: limits(snapshot),
         last_exit: snapshot
             .and_then(|snapshot| snapshot.last_exit.as_ref())
             .map(LastExit::from)
@@ -98,15 +98,25 @@ fn stats(snapshot: &Snapshot) -> Stats {
     }
 }
 
-/// The limits in force and who sees to them.
-pub(super) fn limits(limits: Option<policy::Limits>) -> Limits {
-    let limits = limits.unwrap_or_default();
+/// The limits in force and who keeps each.
+pub(super) fn limits(snapshot: Option<&Snapshot>) -> Limits {
+    let limits = snapshot.map(|snapshot| snapshot.limits).unwrap_or_default();
     let declared = DeclaredLimits {
         max_memory_mb: limits.memory_bytes.and_then(|bytes| u32::try_from(bytes >> 20).ok()),
         max_cpu_percent: limits.cpu_percent,
+        max_processes: limits.tasks,
     };
-    let watched = declared != DeclaredLimits::default();
-    Limits { declared, enforced_by: watched.then(|| "sampling".to_owned()).into_iter().collect() }
+    let kept = snapshot.and_then(|snapshot| snapshot.enforced).map(|enforced| {
+        [
+            (declared.max_memory_mb, "memory", enforced.memory),
+            (declared.max_cpu_percent, "cpu", enforced.cpu),
+            (declared.max_processes, "processes", enforced.tasks),
+        ]
+    });
+    let by = |(limit, what, who): (Option<u32>, &str, Enforcer)| {
+        limit.map(|_| format!("{what}: {}", who.as_str()))
+    };
+    Limits { declared, enforced_by: kept.into_iter().flatten().filter_map(by).collect() }
 }
 
 /// Microseconds as milliseconds with a fraction.
@@ -121,6 +131,8 @@ fn unsigned(number: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use minimcp_actors::launch::cgroup::Enforced;
+    use minimcp_actors::policy::Limits;
     use minimcp_actors::state::{self, Cause, Run, Usage};
     use serde_json::json;
     use uuid::Uuid;
@@ -148,6 +160,8 @@ mod tests {
     }
 
     fn snapshot(row: &mcp_instance::Model, status: state::Status) -> Snapshot {
+        let enforced =
+            Enforced { memory: Enforcer::CgroupV1, cpu: Enforcer::Sampling, tasks: Enforcer::CgroupV2 };
         Snapshot {
             id: row.id,
             owner: row.user_id,
@@ -167,10 +181,11 @@ mod tests {
             restarts: 2,
             restarts_in_window: 1,
             next_start_at: None,
-            usage: Some(Usage { memory_bytes: 5, cpu_percent: 1.5, processes: 2 }),
+            usage: Some(Usage { memory_bytes: 5, cpu_percent: 1.5, processes: 2, ..Usage::default() }),
             health: None,
             last_exit: None,
-            limits: policy::Limits { memory_bytes: Some(512 << 20), cpu_percent: Some(50) },
+            limits: Limits { memory_bytes: Some(512 << 20), cpu_percent: Some(50), tasks: Some(64) },
+            enforced: Some(enforced),
         }
     }
 
@@ -184,7 +199,7 @@ mod tests {
         assert_eq!(shown["config"], json!({"a": 1}));
         assert_eq!(
             shown["limits"],
-            json!({"declared": {"max_memory_mb": null, "max_cpu_percent": null}, "enforced_by": []})
+            json!({"declared": {"max_memory_mb": null, "max_cpu_percent": null, "max_processes": null}, "enforced_by": []})
         );
         assert!(!shown.to_string().contains("hash"));
     }
@@ -202,8 +217,12 @@ mod tests {
         assert_eq!(shown["stopped_at"], Value::Null);
         assert_eq!(shown["restarts"], json!({"total": 2, "in_window": 1, "next_at": null}));
         assert_eq!(shown["stats"]["processes"], 2);
-        assert_eq!(shown["limits"]["declared"], json!({"max_memory_mb": 512, "max_cpu_percent": 50}));
-        assert_eq!(shown["limits"]["enforced_by"], json!(["sampling"]));
+        assert_eq!(
+            shown["limits"]["declared"],
+            json!({"max_memory_mb": 512, "max_cpu_percent": 50, "max_processes": 64})
+        );
+        let kept = json!(["memory: cgroup v1", "cpu: sampling", "processes: cgroup v2"]);
+        assert_eq!(shown["limits"]["enforced_by"], kept);
 
         let mut stopped = snapshot(&row, state::Status::Stopped);
         stopped.pid = None;

@@ -68,6 +68,8 @@ fn record(run: u64) -> Record {
         uid: None,
         isolation: None,
         alarm_at: None,
+        cgroups: Vec::new(),
+        piped: false,
     }
 }
 

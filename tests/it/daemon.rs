@@ -17,6 +17,7 @@ use minimcp::journal::{Journal, JournalState};
 use minimcp::provision::Provisioner;
 use minimcp::store::{Location, NewToken, NewUser, Quota, Role, Store};
 use minimcp::vault::{KeyRotation, KeySource, TokenKind, Vault, unlock};
+use minimcp_actors::launch::cgroup::Cgroups;
 use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
@@ -120,7 +121,8 @@ impl Daemon {
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));
         let logs = LogKeeper::start(Rotation::default(), log.clone()).unwrap();
         let runs = RunDir::open(settings.data_dir.join("run")).unwrap();
-        let launcher = LocalLauncher::new(gate, runs, logs, log.clone());
+        let cgroups = Cgroups::open(settings.cgroups, None, runs.path());
+        let launcher = LocalLauncher::new(gate, runs, logs, log.clone()).in_cgroups(cgroups);
         let (supervision, actors) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
 
         let audit = settings.data_dir.join("audit");

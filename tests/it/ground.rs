@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use minimcp_actors::launch::cgroup::{Cgroups, Use};
 use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::isolation::Isolation;
 use minimcp_actors::launch::local::LocalLauncher;
@@ -23,9 +24,14 @@ use uuid::Uuid;
 /// Longer than anything here takes; reached only by a test that fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+fn unisolated() -> Isolation {
+    Isolation::none("this test is about something else")
+}
+
 /// A place with actors of its own.
 pub(crate) struct Ground {
     pub(crate) actors: Supervision,
+    pub(crate) launcher: LocalLauncher,
     thread: Option<ActorThread>,
     pub(crate) dir: Arc<TempDir>,
 }
@@ -39,9 +45,14 @@ impl Ground {
         Self::in_dir(Arc::new(tempfile::tempdir().unwrap()), change).await
     }
 
+    /// Actors whose runs have no control groups.
+    pub(crate) async fn without_cgroups() -> Self {
+        Self::grouped(Use::Off, Arc::new(tempfile::tempdir().unwrap()), |_| {}).await
+    }
+
     /// Actors that find what earlier ones left in the directory.
     pub(crate) async fn in_dir(dir: Arc<TempDir>, change: impl FnOnce(&mut Config)) -> Self {
-        Self::isolated(dir, change, Isolation::none("this test is about something else")).await
+        Self::around(dir, change, Use::Auto, unisolated()).await
     }
 
     /// The same, with processes that are isolated.
@@ -50,15 +61,31 @@ impl Ground {
         change: impl FnOnce(&mut Config),
         isolation: Isolation,
     ) -> Self {
+        Self::around(dir, change, Use::Auto, isolation).await
+    }
+
+    /// Actors whose runs are in control groups of this kind.
+    pub(crate) async fn grouped(groups: Use, dir: Arc<TempDir>, change: impl FnOnce(&mut Config)) -> Self {
+        Self::around(dir, change, groups, unisolated()).await
+    }
+
+    async fn around(
+        dir: Arc<TempDir>,
+        change: impl FnOnce(&mut Config),
+        groups: Use,
+        isolation: Isolation,
+    ) -> Self {
         let mut config =
             Config { sample_interval: Duration::from_millis(200), ports: own_ports(), ..Config::default() };
         change(&mut config);
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));
         let logs = LogKeeper::start(Rotation::default(), config.log.clone()).unwrap();
         let runs = RunDir::open(dir.path().join("run")).unwrap();
-        let launcher = LocalLauncher::new(gate, runs, logs, config.log.clone()).isolated(isolation);
-        let (actors, thread) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
-        Self { actors, thread: Some(thread), dir }
+        let cgroups = Cgroups::open(groups, None, runs.path());
+        let launcher = LocalLauncher::new(gate, runs, logs, config.log.clone());
+        let launcher = launcher.in_cgroups(cgroups).isolated(isolation);
+        let (actors, thread) = ActorThread::spawn(config, Arc::new(launcher.clone())).await.unwrap();
+        Self { actors, launcher, thread: Some(thread), dir }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -120,6 +147,7 @@ impl Ground {
         self.actors.shutdown(keep).await;
         let thread = self.thread.take().expect("a ground is left once");
         thread.stop().await.unwrap();
+        self.launcher.close();
         Arc::clone(&self.dir)
     }
 }

@@ -6,6 +6,7 @@ mod ground;
 mod shell;
 
 mod adoption;
+mod adoption_status;
 mod architecture;
 mod audit;
 mod authorization;
@@ -14,6 +15,7 @@ mod cli;
 mod faults;
 mod gateway;
 mod handover;
+mod hogs;
 mod http_edge;
 mod instances_api;
 mod isolation;
@@ -26,5 +28,6 @@ mod replacement;
 #[cfg(test)]
 mod store;
 mod terminal;
+mod tree;
 mod users_api;
 mod watching;

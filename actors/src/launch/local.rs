@@ -274,6 +274,12 @@ impl LocalLauncher {
 }
 
 impl LocalLauncher {
+    /// The control groups that it uses.
+    #[must_use]
+    pub fn cgroups(&self) -> &Cgroups {
+        &self.cgroups
+    }
+
     /// Ends the process of a record with its tree, if it is still there, and removes the record.
     pub async fn put_down(&self, record: Record) {
         let spec = Spec::new("stray", Policy::default(), Probe::Process, Arc::new(Nothing));

@@ -22,10 +22,9 @@ pub(crate) struct Ledger {
     failed_starts: Vec<Duration>,
     /// In a row, of the present run.
     pub(crate) misses: u32,
-    over_memory: u32,
-    over_cpu: u32,
+    over: [u32; 3],
     /// In a row, of a successor that starts.
-    pub(crate) successor_over: (u32, u32),
+    pub(crate) successor_over: [u32; 3],
 }
 
 /// What a fault has to lead to.
@@ -63,9 +62,9 @@ impl Ledger {
         });
         let beside = turn.world.life.beside().map(Beside::run);
         if spawned.is_some() && spawned == beside {
-            self.successor_over = (0, 0);
+            self.successor_over = [0; 3];
         } else if spawned.is_some() {
-            self.begin((0, 0));
+            self.begin([0; 3]);
         } else if has_successor(turn.before) && promoted(turn) {
             self.begin(self.successor_over);
         }
@@ -73,10 +72,10 @@ impl Ledger {
     }
 
     /// Another run is the one of the state.
-    fn begin(&mut self, over: (u32, u32)) {
+    fn begin(&mut self, over: [u32; 3]) {
         self.ready_since = None;
         self.misses = 0;
-        (self.over_memory, self.over_cpu) = over;
+        self.over = over;
     }
 
     fn command(&mut self, turn: &Turn<'_>, command: Command) {
@@ -106,6 +105,7 @@ impl Ledger {
         let cause = match fact {
             Fact::Exited(_, Exit::Unstartable) => None,
             Fact::Exited(_, Exit::Unspawned) => Some(Cause::LaunchFailed),
+            Fact::Exited(_, Exit::OomKilled) => Some(Cause::OomKilled),
             Fact::Exited(_, Exit::Code(0)) if policy.restart != RestartPolicy::Permanent => None,
             Fact::Exited(..) => Some(Cause::Exited),
             Fact::Fired(Timer::Start(_)) => starting.then_some(Cause::StartTimeout),
@@ -133,13 +133,10 @@ impl Ledger {
     fn beside(&mut self, turn: &Turn<'_>, beside: Beside, fact: Fact) {
         match (fact, beside) {
             (Fact::Sampled(_, usage), Beside::Starting { .. }) => {
-                let (memory, cpu) = over(&turn.world.policy, usage);
-                let (so_far_memory, so_far_cpu) = self.successor_over;
-                self.successor_over =
-                    (if memory { so_far_memory + 1 } else { 0 }, if cpu { so_far_cpu + 1 } else { 0 });
+                self.successor_over = counted(self.successor_over, over(&turn.world.policy, usage));
             }
             (Fact::Ready(_), Beside::Starting { .. }) => {
-                self.begin((0, 0));
+                self.begin([0; 3]);
                 self.ready_since = Some(turn.world.now);
             }
             _ => {}
@@ -147,16 +144,10 @@ impl Ledger {
     }
 
     fn sample(&mut self, policy: &Policy, usage: Usage) -> Option<Cause> {
-        let (over_memory, over_cpu) = over(policy, usage);
-        self.over_memory = if over_memory { self.over_memory + 1 } else { 0 };
-        self.over_cpu = if over_cpu { self.over_cpu + 1 } else { 0 };
-        if self.over_memory == policy.samples_over + 1 {
-            Some(Cause::HighMemory)
-        } else if self.over_cpu == policy.samples_over + 1 {
-            Some(Cause::HighCpu)
-        } else {
-            None
-        }
+        self.over = counted(self.over, over(policy, usage));
+        let causes = [Cause::HighMemory, Cause::HighCpu, Cause::TooManyProcesses];
+        let first = self.over.iter().position(|samples| *samples == policy.samples_over + 1);
+        first.map(|limit| causes[limit])
     }
 
     fn spend(&mut self, policy: &Policy, now: Duration) -> Option<u32> {
@@ -198,9 +189,19 @@ pub(crate) fn promoted(turn: &Turn<'_>) -> bool {
     present_run(after) == successor && !matches!(after, State::Running { .. })
 }
 
-fn over(policy: &Policy, usage: Usage) -> (bool, bool) {
-    let memory = policy.limits.memory_bytes.is_some_and(|most| usage.memory_bytes > most);
-    (memory, policy.limits.cpu_percent.is_some_and(|most| usage.cpu_percent > most as f32))
+/// Which limits a sample is over: memory, CPU, processes.
+#[expect(clippy::cast_precision_loss, reason = "the limits of the plans are small")]
+fn over(policy: &Policy, usage: Usage) -> [bool; 3] {
+    let limits = policy.limits;
+    [
+        limits.memory_bytes.is_some_and(|most| usage.memory_bytes > most),
+        limits.cpu_percent.is_some_and(|most| usage.cpu_percent > most as f32),
+        limits.tasks.is_some_and(|most| usage.tasks > most || usage.refused_forks > 0),
+    ]
+}
+
+fn counted(so_far: [u32; 3], over: [bool; 3]) -> [u32; 3] {
+    std::array::from_fn(|limit| if over[limit] { so_far[limit] + 1 } else { 0 })
 }
 
 /// How many of these moments lie less than a period back.

@@ -10,7 +10,8 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 
 /// The most a tree may use where a plan has limits.
-pub(crate) const LIMITS: Limits = Limits { memory_bytes: Some(1_000), cpu_percent: Some(50), tasks: None };
+pub(crate) const LIMITS: Limits =
+    Limits { memory_bytes: Some(1_000), cpu_percent: Some(50), tasks: Some(64) };
 
 /// All times are multiples of this, so that two of them often fall together.
 pub(crate) const BEAT: Duration = Duration::from_millis(250);
@@ -48,6 +49,8 @@ pub(crate) enum Move {
     Miss,
     Sample {
         memory: bool,
+        /// More processes than may be, or forks that were refused.
+        tasks: Option<bool>,
         cpu: bool,
     },
     /// Time passes and nothing fires, so timers may be late.
@@ -83,6 +86,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         LIMITS,
         Limits { memory_bytes: None, ..LIMITS },
         Limits { cpu_percent: None, ..LIMITS },
+        Limits { tasks: Some(64), ..Limits::default() },
         Limits::default(),
     ]);
     let backoff = (1..3u32, 0..12u32)
@@ -156,7 +160,8 @@ fn moves() -> impl Strategy<Value = Move> {
         4 => Just(Move::Turn),
         1 => Just(Move::Answer),
         4 => Just(Move::Miss),
-        4 => (any::<bool>(), any::<bool>()).prop_map(|(memory, cpu)| Move::Sample { memory, cpu }),
+        4 => (any::<bool>(), any::<bool>(), option::of(any::<bool>()))
+            .prop_map(|(memory, cpu, tasks)| Move::Sample { memory, cpu, tasks }),
         2 => (0..16u32).prop_map(Move::Wait),
         4 => any::<u8>().prop_map(Move::Fire),
         1 => Just(Move::EarlyLease),
@@ -171,6 +176,7 @@ fn exits() -> impl Strategy<Value = Exit> {
         Exit::Code(1),
         Exit::Signal(9),
         Exit::Signal(11),
+        Exit::OomKilled,
         Exit::Unknown,
         Exit::Unspawned,
         Exit::Unspawned,

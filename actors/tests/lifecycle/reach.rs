@@ -28,7 +28,7 @@ const WITHOUT_PROCESS: [&str; 8] =
 const BESIDE: [&str; 4] = ["queued successor", "starting successor", "retiring", "leaving"];
 const COMMANDS: [&str; 10] =
     ["stop", "stopfor", "kill", "restart", "replace", "restore", "wake", "hibernate", "shutdown", "extend"];
-const EXITS: [&str; 5] = ["code(0)", "code(1)", "signal(9)", "unknown", "actordied"];
+const EXITS: [&str; 6] = ["code(0)", "code(1)", "signal(9)", "oomkilled", "unknown", "actordied"];
 
 fn name(state: State) -> String {
     match state {

@@ -110,7 +110,7 @@ impl World {
             }
             Move::Answer => self.report(Fact::Answered, watch),
             Move::Miss => self.report(Fact::Missed, watch),
-            Move::Sample { memory, cpu } => self.sample(memory, cpu, watch),
+            Move::Sample { memory, cpu, tasks } => self.sample(memory, cpu, tasks, watch),
             Move::Wait(beats) => {
                 self.now += BEAT * beats;
                 Ok(())
@@ -242,12 +242,13 @@ impl World {
     }
 
     /// A value at a limit is not over it.
-    fn sample(&mut self, memory: bool, cpu: bool, watch: Watch<'_>) -> Verdict {
+    fn sample(&mut self, memory: bool, cpu: bool, tasks: Option<bool>, watch: Watch<'_>) -> Verdict {
         let usage = Usage {
             memory_bytes: LIMITS.memory_bytes.unwrap() + u64::from(memory),
             cpu_percent: if cpu { 50.5 } else { 50.0 },
             processes: 1,
-            ..Usage::default()
+            tasks: 64 + u32::from(tasks == Some(true)),
+            refused_forks: u32::from(tasks == Some(false)),
         };
         self.report(|run| Fact::Sampled(run, usage), watch)
     }

@@ -87,6 +87,10 @@ pub struct DeclaredLimits {
     #[serde(default)]
     #[schema(minimum = 1)]
     pub max_cpu_percent: Option<u32>,
+    /// Processes and threads together, at least 16.
+    #[serde(default)]
+    #[schema(minimum = 16)]
+    pub max_processes: Option<u32>,
 }
 
 /// A new end of the lease; exactly one of the two.

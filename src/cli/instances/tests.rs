@@ -30,7 +30,7 @@ pub(crate) fn instance(status: Status) -> Instance {
             "cpu_percent": 12.34, "memory_bytes": 157_286_400, "processes": 2,
             "health": {"healthy": true, "checked_at": "2030-01-01T00:29:50Z", "latency_ms": 1.25, "problem": null}
         },
-        "limits": {"declared": {"max_memory_mb": 512, "max_cpu_percent": 50}, "enforced_by": ["sampling"]},
+        "limits": {"declared": {"max_memory_mb": 512, "max_cpu_percent": 50}, "enforced_by": ["memory: cgroup v1", "cpu: sampling"]},
         "last_exit": {
             "code": null, "signal": 9, "cause": "high_memory", "at": "2030-01-01T00:10:00Z",
             "stderr_tail": "one\ntwo\n"

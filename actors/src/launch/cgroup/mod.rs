@@ -281,7 +281,7 @@ impl Cgroups {
     }
 
     /// Removes the roots, if no run has a group any more.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         for root in self.unified.iter().chain(self.v1.values()) {
             // One that is in use stays for the next daemon.
             let _ = std::fs::remove_dir(root);

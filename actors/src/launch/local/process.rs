@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
@@ -162,7 +163,7 @@ pub(super) async fn see_out(
     let told = async { if is_child { None } else { told(&leader).await } };
     let (ending, told) = futures::join!(ending, told);
     let (gone, exit, oom_kills) = ending.unwrap_or((false, Exit::Unknown, 0));
-    let exit = match told.map_or(exit, exit_of) {
+    let exit = match told.unwrap_or(exit) {
         Exit::Signal(9) if oom_kills > 0 && !killed => Exit::OomKilled,
         exit => exit,
     };
@@ -190,13 +191,21 @@ fn reap(mut child: Child) -> Exit {
     child.wait().map_or(Exit::Unknown, exit_of)
 }
 
-/// How a process that is no child of ours exited. The kernel tells once its parent has reaped it.
-async fn told(leader: &AsyncFd<OwnedFd>) -> Option<ExitStatus> {
+/// How a process exited that was adopted. The kernel tells once its parent has reaped it. That may be this very
+/// program, where it has started its actors anew.
+async fn told(leader: &AsyncFd<OwnedFd>) -> Option<Exit> {
     let told = async {
         loop {
             let mut ready = leader.readable().await.ok()?;
-            if let Some(status) = pidfd::exit_status(leader.get_ref().as_fd()) {
-                return Some(status);
+            let pidfd = leader.get_ref().as_fd();
+            if let Ok(Some(status)) =
+                waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+            {
+                let signal = || status.terminating_signal().map(Exit::Signal);
+                return status.exit_status().map(Exit::Code).or_else(signal);
+            }
+            if let Some(status) = pidfd::exit_status(pidfd) {
+                return Some(exit_of(status));
             }
             ready.clear_ready();
         }
