@@ -5,6 +5,7 @@
 //! The master key is not among them: it belongs to the vault, which reads it by itself.
 
 mod hosts;
+mod isolation;
 mod layers;
 mod oidc;
 mod report;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use isolation::IsolationSettings;
 pub use layers::{ConfigError, Fault, Flags, Origin};
 pub use oidc::OidcSettings;
 pub(crate) use oidc::is_trustworthy;
@@ -71,6 +73,8 @@ pub struct Settings {
     pub http: HttpLimits,
     /// Bounds of the gateway.
     pub gateway: GatewayLimits,
+    /// How servers are kept to themselves.
+    pub isolation: IsolationSettings,
     /// The issuer by whose tokens callers may log in, if there is one.
     pub oidc: Option<OidcSettings>,
 }
@@ -240,6 +244,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         idle_timeout: values.duration("gateway.idle-timeout", minute_to_day),
     };
 
+    let isolation = isolation::read(&mut values, surroundings);
     let oidc = oidc::read(&mut values);
 
     if default_lease > max_lease {
@@ -276,6 +281,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             log,
             http,
             gateway,
+            isolation,
             oidc,
         },
         report,

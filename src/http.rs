@@ -33,6 +33,7 @@ mod schema;
 mod stall;
 mod standing;
 mod stream;
+mod system;
 mod throttle;
 mod tokens;
 mod types;

@@ -71,7 +71,10 @@ impl Provisioner {
     /// # Errors
     /// If what Node preloads cannot be written into the data directory.
     pub fn new(settings: &Settings, vault: Vault, trail: Trail, search_path: String) -> io::Result<Self> {
-        write_private(&preload(&settings.data_dir), PRELOAD)?;
+        let file = preload(&settings.data_dir);
+        write_private(&file, PRELOAD)?;
+        // It holds no secret, and servers run as other users.
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
         let (node, servers_dir) = (settings.node.clone(), settings.servers_dir.clone());
         let places = Places { node, servers_dir, search_path };
         let (data_dir, grace) = (settings.data_dir.clone(), settings.grace);

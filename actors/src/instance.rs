@@ -195,8 +195,8 @@ async fn custody(
             return;
         }
     };
-    let identity = process.record().identity.clone();
-    reporter.clone().report(Observed::Up { identity, adopted }).await;
+    let record = Box::new(process.record().clone());
+    reporter.clone().report(Observed::Up { record, adopted }).await;
     // An actor that is gone already is seen right below.
     let _ = actor.send(Launched(Arc::clone(&process))).await;
     let (exit, detail) = tokio::select! {

@@ -6,7 +6,7 @@ use actix::Message;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::launch::{Identity, Process, Record, Spec};
+use crate::launch::{Process, Record, Spec};
 use crate::snapshot::Snapshot;
 use crate::state::{Cause, Command, Denied, Exit, Outcome, Run, Usage};
 
@@ -130,7 +130,7 @@ pub(crate) struct Report {
 #[derive(Debug)]
 pub(crate) enum Observed {
     /// The process was launched, or found again.
-    Up { identity: Identity, adopted: bool },
+    Up { record: Box<Record>, adopted: bool },
     /// The first probe was answered.
     Ready { latency_us: u64 },
     /// A probe was answered.

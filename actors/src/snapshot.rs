@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
+use crate::launch::isolation::Report;
 use crate::policy::Limits;
 use crate::state::{Cause, Exit, Run, Status, Usage};
 
@@ -102,6 +103,8 @@ pub struct Snapshot {
     pub last_exit: Option<LastExit>,
     /// Limits of the process tree.
     pub limits: Limits,
+    /// What keeps the process of the present run to itself, while there is one.
+    pub isolation: Option<Arc<Report>>,
 }
 
 /// One change of status or of the run that serves, or a replacement that was given up, as published to whoever listens.

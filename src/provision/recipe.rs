@@ -13,7 +13,7 @@ use crate::audit::{Entry, Trail};
 use crate::catalog::TypeDefinition;
 use crate::catalog::credentials::Credentials;
 use crate::catalog::plan::{Host, Subject, plan};
-use crate::catalog::program::locate;
+use crate::catalog::program::{belongings, locate};
 use crate::vault::{Scope, Vault};
 
 /// What to execute for one instance, built anew at each launch.
@@ -101,7 +101,9 @@ impl Planner for Recipe {
             log_dir: log_dir(&ground.data_dir, self.user_id, launch.id, &self.definition.name),
             preload: preload(&ground.data_dir),
         };
-        plan(&subject, &host, launch).map_err(never)
+        let mut plan = plan(&subject, &host, launch).map_err(never)?;
+        plan.reach.readable.extend(belongings(&self.definition, &ground.data_dir));
+        Ok(plan)
     }
 }
 

@@ -120,7 +120,11 @@ impl Daemon {
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));
         let logs = LogKeeper::start(Rotation::default(), log.clone()).unwrap();
         let runs = RunDir::open(settings.data_dir.join("run")).unwrap();
-        let launcher = LocalLauncher::new(gate, runs, logs, log.clone());
+        let (told, by) = (Arc::clone(&settings), gate.clone());
+        let isolation =
+            tokio::task::spawn_blocking(move || minimcp::isolation::open(&told, &by)).await.unwrap().unwrap();
+        let kept_apart = isolation.report().clone();
+        let launcher = LocalLauncher::new(gate, runs, logs, log.clone()).isolated(isolation);
         let (supervision, actors) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
 
         let audit = settings.data_dir.join("audit");
@@ -159,6 +163,7 @@ impl Daemon {
             supervision: supervision.clone(),
             instances,
             gateway: Arc::new(gateway),
+            isolation: kept_apart,
             trail: trail.clone(),
             journal,
             restored,

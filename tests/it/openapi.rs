@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::daemon::Daemon;
 
 /// The routes of the contract that this version serves, but for the gateway, which is no part of the document.
-const ROUTES: [&str; 44] = [
+const ROUTES: [&str; 45] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -49,6 +49,7 @@ const ROUTES: [&str; 44] = [
     "GET /v1/audit",
     "GET /v1/actors",
     "GET /v1/actors/{path}",
+    "GET /v1/system/isolation",
     "GET /docs/page.js",
 ];
 

@@ -8,8 +8,8 @@
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, Read, Write};
-use std::os::unix::process::CommandExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;

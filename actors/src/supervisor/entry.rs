@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
 use crate::instance::Instance;
+use crate::launch::isolation::Report;
 use crate::launch::{Record, Spec};
 use crate::lifecycle::Life;
 use crate::routes::{Calls, Lane, Way};
@@ -25,6 +26,12 @@ pub(super) struct Held {
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) usage: Option<Usage>,
     pub(super) health: Option<Health>,
+    /// What keeps its process to itself, once it is there.
+    pub(super) isolation: Option<Arc<Report>>,
+    /// When the kernel ends its process.
+    pub(super) alarm_at: Option<DateTime<Utc>>,
+    /// Whether a timer is set for that already.
+    pub(super) alarm_watched: bool,
 }
 
 /// One instance.
@@ -169,6 +176,7 @@ impl Entry {
             health: present.and_then(|held| held.health.clone()),
             last_exit: self.last_exit.clone(),
             limits: self.spec.policy.limits,
+            isolation: present.and_then(|held| held.isolation.clone()),
         })
     }
 

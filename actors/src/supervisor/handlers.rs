@@ -29,8 +29,10 @@ impl Supervisor {
         };
         let health = |latency_us, problem| Some(Health { checked_at: Utc::now(), latency_us, problem });
         let (fact, ending) = match what {
-            Observed::Up { identity, adopted } => {
-                held.pid = Some(identity.pid);
+            Observed::Up { record, adopted } => {
+                held.pid = Some(record.identity.pid);
+                held.isolation = record.isolation.map(Arc::new);
+                held.alarm_at = record.alarm_at;
                 if !adopted {
                     held.started_at = Some(Utc::now());
                 }
@@ -56,6 +58,7 @@ impl Supervisor {
         let unused = entry.follow_present();
         self.release_port(id, unused);
         self.show(id);
+        self.watch_alarms(id, ctx);
         if let Some(fact) = fact {
             self.apply(id, Event::Fact(fact), ending, ctx);
         }
@@ -164,6 +167,7 @@ impl Handler<Order> for Supervisor {
             }
             self.apply(id, Event::Command(core), None, ctx);
             self.show(id);
+            self.watch_alarms(id, ctx);
         }
         Ok(self.snapshot(id))
     }

@@ -5,6 +5,7 @@
 mod effects;
 mod entry;
 mod handlers;
+mod outliving;
 mod replacing;
 mod starts;
 

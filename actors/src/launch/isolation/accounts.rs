@@ -42,7 +42,8 @@ pub(super) fn choose(
         taken.iter().find(|(other, _)| other.start < range.end && range.start < other.end)
     };
     let places = std::iter::once(USUAL).chain((FREE.start..FREE.end).step_by(4_096));
-    let mut free = places.filter(|first| first.saturating_add(count) <= FREE.end && overlap(*first).is_none());
+    let mut free =
+        places.filter(|first| first.saturating_add(count) <= FREE.end && overlap(*first).is_none());
     let Some(base) = base else {
         let first = free.next();
         return first.map(|first| first..first + count).ok_or_else(|| {

@@ -39,9 +39,6 @@ use super::gate::{self, Gate};
 use super::{Launch, LaunchError, Plan};
 use uids::Uids;
 
-/// From the end of a lease to the end of a process that nobody ended: the daemon has had its chance by then.
-const ALARM_AFTER: Duration = Duration::from_secs(60);
-
 /// As whom instances run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Users {
@@ -73,6 +70,8 @@ pub struct Options {
     pub readable: Vec<PathBuf>,
     /// The longest that a process lives without being launched anew, whatever its lease.
     pub longest_run: Duration,
+    /// From the end of the lease to when the kernel ends a process that nobody has ended; whole seconds.
+    pub alarm_after: Duration,
 }
 
 /// Why instances cannot be isolated as they should be. What the kernel merely lacks is no error: the report has it.
@@ -128,7 +127,9 @@ impl Isolation {
         let (mut report, mut uids) = (answer.report, uids.ok());
         // Without mounts nothing helps another user past the daemon's own directories.
         let barrier = table(&options).and_then(|table| reach::barrier(table, reach::open_to_others));
-        if let Some(barrier) = barrier.filter(|_| report.has(Layer::OwnUser) && !report.has(Layer::PrivateMounts)) {
+        if let Some(barrier) =
+            barrier.filter(|_| report.has(Layer::OwnUser) && !report.has(Layer::PrivateMounts))
+        {
             let why = format!("without private_mounts no other user gets past {}", barrier.display());
             asked.unasked.push((Layer::OwnUser, why));
             asked.user = None;
@@ -183,7 +184,7 @@ impl Isolation {
         }
         let mut unasked: Vec<(Layer, String)> =
             report.layers.iter().filter_map(|one| Some((one.layer, one.missing.clone()?))).collect();
-        let alarm = lease_ends_at.map(|at| alarm(at, Utc::now(), options.longest_run));
+        let alarm = lease_ends_at.map(|at| alarm(at, Utc::now(), options));
         if alarm.is_none() && report.has(Layer::LeaseAlarm) {
             unasked.push((Layer::LeaseAlarm, "it has no lease".into()));
         }
@@ -288,9 +289,11 @@ fn is_closed(path: &Path) -> bool {
 }
 
 /// Seconds from now to when the kernel ends the process.
-fn alarm(lease_ends_at: DateTime<Utc>, now: DateTime<Utc>, longest: Duration) -> u32 {
-    let left = (lease_ends_at - now).to_std().unwrap_or_default().min(longest) + ALARM_AFTER;
-    u32::try_from(left.as_secs()).unwrap_or(u32::MAX)
+fn alarm(lease_ends_at: DateTime<Utc>, now: DateTime<Utc>, options: &Options) -> u32 {
+    let left = (lease_ends_at - now).to_std().unwrap_or_default().min(options.longest_run);
+    // A second that has begun counts, and no second at all would be no alarm.
+    let seconds = left.as_millis().div_ceil(1_000).max(1) + u128::from(options.alarm_after.as_secs());
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -298,17 +301,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_alarm_comes_a_minute_after_the_lease_or_after_the_longest_run() {
+    fn the_alarm_comes_after_the_lease_or_after_the_longest_run() {
         let now = Utc::now();
-        let month = Duration::from_secs(30 * 86_400);
+        let second = Duration::from_secs(1);
+        let month = second * 30 * 86_400;
+        let options = |longest_run| Options {
+            users: Users::Same,
+            private_mounts: false,
+            max_tasks: 64,
+            readable: Vec::new(),
+            longest_run,
+            alarm_after: second * 60,
+        };
         for (lease, longest, seconds) in [
-            (Duration::from_secs(600), month, 660),
-            (Duration::ZERO, month, 60),
-            (Duration::from_secs(600), Duration::from_secs(100), 160),
+            (second * 600, month, 660),
+            (second / 10, month, 61),
+            (Duration::ZERO, month, 61),
+            (second * 600, second * 100, 160),
             (month * 12 * 1_000, month * 12 * 1_000, u32::MAX),
         ] {
-            assert_eq!(alarm(now + lease, now, longest), seconds);
+            assert_eq!(alarm(now + lease, now, &options(longest)), seconds);
         }
-        assert_eq!(alarm(now - Duration::from_secs(600), now, month), 60, "a lease that is over");
+        assert_eq!(alarm(now - second * 600, now, &options(month)), 61, "a lease that is over");
     }
 }

@@ -52,7 +52,8 @@ fn cover_with(dir: &Path, options: &CStr, flags: MountFlags) -> io::Result<()> {
 
 /// Takes hold of what is kept, before it is covered.
 fn take(paths: &[PathBuf]) -> io::Result<Vec<(PathBuf, OwnedFd)>> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     paths.iter().map(|path| Ok((path.clone(), rustix::mount::open_tree(CWD, path, flags)?))).collect()
 }
 

@@ -60,6 +60,7 @@ pub(super) fn become_user(User { uid, gid }: User) -> io::Result<()> {
         && rustix::process::getgid() == group
         && rustix::process::getegid() == group;
     // A kernel that let it back would let the program back too.
-    let undone = rustix::thread::set_thread_uid(Uid::ROOT).is_ok() || rustix::thread::set_thread_gid(Gid::ROOT).is_ok();
+    let undone = rustix::thread::set_thread_uid(Uid::ROOT).is_ok()
+        || rustix::thread::set_thread_gid(Gid::ROOT).is_ok();
     if is && !undone { Ok(()) } else { Err(io::Error::other("the change of user can be undone")) }
 }

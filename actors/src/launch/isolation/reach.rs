@@ -111,7 +111,13 @@ mod tests {
     fn what_lies_behind_a_closed_directory_is_put_back_into_its_cover() {
         let closed = ["/root", "/srv/data", "/srv/data/run"];
         let passes = |dir: &Path| !closed.iter().any(|shut| dir == Path::new(shut));
-        let wanted = paths(&["/root/node/bin/node", "/srv/data/run/1", "/srv/data/preload.cjs", "/usr/bin/x", "/tmp/t/x"]);
+        let wanted = paths(&[
+            "/root/node/bin/node",
+            "/srv/data/run/1",
+            "/srv/data/preload.cjs",
+            "/usr/bin/x",
+            "/tmp/t/x",
+        ]);
         let mounts = mounts(&wanted, passes);
         assert_eq!(mounts.covers, paths(&["/root", "/srv/data"]));
         assert_eq!(
@@ -130,7 +136,10 @@ mod tests {
             std::fs::create_dir_all(prefix.join(dir)).unwrap();
         }
         std::fs::write(prefix.join("bin/tool"), "").unwrap();
-        assert_eq!(of_program(&prefix.join("bin/tool")), [prefix.join("bin"), prefix.join("lib"), prefix.join("bin/tool")]);
+        assert_eq!(
+            of_program(&prefix.join("bin/tool")),
+            [prefix.join("bin"), prefix.join("lib"), prefix.join("bin/tool")]
+        );
         std::os::unix::fs::symlink("/bin/sh", prefix.join("bin/sh")).unwrap();
         let parts = of_program(&prefix.join("bin/sh"));
         assert!(parts.contains(&prefix.join("bin/sh")) && !parts.contains(&PathBuf::from("/")), "{parts:?}");

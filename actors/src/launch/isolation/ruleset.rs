@@ -71,7 +71,11 @@ pub(super) struct Prepared {
 
 /// Makes the ruleset while everything can still be opened. `proc` says whether `/proc` hides the processes of others
 /// by itself; `temporary` are directories that belong to the instance.
-pub(super) fn prepare(wanted: &Confinement, proc: bool, temporary: &[&str]) -> Result<Prepared, RulesetError> {
+pub(super) fn prepare(
+    wanted: &Confinement,
+    proc: bool,
+    temporary: &[&str],
+) -> Result<Prepared, RulesetError> {
     let can = |attempt: fn(Ruleset) -> Result<Ruleset, RulesetError>| {
         attempt(Ruleset::default().set_compatibility(CompatLevel::HardRequirement)).map(|_| ())
     };

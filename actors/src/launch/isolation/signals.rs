@@ -40,7 +40,10 @@ pub(in crate::launch) fn close_from(first: u32) -> io::Result<()> {
 
 /// A mount namespace of its own for this process.
 pub(super) fn own_mounts() -> io::Result<()> {
-    #[expect(unsafe_code, reason = "the call can also take descriptors away from threads, which it does not here")]
+    #[expect(
+        unsafe_code,
+        reason = "the call can also take descriptors away from threads, which it does not here"
+    )]
     // SAFETY: descriptors stay shared as they are; only the namespace of mounts is parted.
     unsafe {
         Ok(rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS)?)

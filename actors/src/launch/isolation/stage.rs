@@ -25,7 +25,11 @@ struct Layers {
 
 impl Layers {
     /// Puts a layer on unless nobody asked for it.
-    fn put<E: std::error::Error + 'static>(&mut self, layer: Layer, on: impl FnOnce() -> Result<(), E>) -> bool {
+    fn put<E: std::error::Error + 'static>(
+        &mut self,
+        layer: Layer,
+        on: impl FnOnce() -> Result<(), E>,
+    ) -> bool {
         if self.missing.contains_key(&layer) {
             return false;
         }
@@ -59,7 +63,9 @@ pub(in crate::launch) fn put_on(wanted: &Confinement, scored: io::Result<()>) ->
     let own_mounts = layers.has(Layer::PrivateMounts);
     let temporary: &[&str] = if own_mounts { &mounts::TEMPORARY } else { &[] };
     let mut prepared = None;
-    layers.put(Layer::Files, || ruleset::prepare(wanted, own_mounts, temporary).map(|done| prepared = Some(done)));
+    layers.put(Layer::Files, || {
+        ruleset::prepare(wanted, own_mounts, temporary).map(|done| prepared = Some(done))
+    });
 
     if rustix::process::geteuid().is_root() {
         layers.put(Layer::NoCapabilities, privileges::empty_bounding_set);

@@ -64,7 +64,9 @@ impl Uids {
         };
         let uids = Self { range, table, claims, given: Mutex::default() };
         // What another daemon claims meanwhile is not ours any more; the instance gets another at its next run.
-        given.instances.retain(|_, entry| uids.range.contains(&entry.uid) && uids.claim(entry.uid).unwrap_or(false));
+        given
+            .instances
+            .retain(|_, entry| uids.range.contains(&entry.uid) && uids.claim(entry.uid).unwrap_or(false));
         uids.tidy(&mut given)?;
         uids.save(&given)?;
         *uids.lock() = (given, 0);
@@ -173,7 +175,9 @@ fn live_uids() -> io::Result<HashSet<u32>> {
         // not be looked into, it is root.
         let Ok(status) = std::fs::read_to_string(path.join("status")) else { continue };
         let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-        uids.extend(line.into_iter().flat_map(str::split_ascii_whitespace).filter_map(|uid| uid.parse::<u32>().ok()));
+        uids.extend(
+            line.into_iter().flat_map(str::split_ascii_whitespace).filter_map(|uid| uid.parse::<u32>().ok()),
+        );
     }
     Ok(uids)
 }
