@@ -186,7 +186,6 @@ mod tests {
         for file in files {
             fs::write(root.join(file), "").unwrap();
         }
-        let shown = |path: &str| root.join(path).to_str().unwrap().to_owned();
         let mut args: Vec<String> = ["package/src/index.js", "alone.js", "files", "data", "absent"]
             .iter()
             .chain(&["app/node_modules/tool/node_modules/part/index.js"])

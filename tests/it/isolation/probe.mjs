@@ -1,6 +1,6 @@
 // Tries what a hostile server would, as told in TRY, and says in one line what came of each. Then it lives on.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync, writeFileSync, readlinkSync, truncateSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 
 const wanted = JSON.parse(process.env.TRY ?? '{}');
@@ -38,6 +38,7 @@ console.log(
     read: each(wanted.read, (path) => readFileSync(path)),
     list: each(wanted.list, (path) => readdirSync(path)),
     write: each(wanted.write, (path) => writeFileSync(path, 'x')),
+    rename: each(wanted.rename, (path) => renameSync(path, `${path}.moved`)),
     truncate: each(wanted.truncate, (path) => truncateSync(path)),
     kill: each(wanted.kill, (pid) => process.kill(Number(pid), 0)),
     become: each(wanted.become, (uid) => process.setuid(Number(uid))),

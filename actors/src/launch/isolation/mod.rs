@@ -111,34 +111,25 @@ impl Isolation {
     /// # Errors
     /// [`IsolationError`] if what was asked for by name cannot be had.
     pub fn probe(gate: &Gate, options: Options) -> Result<Self, IsolationError> {
-        let (uids, user) = users(&options)?;
-        let mut asked = Confinement {
-            unasked: unasked(&options, &uids),
-            user,
-            port: Some(1),
-            max_tasks: Some(options.max_tasks.into()),
-            alarm: Some(3_600),
-            ..Confinement::default()
-        };
-        let answer = gate::try_out(gate, &asked).map_err(IsolationError::Probe)?;
-        if let Some(why) = answer.refused {
-            return Err(IsolationError::Refused(why));
-        }
-        let (mut report, mut uids) = (answer.report, uids.ok());
-        // Without mounts nothing helps another user past the daemon's own directories.
-        let barrier = table(&options).and_then(|table| reach::barrier(table, reach::open_to_others));
-        if let Some(barrier) =
-            barrier.filter(|_| report.has(Layer::OwnUser) && !report.has(Layer::PrivateMounts))
-        {
-            let why = format!("without private_mounts no other user gets past {}", barrier.display());
-            asked.unasked.push((Layer::OwnUser, why));
-            asked.user = None;
-            report = gate::try_out(gate, &asked).map_err(IsolationError::Probe)?.report;
-        }
-        if !report.has(Layer::OwnUser) {
-            uids = None;
+        let (mut report, range) = look(gate, &options)?;
+        let mut uids = None;
+        if let (Some(range), Some(table)) = (range.filter(|_| report.has(Layer::OwnUser)), table(&options)) {
+            match Uids::open(range, table.to_owned()) {
+                Ok(opened) => uids = Some(opened),
+                Err(error) => {
+                    report = report.without(Layer::OwnUser, &format!("the user ids cannot be kept: {error}"));
+                }
+            }
         }
         Ok(Self(Arc::new(Inner { options: Some(options), uids, report })))
+    }
+
+    /// What [`Isolation::probe`] would find, without a trace.
+    ///
+    /// # Errors
+    /// [`IsolationError`] if what was asked for by name cannot be had.
+    pub fn examine(gate: &Gate, options: &Options) -> Result<Report, IsolationError> {
+        look(gate, options).map(|(report, _)| report)
     }
 
     /// What is in force for instances that are launched from now on.
@@ -201,6 +192,7 @@ impl Isolation {
         Ok(Some(Confinement {
             max_tasks: uids.is_some().then(|| options.max_tasks.into()),
             port: launch.port,
+            shared: matches!(options.users, Users::All(_)),
             unasked,
             required,
             user,
@@ -212,29 +204,44 @@ impl Isolation {
     }
 }
 
-/// The range of users, the first of them, or why there is none.
-#[expect(clippy::type_complexity, reason = "it is taken apart where it is called")]
-fn users(options: &Options) -> Result<(Result<Uids, String>, Option<User>), IsolationError> {
+/// What there is, and the ids of users that instances may have.
+fn look(gate: &Gate, options: &Options) -> Result<(Report, Option<Range<u32>>), IsolationError> {
     let root = rustix::process::geteuid().is_root();
+    let mut asked = Confinement {
+        unasked: unasked(options, root),
+        port: Some(1),
+        max_tasks: Some(options.max_tasks.into()),
+        alarm: Some(3_600),
+        shared: matches!(options.users, Users::All(_)),
+        ..Confinement::default()
+    };
+    let mut range = None;
     match &options.users {
-        Users::Own { .. } if !root => Ok((Err("the daemon does not run as root".into()), None)),
-        Users::Own { base, count, table } => {
-            let range = accounts::choose(*base, *count, &taken()).map_err(IsolationError::Users)?;
-            let user = User { uid: range.start, gid: range.start };
-            Ok(match Uids::open(range, table.clone()) {
-                Ok(uids) => (Ok(uids), Some(user)),
-                Err(error) => (Err(format!("the user ids cannot be kept: {error}")), None),
-            })
+        Users::Own { base, count, .. } if root => {
+            let ids = accounts::choose(*base, *count, &taken()).map_err(IsolationError::Users)?;
+            asked.user = Some(User { uid: ids.start, gid: ids.start });
+            range = Some(ids);
         }
-        Users::All(user) if !root && user.uid != rustix::process::geteuid().as_raw() => {
-            Err(IsolationError::Refused(format!("only root can run instances as the user {}", user.uid)))
+        Users::All(user) if root => asked.user = Some(*user),
+        Users::All(user) if user.uid != rustix::process::geteuid().as_raw() => {
+            return Err(IsolationError::Refused(format!("only root can run them as the user {}", user.uid)));
         }
-        Users::All(user) => {
-            let shared = format!("all instances share the user {}", user.uid);
-            Ok((Err(shared), root.then_some(*user)))
-        }
-        Users::Same => Ok((Err("all instances run as the user of the daemon".into()), None)),
+        Users::Own { .. } | Users::All(_) | Users::Same => {}
     }
+    let answer = gate::try_out(gate, &asked).map_err(IsolationError::Probe)?;
+    if let Some(why) = answer.refused {
+        return Err(IsolationError::Refused(why));
+    }
+    let report = answer.report;
+    // Without mounts nothing helps another user past the daemon's own directories.
+    let barrier = table(options).and_then(|table| reach::barrier(table, reach::open_to_others));
+    let Some(barrier) = barrier.filter(|_| range.is_some() && !report.has(Layer::PrivateMounts)) else {
+        return Ok((report, range));
+    };
+    let why = format!("without private_mounts no other user gets past {}", barrier.display());
+    asked.unasked.push((Layer::OwnUser, why));
+    asked.user = None;
+    Ok((gate::try_out(gate, &asked).map_err(IsolationError::Probe)?.report, None))
 }
 
 fn table(options: &Options) -> Option<&Path> {
@@ -259,15 +266,18 @@ fn taken() -> Vec<(Range<u32>, String)> {
 }
 
 /// What is not to be asked for, and why.
-fn unasked(options: &Options, uids: &Result<Uids, String>) -> Vec<(Layer, String)> {
+fn unasked(options: &Options, root: bool) -> Vec<(Layer, String)> {
     let mut unasked = Vec::new();
-    if let Err(why) = uids {
-        unasked.push((Layer::OwnUser, why.clone()));
+    match &options.users {
+        Users::Own { .. } if root => {}
+        Users::Own { .. } => unasked.push((Layer::OwnUser, "the daemon does not run as root".to_owned())),
+        Users::All(user) => unasked.push((Layer::OwnUser, format!("all share the user {}", user.uid))),
+        Users::Same => unasked.push((Layer::OwnUser, "all run as the user of the daemon".to_owned())),
     }
     if !options.private_mounts {
-        unasked.push((Layer::PrivateMounts, "isolation.private-mounts is off".into()));
-    } else if !rustix::process::geteuid().is_root() {
-        unasked.push((Layer::PrivateMounts, "the daemon does not run as root".into()));
+        unasked.push((Layer::PrivateMounts, "isolation.private-mounts is off".to_owned()));
+    } else if !root {
+        unasked.push((Layer::PrivateMounts, "the daemon does not run as root".to_owned()));
     }
     unasked
 }
