@@ -2,13 +2,13 @@
 
 mod leases;
 mod levels;
+mod ports;
 mod servers;
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::isolation::{Isolation, Level, Options, Users};
@@ -23,14 +23,7 @@ use crate::ground::{Ground, eventually, node};
 
 /// All that there is, with the table of users in this directory.
 fn options(dir: &Path) -> Options {
-    Options {
-        users: Users::Own { base: None, count: 65_536, table: dir.join("uids.json") },
-        private_mounts: true,
-        max_tasks: 64,
-        readable: Vec::new(),
-        longest_run: Duration::from_secs(86_400),
-        alarm_after: Duration::from_secs(60),
-    }
+    Options::new(dir.join("uids.json"))
 }
 
 fn gate() -> Gate {
@@ -40,8 +33,14 @@ fn gate() -> Gate {
 /// Actors whose processes are isolated, in a directory that nobody else may enter.
 async fn ground() -> Ground {
     assert!(rustix::process::geteuid().is_root(), "run as root, or there are no users to give");
-    let dir = Arc::new(crate::ground::private_dir());
+    let dir = Arc::new(private_dir());
     isolated(Arc::clone(&dir), options(dir.path())).await
+}
+
+/// A directory that nobody else may enter, and not below one that each instance has for itself.
+fn private_dir() -> TempDir {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    tempfile::Builder::new().permissions(mode).tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 async fn isolated(dir: Arc<TempDir>, options: Options) -> Ground {
@@ -93,7 +92,7 @@ fn status(pid: u32, field: &str) -> String {
 
 fn record(ground: &Ground, instance: &Snapshot) -> Record {
     let (records, _) = RunDir::open(ground.path("run")).unwrap().records().unwrap();
-    records.into_iter().find(|record| record.id == instance.id).unwrap()
+    records.into_iter().find(|record| record.id == instance.id && record.run == instance.run).unwrap()
 }
 
 #[tokio::test]
@@ -148,7 +147,7 @@ async fn nothing_of_others_of_the_daemon_or_of_the_machine_can_be_read_changed_o
     let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
     let _listening = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
     // Others may read it, so what keeps the instance out is not its user.
-    let shared = tempfile::tempdir().unwrap();
+    let shared = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     std::fs::set_permissions(shared.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::write(shared.path().join("shared"), "for all").unwrap();
     let own = home(&ground, "hostile");
@@ -167,7 +166,7 @@ async fn nothing_of_others_of_the_daemon_or_of_the_machine_can_be_read_changed_o
         "kill": [pid.to_string(), daemon.to_string(), "1"],
         "become": ["0"],
         "ports": [1, 8080, 45_123],
-        "sockets": [format!("\0{abstract_name}")],
+        "sockets": [abstract_name],
         "calls": {
             "ptrace": [libc::SYS_ptrace, 16, pid, 0, 0], "x32 ptrace": [521 | 0x4000_0000, 16, pid, 0, 0],
             "mount": [libc::SYS_mount, 0, 0, 0, 0, 0], "unshare": [libc::SYS_unshare, libc::CLONE_NEWUSER],
@@ -209,10 +208,12 @@ async fn nothing_of_others_of_the_daemon_or_of_the_machine_can_be_read_changed_o
     assert_eq!(allowed, expected, "{said:#}");
 
     // Landlock, not the user, keeps it from what others may read.
-    assert_eq!(outcome("read", "/etc/passwd"), "EACCES");
+    for path in ["/etc/passwd", &*shown(&shared.path().join("shared"))] {
+        assert_eq!(outcome("read", path), "EACCES", "{path}");
+    }
     assert_eq!(outcome("kill", &pid.to_string()), "EPERM");
     assert_eq!(outcome("ports", "45123"), "EACCES");
-    assert_eq!(outcome("sockets", &format!("\0{abstract_name}")), "EPERM");
+    assert_eq!(outcome("sockets", &abstract_name), "EPERM");
     for call in
         ["ptrace", "mount", "unshare", "clone", "bpf", "io_uring", "keyctl", "userfaultfd", "personality"]
     {
@@ -221,11 +222,7 @@ async fn nothing_of_others_of_the_daemon_or_of_the_machine_can_be_read_changed_o
     assert_eq!(outcome("calls", "clone3"), "ENOSYS");
     assert_eq!(said["memory"], "done", "what servers ask about themselves works");
     assert_eq!(said["processes"], json!([hostile.pid.unwrap().to_string()]), "of others nothing is seen");
-    // The place that its home needs, if the test is there, and nothing of anybody else's.
-    assert!(
-        !said["temporary"].to_string().contains(shared.path().file_name().unwrap().to_str().unwrap()),
-        "{said:#}"
-    );
+    assert_eq!(said["temporary"], json!(["mine"]), "of the files of others nothing is seen");
     let foreign: Vec<&Value> = said["descriptors"]
         .as_object()
         .unwrap()
@@ -267,7 +264,7 @@ async fn an_instance_listens_on_its_own_port_and_keeps_its_user_over_runs_and_da
 
 #[tokio::test]
 async fn one_user_for_all_can_be_had_and_is_weak() {
-    let dir = Arc::new(crate::ground::private_dir());
+    let dir = Arc::new(private_dir());
     let user = minimcp_actors::launch::isolation::User { uid: 1_001, gid: 1_001 };
     let ground = isolated(Arc::clone(&dir), Options { users: Users::All(user), ..options(dir.path()) }).await;
     for name in ["one", "two"] {

@@ -25,6 +25,7 @@ use super::probe::{self, Target};
 use super::record::RunDir;
 use super::{
     Identity, Launch, LaunchError, Launcher, Missed, NoPlan, Plan, Planner, Probe, Process, Record, Spec,
+    listener,
 };
 use crate::policy::Policy;
 use crate::state::Exit;
@@ -312,9 +313,17 @@ impl Process for LocalProcess {
     }
 
     fn probe(&self, timeout: Duration) -> BoxFuture<'static, Result<(), Missed>> {
-        let Record { id, nonce, port, .. } = &*self.record;
+        let Record { id, nonce, port, uid, .. } = &*self.record;
         let (probe, target) = (self.probe.clone(), Target { id: *id, nonce: nonce.clone(), port: *port });
-        async move { probe::ask(&probe, &target, timeout).await }.boxed()
+        let own_port = port.zip(*uid);
+        async move {
+            probe::ask(&probe, &target, timeout).await?;
+            match own_port {
+                Some((port, uid)) => listened_on_by(port, uid).await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
     }
 
     fn terminate(&self) {
@@ -347,6 +356,18 @@ impl Drop for LocalProcess {
         if !self.released.load(Ordering::Relaxed) {
             self.kill();
         }
+    }
+}
+
+/// Whoever answered has to be of the instance's own user, or it may be anybody.
+async fn listened_on_by(port: u16, uid: u32) -> Result<(), Missed> {
+    let asked = tokio::task::spawn_blocking(move || listener::on(port)).await;
+    match asked {
+        Ok(Ok(listeners)) if !listener::is_alone(&listeners, uid) => {
+            Err(Missed(format!("a process of another user listens on port {port}")))
+        }
+        // Where the kernel does not tell, the echo of the nonce is what there is.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -65,8 +65,8 @@ fn what_the_kernel_or_the_user_lacks_is_named_and_changes_the_level() {
         (None, &[], &[], "strong", &[]),
         (None, LANDLOCK, &[], "weak", &["files (", "ports (", "scopes ("]),
         (None, SECCOMP, &[], "weak", &["syscalls ("]),
-        // The directory is open to others, so a user of its own gets there without mounts too.
-        (None, MOUNTS, &[], "strong", &["private_mounts ("]),
+        // The data directory will be closed to others, and without mounts no other user gets to its home in there.
+        (None, MOUNTS, &[], "medium", &["private_mounts (", "own_user (without private_mounts"]),
         (None, &[], &[("MINIMCP_ISOLATION_MODE", "off")], "weak", &["own_user (isolation.mode is off)"]),
         (
             None,

@@ -74,6 +74,22 @@ pub struct Options {
     pub alarm_after: Duration,
 }
 
+impl Options {
+    /// Everything: a user for each instance, remembered in the file `table`, 64 tasks, an alarm a minute after the
+    /// lease, and no run longer than 30 days.
+    #[must_use]
+    pub fn new(table: PathBuf) -> Self {
+        Self {
+            users: Users::Own { base: None, count: 65_536, table },
+            private_mounts: true,
+            max_tasks: 64,
+            readable: Vec::new(),
+            longest_run: Duration::from_secs(30 * 86_400),
+            alarm_after: Duration::from_secs(60),
+        }
+    }
+}
+
 /// Why instances cannot be isolated as they should be. What the kernel merely lacks is no error: the report has it.
 #[derive(Debug, thiserror::Error)]
 pub enum IsolationError {
@@ -315,14 +331,7 @@ mod tests {
         let now = Utc::now();
         let second = Duration::from_secs(1);
         let month = second * 30 * 86_400;
-        let options = |longest_run| Options {
-            users: Users::Same,
-            private_mounts: false,
-            max_tasks: 64,
-            readable: Vec::new(),
-            longest_run,
-            alarm_after: second * 60,
-        };
+        let options = |longest_run| Options { longest_run, ..Options::new(PathBuf::new()) };
         for (lease, longest, seconds) in [
             (second * 600, month, 660),
             (second / 10, month, 61),
