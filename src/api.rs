@@ -10,6 +10,7 @@ pub mod credential;
 pub mod diagnosis;
 pub mod event;
 pub mod instance;
+pub mod isolation;
 pub mod key;
 pub mod mcp_type;
 pub mod me;

@@ -155,7 +155,7 @@ async fn run(cli: Cli, gate: Gate, mut output: Output) -> Result<ExitCode, Failu
     match cli.command {
         Command::Serve(serve) => serve.run(gate, output).await?,
         Command::Client(command) => command.run(Context::new(&cli.globals, output)?).await?,
-        Command::Doctor(doctor) => return doctor.run(&cli.globals, &mut output).await,
+        Command::Doctor(doctor) => return doctor.run(&cli.globals, gate, &mut output).await,
         Command::Backup(backup) => backup.run(&cli.globals, &mut output).await?,
         Command::Restore(restore) => restore.run(&cli.globals, output).await?,
         Command::Completions(completions) => completions.run(&mut Cli::command(), &mut output)?,

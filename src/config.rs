@@ -5,6 +5,7 @@
 //! The master key is not among them: it belongs to the vault, which reads it by itself.
 
 mod hosts;
+mod isolation;
 mod layers;
 mod oidc;
 mod packages;
@@ -22,6 +23,7 @@ use minimcp_actors::launch::cgroup;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use isolation::IsolationSettings;
 pub use layers::{ConfigError, Fault, Flags, Origin};
 pub use oidc::OidcSettings;
 pub(crate) use oidc::is_trustworthy;
@@ -80,6 +82,8 @@ pub struct Settings {
     pub http: HttpLimits,
     /// Bounds of the gateway.
     pub gateway: GatewayLimits,
+    /// How servers are kept to themselves.
+    pub isolation: IsolationSettings,
     /// The issuer by whose tokens callers may log in, if there is one.
     pub oidc: Option<OidcSettings>,
     /// Who installs packages.
@@ -262,6 +266,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         idle_timeout: values.duration("gateway.idle-timeout", second_to_day),
     };
 
+    let isolation = isolation::read(&mut values, surroundings);
     let oidc = oidc::read(&mut values);
     let packages = packages::read(&mut values, surroundings);
     let registry_url = packages::registry(&mut values);
@@ -303,6 +308,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             log,
             http,
             gateway,
+            isolation,
             oidc,
             packages,
             registry_url,

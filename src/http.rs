@@ -35,6 +35,7 @@ mod schema;
 mod stall;
 mod standing;
 mod stream;
+mod system;
 mod throttle;
 mod tokens;
 mod types;

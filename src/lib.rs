@@ -5,7 +5,8 @@
 //! [`http`] hears it, [`instances`] writes down what is wanted in the [`store`] and hands it to the supervisor,
 //! [`provision`] turns rows into what the supervisor has to know, and [`journal`] writes down what happened.
 //! MCP traffic goes through the [`gateway`], which asks no database. [`catalog`] knows the types of servers,
-//! [`vault`] every secret, [`audit`] who did what, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
+//! [`vault`] every secret, [`audit`] who did what, [`isolation`] how well
+//! servers are kept apart, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
 
 pub mod api;
 pub mod audit;
@@ -17,6 +18,7 @@ pub mod expiry;
 pub mod gateway;
 pub mod http;
 pub mod instances;
+pub mod isolation;
 pub mod journal;
 pub mod logging;
 pub mod memory;

@@ -75,7 +75,10 @@ impl Provisioner {
     /// # Errors
     /// If the data directory cannot be written into.
     pub fn new(settings: &Settings, vault: Vault, trail: Trail, search_path: String) -> io::Result<Self> {
-        write_private(&preload(&settings.data_dir), PRELOAD)?;
+        let file = preload(&settings.data_dir);
+        write_private(&file, PRELOAD)?;
+        // It holds no secret, and servers run as other users.
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
         let (node, servers_dir) = (settings.node.clone(), settings.servers_dir.clone());
         let packages_dir = settings.data_dir.join("packages");
         let places = Places { node, servers_dir, search_path, packages_dir };

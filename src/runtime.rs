@@ -8,13 +8,14 @@ use std::sync::Arc;
 use actix::Actor;
 use minimcp_actors::launch::cgroup::Cgroups;
 use minimcp_actors::launch::gate::Gate;
+use minimcp_actors::launch::isolation::{Isolation, IsolationError, Level};
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
 use minimcp_actors::launch::record::RunDir;
 use minimcp_actors::{ActorThread, Config, Supervision};
 use rustix::fs::FlockOperation;
 use secrecy::ExposeSecret;
-use slog::{Logger, error, info};
+use slog::{Logger, error, info, warn};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -29,6 +30,7 @@ use crate::expiry::Reminders;
 use crate::gateway::{AccessTable, Gateway};
 use crate::http::{Bounds, Context, Loops, Parts};
 use crate::instances::Instances;
+use crate::isolation;
 use crate::journal::{Close, Flush, Journal, JournalState};
 use crate::logging;
 use crate::provision::Provisioner;
@@ -72,6 +74,12 @@ pub enum ServeError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Servers cannot be isolated as configured.
+    #[error(transparent)]
+    Isolation(#[from] IsolationError),
+    /// There are several users, and nothing that keeps their servers apart.
+    #[error("{0}")]
+    Weak(String),
     /// The first run.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -81,11 +89,11 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// Whether it is the key that is wrong, so that starting again will not help.
+    /// Whether it is the setup that is wrong, the key for instance, so that starting again will not help.
     #[must_use]
     pub fn is_setup(&self) -> bool {
         match self {
-            Self::Key(_) => true,
+            Self::Key(_) | Self::Isolation(_) | Self::Weak(_) => true,
             Self::Unlock(error) => !matches!(error, UnlockError::Store(_) | UnlockError::Seal(_)),
             _ => false,
         }
@@ -114,6 +122,7 @@ pub async fn serve(
     let now = chrono::Utc::now();
     store.seed_types(catalog::seeds().iter().map(|seed| seed.to_row(true, now)).collect()).await?;
     let trail = open_trail(&store, &vault, &settings.data_dir, &log).await?;
+    let isolation = isolate(&settings, &gate, &store, &log).await?;
     let token_file = bootstrap::administrator(&store, &vault, &trail, &settings.data_dir).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
@@ -124,7 +133,7 @@ pub async fn serve(
     let mut signals = Signals::new().map_err(ServeError::System)?;
 
     let stop = CancellationToken::new();
-    let opened = Opened { store, vault, rotation, trail };
+    let opened = Opened { store, vault, rotation, trail, isolation };
     let (daemon, context) = Daemon::start(&settings, opened, gate, stop.clone(), log.clone()).await?;
     let url_file = settings.data_dir.join(DAEMON_URL);
     bootstrap::write_private(&url_file, &local_url(settings.listen)).map_err(|source| ServeError::File {
@@ -155,6 +164,7 @@ struct Opened {
     vault: Vault,
     rotation: KeyRotation,
     trail: Trail,
+    isolation: Isolation,
 }
 
 /// The parts that are taken down in order.
@@ -177,7 +187,7 @@ impl Daemon {
         stop: CancellationToken,
         log: Logger,
     ) -> Result<(Self, Arc<Context>), ServeError> {
-        let Opened { store, vault, rotation, trail } = opened;
+        let Opened { store, vault, rotation, trail, isolation } = opened;
         let run_dir = settings.data_dir.join("run");
         let runs = RunDir::open(&run_dir).map_err(|source| ServeError::File {
             what: "opening",
@@ -187,7 +197,9 @@ impl Daemon {
         let logs = LogKeeper::start(Rotation::default(), log.clone()).map_err(ServeError::System)?;
         let cgroups = Cgroups::open(settings.cgroups, settings.cgroup_base.as_deref(), runs.path());
         info!(log, "control groups"; "in force" => cgroups.described());
-        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone()).in_cgroups(cgroups);
+        let kept_apart = isolation.report().clone();
+        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone());
+        let launcher = launcher.in_cgroups(cgroups).isolated(isolation);
         tokio::spawn(launcher.take_in_orphans().map_err(ServeError::System)?);
         let config = Config {
             ports: settings.ports.clone(),
@@ -262,6 +274,7 @@ impl Daemon {
             supervision: supervision.clone(),
             instances,
             gateway,
+            isolation: kept_apart,
             trail: trail.clone(),
             journal: journal_state,
             restored,
@@ -294,6 +307,30 @@ impl Daemon {
             error!(self.log, "the store did not close well"; "error" => %error);
         }
     }
+}
+
+/// Finds out how well servers are kept apart, and that this is enough for the users there are.
+async fn isolate(
+    settings: &Settings,
+    gate: &Gate,
+    store: &Store,
+    log: &Logger,
+) -> Result<Isolation, ServeError> {
+    let (told, by) = (settings.clone(), gate.clone());
+    let opened = tokio::task::spawn_blocking(move || isolation::open(&told, &by)).await;
+    let opened = opened.map_err(|panic| ServeError::System(io::Error::other(panic)))??;
+    let report = opened.report();
+    let gaps = report.gaps().join("; ");
+    match report.level {
+        Level::Weak => warn!(log, "servers are not kept apart"; "level" => %report.level, "missing" => gaps),
+        Level::Medium | Level::Strong => {
+            info!(log, "servers are kept apart"; "level" => %report.level, "missing" => gaps);
+        }
+    }
+    if settings.oidc.is_some() || store.count_users().await? > 1 {
+        isolation::parts_users(report, settings).map_err(ServeError::Weak)?;
+    }
+    Ok(opened)
 }
 
 /// Opens the trail with a record of this start. One that cannot be written keeps no daemon down: servers go on,

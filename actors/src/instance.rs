@@ -193,9 +193,9 @@ async fn custody(
             return;
         }
     };
-    let identity = process.record().identity.clone();
+    let record = Box::new(process.record().clone());
     let enforced = process.enforced();
-    reporter.clone().report(Observed::Up { identity, adopted, enforced }).await;
+    reporter.clone().report(Observed::Up { record, adopted, enforced }).await;
     // An actor that is gone already is seen right below.
     let _ = actor.send(Launched(Arc::clone(&process))).await;
     let (exit, detail) = tokio::select! {

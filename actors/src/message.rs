@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::launch::cgroup::Enforced;
-use crate::launch::{Identity, Process, Record, Spec};
+use crate::launch::{Process, Record, Spec};
 use crate::snapshot::Snapshot;
 use crate::state::{Cause, Command, Denied, Exit, Outcome, Run, Usage};
 
@@ -131,7 +131,7 @@ pub(crate) struct Report {
 #[derive(Debug)]
 pub(crate) enum Observed {
     /// The process was launched, or found again.
-    Up { identity: Identity, adopted: bool, enforced: Enforced },
+    Up { record: Box<Record>, adopted: bool, enforced: Enforced },
     /// The first probe was answered.
     Ready { latency_us: u64 },
     /// A probe was answered.

@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::launch::cgroup::Enforced;
+use crate::launch::isolation::Report;
 use crate::policy::Limits;
 use crate::state::{Cause, Exit, Run, Status, Usage};
 
@@ -107,6 +108,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Who keeps them, while there is a process.
     pub enforced: Option<Enforced>,
+    /// What keeps the process of the present run to itself, while there is one.
+    pub isolation: Option<Arc<Report>>,
 }
 
 /// One change of status or of the run that serves, or a replacement that was given up, as published to whoever listens.

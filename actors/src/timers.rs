@@ -18,6 +18,8 @@ pub(crate) enum Alarm {
     Slot(Uuid, Run),
     /// The run may have gone without a call for as long as it may.
     Idle(Uuid, Run),
+    /// The kernel is about to end the run, whose lease may have been extended since it was launched.
+    Outlived(Uuid, Run),
 }
 
 /// Timers by the time at which they are due.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::isolation::Isolation;
 use crate::catalog::CredentialsExposure;
 
 mod request;
@@ -82,6 +83,8 @@ pub struct Instance {
     pub credential_id: Option<Uuid>,
     /// Where its credentials can be seen while it runs; null where it has none.
     pub credentials_exposure: Option<CredentialsExposure>,
+    /// What keeps its process to itself; null while there is none.
+    pub isolation: Option<Isolation>,
     /// Its configuration as given.
     #[schema(value_type = Object)]
     pub config: Map<String, Value>,

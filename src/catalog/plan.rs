@@ -16,6 +16,10 @@ use super::{CredentialsExposure, Invalid, TypeDefinition, config};
 /// What Node runs before a server's own code, so that the server finds what came in the sealed memory file.
 pub const PRELOAD: &str = include_str!("../../mcp-servers/handover/preload.cjs");
 
+/// Below the directory for the logs of an instance: where its output is captured. The directory is the daemon's, the
+/// one above it the instance's.
+pub const OUTPUT: &str = "output";
+
 /// What is to run and for whom.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
@@ -137,7 +141,7 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
         args,
         env: env.0,
         sealed,
-        log_dir: host.log_dir.clone(),
+        log_dir: host.log_dir.join(OUTPUT),
         reach: Reach {
             readable: vec![host.servers_dir.clone(), host.preload.clone()],
             writable: vec![host.home.clone(), host.log_dir.clone()],

@@ -134,6 +134,33 @@ pub fn read_manifest(directory: &Path) -> Option<Manifest> {
     serde_json::from_slice(&std::fs::read(directory.join(MANIFEST)).ok()?).ok()
 }
 
+/// What an administrator named in the arguments of a type, so that its servers may read it: a directory, or a file
+/// with the package it is part of. Nothing that `not_with` lies in.
+#[must_use]
+pub fn belongings(definition: &TypeDefinition, not_with: &Path) -> Vec<PathBuf> {
+    let named = definition.args.iter().map(Path::new).filter(|path| path.is_absolute() && path.exists());
+    let fitting = |path: &&Path| path.parent().is_some() && !not_with.starts_with(path);
+    named
+        .map(|path| package_of(path).filter(fitting).unwrap_or(path))
+        .filter(fitting)
+        .map(Path::to_owned)
+        .collect()
+}
+
+/// The directory of the package that a file is part of, unless that is somebody's home as a whole.
+fn package_of(file: &Path) -> Option<&Path> {
+    if !file.is_file() {
+        return None;
+    }
+    // What is installed needs what is installed beside it.
+    let installed =
+        file.ancestors().filter(|dir| dir.file_name().is_some_and(|name| name == "node_modules")).last();
+    let package =
+        installed.or_else(|| file.ancestors().skip(1).find(|dir| dir.join("package.json").is_file()))?;
+    let is_home = package == Path::new("/root") || package.parent() == Some(Path::new("/home"));
+    (!is_home).then_some(package)
+}
+
 /// The first executable file of this name on a search path; an absolute path is its own answer.
 #[must_use]
 pub fn find(command: &str, search_path: &str) -> Option<PathBuf> {
@@ -170,7 +197,7 @@ fn below(directory: &Path, script: &str) -> Result<PathBuf, Missing> {
 #[cfg(test)]
 mod tests {
     use super::super::TypeDefinition;
-    use super::{Missing, Places, Program, Runtime, find, locate};
+    use super::{Missing, Places, Program, Runtime, belongings, find, locate};
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
@@ -223,6 +250,34 @@ mod tests {
         }
         fs::remove_file(root.join("node")).unwrap();
         assert_eq!(locate(&script("dist/a.mjs"), &places), Err(Missing::Program("node".into())));
+    }
+
+    #[test]
+    fn what_the_arguments_of_a_type_name_is_readable_with_its_package_and_never_the_data_of_the_daemon() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        for dir in ["package/src", "files", "data", "app/node_modules/tool/node_modules/part"] {
+            fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        let part = ["package.json", "index.js"]
+            .map(|file| format!("app/node_modules/tool/node_modules/part/{file}"));
+        let files =
+            ["package/package.json", "package/src/index.js", "alone.js", "data/secret", &part[0], &part[1]];
+        for file in files {
+            fs::write(root.join(file), "").unwrap();
+        }
+        let mut args: Vec<String> = ["package/src/index.js", "alone.js", "files", "data", "absent"]
+            .iter()
+            .chain(&["app/node_modules/tool/node_modules/part/index.js"])
+            .map(|path| root.join(path).to_str().unwrap().to_owned())
+            .collect();
+        args.extend(["relative".to_owned(), "/".to_owned(), root.to_str().unwrap().to_owned()]);
+        let json = serde_json::json!({"name": "x", "display_name": "X", "command": "node", "args": args});
+        let definition: TypeDefinition = serde_json::from_value(json).unwrap();
+        assert_eq!(
+            belongings(&definition, &root.join("data")),
+            ["package", "alone.js", "files", "app/node_modules"].map(|path| root.join(path))
+        );
     }
 
     #[test]

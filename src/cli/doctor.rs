@@ -4,12 +4,15 @@
 
 mod daemon;
 mod files;
+mod isolation;
 mod machine;
 
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
+
+use minimcp_actors::launch::gate::Gate;
 
 use super::connection::Globals;
 use super::failure::Failure;
@@ -68,9 +71,14 @@ impl Finding {
 }
 
 impl Doctor {
-    pub(crate) async fn run(self, globals: &Globals, output: &mut Output) -> Result<ExitCode, Failure> {
+    pub(crate) async fn run(
+        self,
+        globals: &Globals,
+        gate: Gate,
+        output: &mut Output,
+    ) -> Result<ExitCode, Failure> {
         let spinner = output.spinner("looking");
-        let checks = look(globals).await;
+        let checks = look(globals, gate).await;
         drop(spinner);
         let ok = checks.iter().all(|finding| finding.level != Level::Fail);
         let report = Report { ok, checks };
@@ -86,7 +94,7 @@ impl Doctor {
     }
 }
 
-async fn look(globals: &Globals) -> Vec<Finding> {
+async fn look(globals: &Globals, gate: Gate) -> Vec<Finding> {
     let flags = config::Flags { data_dir: globals.data_dir.clone(), ..config::Flags::default() };
     let daemon = daemon::look(globals).await;
     let mut checks = Vec::new();
@@ -102,6 +110,10 @@ async fn look(globals: &Globals) -> Vec<Finding> {
             checks.extend(files::key_and_store(&settings).await);
             checks.push(machine::ports(&settings.ports));
             checks.push(machine::listen(settings.listen, daemon.reachable));
+            // A daemon that runs knows best what it has.
+            if !daemon.findings.iter().any(|finding| finding.name == isolation::NAME) {
+                checks.push(isolation::here(settings, gate).await);
+            }
         }
         Err(config::ConfigError(faults)) => checks.extend(faults.into_iter().map(|fault| {
             let detail = format!("{} ({}): {}", fault.key, fault.origin, fault.detail);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use minimcp_actors::Supervision;
+use minimcp_actors::launch::isolation::Report;
 use slog::Logger;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub instances: Instances,
     /// The way in to the servers.
     pub gateway: Arc<Gateway>,
+    /// What keeps servers apart.
+    pub isolation: Report,
     /// Who did what.
     pub trail: Trail,
     /// How the journal fares.

@@ -13,8 +13,8 @@ use utoipa::{Modify, OpenApi};
 use super::audited::FailsClosed;
 use super::call::{Answer, Call, with_body};
 use super::{
-    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, tokens, types,
-    users,
+    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, system, tokens,
+    types, users,
 };
 
 #[derive(OpenApi)]
@@ -31,7 +31,7 @@ use super::{
         instances::restore, instances::extend, instances::token, instances::delete, logs::show, instances::stats,
         instances::diagnose,
         keys::list, keys::rotate,
-        events::follow, actors::list, actors::show, audit::show,
+        events::follow, actors::list, actors::show, audit::show, system::isolation,
     ),
     components(schemas(crate::api::event::Event)),
     modifiers(&Token, &FailsClosed),

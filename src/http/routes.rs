@@ -11,8 +11,8 @@ use warp::{Filter, delete, get, patch, post, put};
 use super::call::{Answer, Call};
 use super::context::Context;
 use super::{
-    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, tokens,
-    types, users,
+    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, system,
+    tokens, types, users,
 };
 use crate::problem::{Code, Problem};
 
@@ -116,6 +116,9 @@ fn watching_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes = routes.or(path("events").and(end()).and(get()).and(call()).then(events::follow)).unify();
     let routes = routes.or(path("actors").and(end()).and(get()).and(call()).then(actors::list)).unify();
     let routes = routes.or(path("audit").and(end()).and(get()).and(call()).then(audit::show)).unify();
+    let routes = routes
+        .or(path("system").and(path("isolation")).and(end()).and(get()).and(call()).then(system::isolation))
+        .unify();
     let below = path("actors").and(warp::path::tail()).and(get()).and(call()).then(actors::show);
     routes.or(below).unify().boxed()
 }

@@ -9,6 +9,7 @@ use super::idempotency::{self, Key};
 use crate::api::me;
 use crate::api::problem::ProblemDocument;
 use crate::api::user::{ChangeUser, CreateUser, OwnLimits, User, WantedLimits};
+use crate::isolation;
 use crate::problem::{Code, Problem};
 use crate::store::{Conflict, NewUser, Quota, Role, StoreError, UserChange};
 
@@ -42,6 +43,8 @@ pub(super) async fn create(call: Call) -> Answer {
         return Ok(first);
     }
     let request: CreateUser = call.read()?;
+    isolation::parts_users(&call.parts().isolation, &call.parts().settings)
+        .map_err(|why| Problem::new(Code::WeakIsolation, why))?;
     let limits = request.limits.unwrap_or_default();
     let new = NewUser {
         id: Uuid::now_v7(),

@@ -249,6 +249,7 @@ mod tests {
             last_exit: None,
             credential_id: None,
             credentials_exposure: None,
+            isolation: None,
             config: serde_json::Map::new(),
             debug: false,
         }

@@ -5,8 +5,12 @@ use std::io::{self, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use tokio::fs::File;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use crate::catalog::plan::OUTPUT;
 
 /// Bytes read from the end of a file at most.
 const TAIL_BYTES: u64 = 1 << 20;
@@ -41,6 +45,10 @@ impl Stream {
     }
 
     fn file(self, directory: &Path) -> PathBuf {
+        let directory = match self {
+            Self::App | Self::Error => directory.to_owned(),
+            Self::Stdout | Self::Stderr => directory.join(OUTPUT),
+        };
         directory.join(format!("{}.log", self.as_str()))
     }
 }
@@ -89,14 +97,22 @@ pub(crate) struct Follower {
 
 impl Follower {
     async fn open(&mut self) -> io::Result<bool> {
-        match File::open(&self.path).await {
+        // The server may have put anything there: a link to a file that only the daemon may read, or a pipe that
+        // nobody writes to.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        match OpenOptions::new().read(true).custom_flags(flags).open(&self.path).await {
             Ok(file) => {
-                let inode = file.metadata().await?.ino();
+                let seen = file.metadata().await?;
+                if !seen.is_file() || seen.nlink() > 1 {
+                    return Ok(false);
+                }
+                let inode = seen.ino();
                 self.file = Some((file, inode));
                 self.partial.clear();
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -130,7 +146,7 @@ impl Follower {
     async fn was_replaced(&mut self) -> io::Result<bool> {
         let Some((file, inode)) = &mut self.file else { return Ok(false) };
         let at_end = file.stream_position().await? >= file.metadata().await?.len();
-        match tokio::fs::metadata(&self.path).await {
+        match tokio::fs::symlink_metadata(&self.path).await {
             Ok(present) => Ok(at_end && present.ino() != *inode),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -166,7 +182,8 @@ mod tests {
     #[tokio::test]
     async fn the_last_lines_come_first_and_then_what_is_added_even_to_a_new_file() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("stderr.log");
+        std::fs::create_dir(directory.path().join(OUTPUT)).unwrap();
+        let path = directory.path().join(OUTPUT).join("stderr.log");
         let (lines, mut absent) = tail(directory.path(), Stream::Stderr, 5).await.unwrap();
         assert!(lines.is_empty() && absent.more().await.unwrap().is_empty());
 
@@ -180,13 +197,35 @@ mod tests {
         assert_eq!(follower.more().await.unwrap(), ["half", "four\u{fffd}[31m"]);
 
         writeln!(file, "last of the old").unwrap();
-        std::fs::rename(&path, directory.path().join("stderr.log.1")).unwrap();
+        std::fs::rename(&path, path.with_extension("log.1")).unwrap();
         std::fs::write(&path, "first of the new\n").unwrap();
         assert_eq!(follower.more().await.unwrap(), ["last of the old", "first of the new"]);
 
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"anew\n").unwrap();
         assert_eq!(follower.more().await.unwrap(), ["anew"]);
+    }
+
+    #[tokio::test]
+    async fn what_a_server_puts_in_the_place_of_its_log_leads_nowhere_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let secret = directory.path().join("secret");
+        std::fs::write(&secret, "secret\n").unwrap();
+        let log = directory.path().join("app.log");
+        std::os::unix::fs::symlink(&secret, &log).unwrap();
+        assert!(tail(directory.path(), Stream::App, 10).await.unwrap().0.is_empty(), "a link");
+        std::fs::remove_file(&log).unwrap();
+        std::fs::hard_link(&secret, &log).unwrap();
+        assert!(
+            tail(directory.path(), Stream::App, 10).await.unwrap().0.is_empty(),
+            "another name of a file"
+        );
+        std::fs::remove_file(&log).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &log, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        assert!(
+            tail(directory.path(), Stream::App, 10).await.unwrap().0.is_empty(),
+            "a pipe that nobody writes to"
+        );
     }
 
     #[tokio::test]

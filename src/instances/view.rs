@@ -64,6 +64,7 @@ pub(crate) fn instance(
             .or_else(|| row.last_exit.clone().and_then(|last| serde_json::from_value(last).ok())),
         credential_id: row.credential_id,
         credentials_exposure: None,
+        isolation: snapshot.and_then(|snapshot| snapshot.isolation.as_deref()).map(Into::into),
         config: match &row.config {
             Value::Object(config) => config.clone(),
             _ => serde_json::Map::new(),
@@ -132,6 +133,7 @@ fn unsigned(number: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use minimcp_actors::launch::cgroup::Enforced;
+    use minimcp_actors::launch::isolation::Report;
     use minimcp_actors::policy::Limits;
     use minimcp_actors::state::{self, Cause, Run, Usage};
     use serde_json::json;
@@ -186,6 +188,7 @@ mod tests {
             last_exit: None,
             limits: Limits { memory_bytes: Some(512 << 20), cpu_percent: Some(50), tasks: Some(64) },
             enforced: Some(enforced),
+            isolation: Some(Arc::new(Report::nothing("off"))),
         }
     }
 
@@ -223,6 +226,10 @@ mod tests {
         );
         let kept = json!(["memory: cgroup v1", "cpu: sampling", "processes: cgroup v2"]);
         assert_eq!(shown["limits"]["enforced_by"], kept);
+        assert_eq!(shown["limits"]["declared"], json!({"max_memory_mb": 512, "max_cpu_percent": 50}));
+        assert_eq!(shown["limits"]["enforced_by"], json!(["sampling"]));
+        assert_eq!(shown["isolation"]["level"], "weak");
+        assert_eq!(shown["isolation"]["layers"][0]["reason"], "off");
 
         let mut stopped = snapshot(&row, state::Status::Stopped);
         stopped.pid = None;

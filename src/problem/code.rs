@@ -93,6 +93,8 @@ codes! {
     LastAdministrator = CONFLICT, "last_administrator";
     /// It would lock the caller out
     OwnAccount = CONFLICT, "own_account";
+    /// The servers of several users would not be kept apart
+    WeakIsolation = CONFLICT, "weak_isolation";
     /// It was changed in the meantime
     Changed = CONFLICT, "changed";
     /// The stored record was changed by something else

@@ -16,7 +16,7 @@ use crate::audit::{Entry, Trail};
 use crate::catalog::TypeDefinition;
 use crate::catalog::credentials::Credentials;
 use crate::catalog::plan::{Host, Subject, directories, plan};
-use crate::catalog::program::{Missing, locate};
+use crate::catalog::program::{Missing, belongings, locate};
 use crate::vault::{Scope, Vault};
 
 /// What to execute for one instance, built anew at each launch.
@@ -103,7 +103,8 @@ impl Planner for Recipe {
             log_dir: log_dir(&ground.data_dir, self.user_id, launch.id, &self.definition.name),
             preload: preload(&ground.data_dir),
         };
-        let plan = plan(&subject, &host, launch).map_err(never)?;
+        let mut plan = plan(&subject, &host, launch).map_err(never)?;
+        plan.reach.readable.extend(belongings(&self.definition, &ground.data_dir));
         for directory in directories(&self.definition, &self.config).map_err(never)? {
             make_below(&host.home, &directory)
                 .map_err(|error| NoPlan::NotNow(format!("making {}: {error}", directory.display())))?;

@@ -121,8 +121,13 @@ impl Daemon {
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));
         let logs = LogKeeper::start(Rotation::default(), log.clone()).unwrap();
         let runs = RunDir::open(settings.data_dir.join("run")).unwrap();
+        let (told, by) = (Arc::clone(&settings), gate.clone());
+        let isolation =
+            tokio::task::spawn_blocking(move || minimcp::isolation::open(&told, &by)).await.unwrap().unwrap();
+        let kept_apart = isolation.report().clone();
         let cgroups = Cgroups::open(settings.cgroups, None, runs.path());
-        let launcher = LocalLauncher::new(gate, runs, logs, log.clone()).in_cgroups(cgroups);
+        let launcher = LocalLauncher::new(gate, runs, logs, log.clone());
+        let launcher = launcher.in_cgroups(cgroups).isolated(isolation);
         let (supervision, actors) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
 
         let audit = settings.data_dir.join("audit");
@@ -161,6 +166,7 @@ impl Daemon {
             supervision: supervision.clone(),
             instances,
             gateway: Arc::new(gateway),
+            isolation: kept_apart,
             trail: trail.clone(),
             journal,
             restored,

@@ -49,7 +49,8 @@ async fn a_life_from_creation_to_deletion() {
     let fields: HashSet<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
     let contract = "id name user_id mcp_type status status_reason generation process_id assigned_port access_url \
         direct_url created_at started_at expires_at stopped_at restored_at last_checked_at last_accessed_at restarts \
-        stats limits last_exit credential_id credentials_exposure config debug";
+        stats limits last_exit credential_id credentials_exposure isolation \
+        config debug";
     assert_eq!(fields, contract.split_whitespace().collect());
     let listed = daemon.get("/v1/instances?status=running", &user).await.json();
     assert_eq!(listed["items"][0]["id"], made["id"]);

@@ -1,17 +1,21 @@
 //! What instances cannot do to each other, to the daemon and to the machine, as each level promises it.
 
+mod leases;
 mod levels;
+mod ports;
+mod servers;
 
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use minimcp_actors::launch::gate::Gate;
-use minimcp_actors::launch::isolation::{Isolation, Layer, Level, Options, Users};
+use minimcp_actors::launch::isolation::{Isolation, Level, Options, Users};
 use minimcp_actors::launch::{Plan, Probe, Reach, Record, Spec, record::RunDir};
 use minimcp_actors::policy::Policy;
 use minimcp_actors::snapshot::Snapshot;
-use minimcp_actors::state::Status;
+use minimcp_actors::state::{Command, Status};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,13 +23,7 @@ use crate::ground::{Ground, eventually, node};
 
 /// All that there is, with the table of users in this directory.
 fn options(dir: &Path) -> Options {
-    Options {
-        users: Users::Own { base: None, count: 65_536, table: dir.join("uids.json") },
-        private_mounts: true,
-        max_tasks: 64,
-        readable: Vec::new(),
-        longest_run: Duration::from_secs(86_400),
-    }
+    Options::new(dir.join("uids.json"))
 }
 
 fn gate() -> Gate {
@@ -35,8 +33,14 @@ fn gate() -> Gate {
 /// Actors whose processes are isolated, in a directory that nobody else may enter.
 async fn ground() -> Ground {
     assert!(rustix::process::geteuid().is_root(), "run as root, or there are no users to give");
-    let dir = Arc::new(crate::ground::private_dir());
+    let dir = Arc::new(private_dir());
     isolated(Arc::clone(&dir), options(dir.path())).await
+}
+
+/// A directory that nobody else may enter, and not below one that each instance has for itself.
+fn private_dir() -> TempDir {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    tempfile::Builder::new().permissions(mode).tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 async fn isolated(dir: Arc<TempDir>, options: Options) -> Ground {
@@ -88,7 +92,7 @@ fn status(pid: u32, field: &str) -> String {
 
 fn record(ground: &Ground, instance: &Snapshot) -> Record {
     let (records, _) = RunDir::open(ground.path("run")).unwrap().records().unwrap();
-    records.into_iter().find(|record| record.id == instance.id).unwrap()
+    records.into_iter().find(|record| record.id == instance.id && record.run == instance.run).unwrap()
 }
 
 #[tokio::test]
@@ -107,7 +111,6 @@ async fn an_instance_has_a_user_of_its_own_and_no_privilege_and_says_so() {
             assert_eq!(status(pid, set), "0000000000000000", "{set}");
         }
         assert_eq!((&*status(pid, "NoNewPrivs"), &*status(pid, "Seccomp")), ("1", "2"));
-        assert_eq!(status(pid, "SigIgn"), "0000000000001000", "SIGPIPE, which Node ignores by itself");
         assert_eq!(std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap().trim(), "500");
         let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
         let bound = |name: &str| -> Vec<&str> {
@@ -118,6 +121,9 @@ async fn an_instance_has_a_user_of_its_own_and_no_privilege_and_says_so() {
         assert_eq!(bound("Max open files"), ["4096", "4096"]);
         assert_eq!(bound("Max processes"), ["64", "64"]);
         assert_eq!(bound("Max locked memory"), ["65536", "65536"]);
+        let ignored = u64::from_str_radix(&status(pid, "SigIgn"), 16).unwrap();
+        // Node ignores SIGPIPE and SIGXFSZ by itself; 32 and 33 are the C library's.
+        assert_eq!(ignored & !(1 << 31 | 1 << 32), 1 << 12 | 1 << 24);
         for unbound in ["Max address space", "Max data size", "Max file size"] {
             assert_eq!(bound(unbound), ["unlimited"; 2], "{unbound}");
         }
@@ -127,5 +133,146 @@ async fn an_instance_has_a_user_of_its_own_and_no_privilege_and_says_so() {
         uids.push(uid);
     }
     assert_ne!(uids[0], uids[1]);
+    ground.leave(false).await;
+}
+
+#[tokio::test]
+async fn nothing_of_others_of_the_daemon_or_of_the_machine_can_be_read_changed_or_reached() {
+    let ground = ground().await;
+    let database = ground.path("minimcp.db");
+    std::fs::write(&database, "everything").unwrap();
+    let (victim, _) = tried(&ground, "victim", &json!({})).await;
+    let (pid, daemon) = (victim.pid.unwrap(), std::process::id());
+    let abstract_name = format!("minimcp-test-{daemon}");
+    let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
+    let _listening = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+    // Others may read it, so what keeps the instance out is not its user.
+    let shared = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::set_permissions(shared.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(shared.path().join("shared"), "for all").unwrap();
+    let own = home(&ground, "hostile");
+    let logs = ground.path("hostile").join("logs");
+    let shown = |path: &Path| path.to_str().unwrap().to_owned();
+    let wanted = json!({
+        "read": ["/etc/passwd", "/etc/shadow", shown(&database), shown(&shared.path().join("shared")),
+            shown(&home(&ground, "victim").join("file")), format!("/proc/{pid}/environ"), format!("/proc/{pid}/mem"),
+            format!("/proc/{pid}/cmdline"), format!("/proc/{daemon}/environ"), "/proc/1/environ",
+            shown(&ground.path("uids.json")), "/etc/hosts", "/proc/self/status", "/proc/meminfo"],
+        "list": ["/", "/home", "/root", shown(ground.dir.path()), shown(&home(&ground, "victim")), shown(&own), "/usr/lib"],
+        "write": [shown(&database), shown(&home(&ground, "victim").join("planted")), "/usr/planted", "/etc/planted",
+            shown(&logs.join("output/stdout.log")), shown(&logs.join("app.log")), shown(&own.join("mine")), "/tmp/mine"],
+        "truncate": [shown(&logs.join("output/stdout.log"))],
+        "rename": [shown(&logs.join("output")), shown(&own.join("mine"))],
+        "kill": [pid.to_string(), daemon.to_string(), "1"],
+        "become": ["0"],
+        "ports": [1, 8080, 45_123],
+        "sockets": [abstract_name],
+        "calls": {
+            "ptrace": [libc::SYS_ptrace, 16, pid, 0, 0], "x32 ptrace": [521 | 0x4000_0000, 16, pid, 0, 0],
+            "mount": [libc::SYS_mount, 0, 0, 0, 0, 0], "unshare": [libc::SYS_unshare, libc::CLONE_NEWUSER],
+            "clone": [libc::SYS_clone, libc::CLONE_NEWUSER, 0, 0, 0, 0], "clone3": [libc::SYS_clone3, 0, 0],
+            "bpf": [libc::SYS_bpf, 0, 0, 0], "io_uring": [libc::SYS_io_uring_setup, 1, 0],
+            "keyctl": [libc::SYS_keyctl, 0, 0], "userfaultfd": [libc::SYS_userfaultfd, 0],
+            "personality": [libc::SYS_personality, 0x004_0000], "which personality": [libc::SYS_personality, 0xffff_ffff_u32],
+            "getpid": [libc::SYS_getpid]
+        },
+    });
+    let (hostile, said) = tried(&ground, "hostile", &wanted).await;
+    let outcome = |kind: &str, name: &str| {
+        said[kind][name].as_str().unwrap_or_else(|| panic!("{kind} {name}: {said}")).to_owned()
+    };
+
+    let mut allowed = Vec::new();
+    for kind in ["read", "list", "write", "truncate", "rename", "kill", "become", "ports", "sockets", "calls"]
+    {
+        let tried = said[kind].as_object().unwrap();
+        allowed.extend(
+            tried.iter().filter(|(_, came)| *came == "done").map(|(name, _)| format!("{kind} {name}")),
+        );
+    }
+    allowed.sort();
+    let mut expected = vec![
+        "read /etc/hosts".to_owned(),
+        "read /proc/meminfo".into(),
+        "read /proc/self/status".into(),
+        format!("list {}", shown(&own)),
+        "list /usr/lib".into(),
+        format!("write {}", shown(&own.join("mine"))),
+        "write /tmp/mine".into(),
+        format!("write {}", shown(&logs.join("app.log"))),
+        format!("rename {}", shown(&own.join("mine"))),
+        "calls getpid".into(),
+        "calls which personality".into(),
+    ];
+    expected.sort();
+    assert_eq!(allowed, expected, "{said:#}");
+
+    // Landlock, not the user, keeps it from what others may read.
+    for path in ["/etc/passwd", &*shown(&shared.path().join("shared"))] {
+        assert_eq!(outcome("read", path), "EACCES", "{path}");
+    }
+    assert_eq!(outcome("kill", &pid.to_string()), "EPERM");
+    assert_eq!(outcome("ports", "45123"), "EACCES");
+    assert_eq!(outcome("sockets", &abstract_name), "EPERM");
+    for call in
+        ["ptrace", "mount", "unshare", "clone", "bpf", "io_uring", "keyctl", "userfaultfd", "personality"]
+    {
+        assert_eq!(outcome("calls", call), "EPERM", "{call}");
+    }
+    assert_eq!(outcome("calls", "clone3"), "ENOSYS");
+    assert_eq!(said["memory"], "done", "what servers ask about themselves works");
+    assert_eq!(said["processes"], json!([hostile.pid.unwrap().to_string()]), "of others nothing is seen");
+    assert_eq!(said["temporary"], json!(["mine"]), "of the files of others nothing is seen");
+    let foreign: Vec<&Value> = said["descriptors"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(|target| {
+            let target = target.as_str().unwrap();
+            target.starts_with('/')
+                && target != "/dev/null"
+                && !target.starts_with(&shown(&logs))
+                && !target.starts_with("/proc/")
+        })
+        .collect();
+    assert_eq!(foreign, Vec::<&Value>::new(), "{said:#}");
+    assert!(std::fs::read_dir(home(&ground, "victim")).unwrap().next().is_none());
+    ground.leave(false).await;
+}
+
+#[tokio::test]
+async fn an_instance_listens_on_its_own_port_and_keeps_its_user_over_runs_and_daemons() {
+    let ground = ground().await;
+    let spec = ground.faulty(&["env"]);
+    let first = ground.running(spec.clone()).await;
+    let told = crate::ground::get(first.port.unwrap(), "/env").await;
+    assert_eq!(told["env"]["GREETING"], "hello");
+    let uid = record(&ground, &first).uid.unwrap();
+    ground.actors.order(first.id, Command::Restart).await.unwrap();
+    let again = ground.until(first.id, |now| now.run.0 == 2 && now.status == Status::Running).await;
+    assert_eq!(record(&ground, &again).uid, Some(uid));
+    ground.actors.order(first.id, Command::Stop).await.unwrap();
+    ground.status(first.id, Status::Stopped).await;
+    let dir = ground.leave(false).await;
+    let ground = isolated(Arc::clone(&dir), options(dir.path())).await;
+    let later = ground.running(spec).await;
+    assert_eq!(record(&ground, &later).uid, Some(uid));
+    let isolation = later.isolation.clone().unwrap();
+    assert_eq!(isolation.level, Level::Strong);
+    ground.leave(false).await;
+}
+
+#[tokio::test]
+async fn one_user_for_all_can_be_had_and_is_weak() {
+    let dir = Arc::new(private_dir());
+    let user = minimcp_actors::launch::isolation::User { uid: 1_001, gid: 1_001 };
+    let ground = isolated(Arc::clone(&dir), Options { users: Users::All(user), ..options(dir.path()) }).await;
+    for name in ["one", "two"] {
+        let (instance, _) = tried(&ground, name, &json!({})).await;
+        assert_eq!(status(instance.pid.unwrap(), "Uid"), ["1001"; 4].join("\t"));
+        assert_eq!(status(instance.pid.unwrap(), "CapBnd"), "0000000000000000");
+        let record = record(&ground, &instance);
+        assert_eq!((record.uid, record.isolation.unwrap().level), (None, Level::Weak));
+    }
     ground.leave(false).await;
 }

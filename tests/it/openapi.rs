@@ -50,6 +50,7 @@ const ROUTES: [&str; 45] = [
     "GET /v1/audit",
     "GET /v1/actors",
     "GET /v1/actors/{path}",
+    "GET /v1/system/isolation",
     "GET /docs/page.js",
 ];
 

@@ -36,7 +36,7 @@ pub(crate) use leftovers::is_free;
 use crate::ground::{PATIENCE, eventually, is_alive, own_ports, signal};
 
 /// The program under test.
-const MINIMCP: &str = env!("CARGO_BIN_EXE_minimcp");
+pub(crate) const MINIMCP: &str = env!("CARGO_BIN_EXE_minimcp");
 
 /// A data directory and, most of the time, the daemon on it.
 pub(crate) struct Daemon {

@@ -84,6 +84,7 @@ impl Supervisor {
                     self.settle(ctx);
                 }
                 Alarm::Idle(id, run) => self.look_idle(id, run, ctx),
+                Alarm::Outlived(id, run) => self.replace_outlived(id, run, ctx),
             }
         }
         self.set_wake(ctx);
@@ -218,6 +219,9 @@ impl Supervisor {
             usage: None,
             enforced: None,
             health: None,
+            isolation: None,
+            alarm_at: None,
+            alarm_watched: false,
         });
         entry.started_at = entry.started_at.or(started_at);
     }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::leases::Lease;
 use crate::instance::Instance;
 use crate::launch::cgroup::Enforced;
+use crate::launch::isolation::Report;
 use crate::launch::{Record, Spec};
 use crate::lifecycle::Life;
 use crate::routes::{Calls, Lane, Way};
@@ -28,6 +29,12 @@ pub(super) struct Held {
     pub(super) usage: Option<Usage>,
     pub(super) enforced: Option<Enforced>,
     pub(super) health: Option<Health>,
+    /// What keeps its process to itself, once it is there.
+    pub(super) isolation: Option<Arc<Report>>,
+    /// When the kernel ends its process.
+    pub(super) alarm_at: Option<DateTime<Utc>>,
+    /// Whether a timer is set for that already.
+    pub(super) alarm_watched: bool,
 }
 
 /// One instance.
@@ -183,6 +190,7 @@ impl Entry {
             last_exit: self.last_exit.clone(),
             limits: self.spec.policy.limits,
             enforced: present.and_then(|held| held.enforced),
+            isolation: present.and_then(|held| held.isolation.clone()),
         })
     }
 

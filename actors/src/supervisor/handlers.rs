@@ -29,9 +29,11 @@ impl Supervisor {
         };
         let health = |latency_us, problem| Some(Health { checked_at: Utc::now(), latency_us, problem });
         let (fact, ending) = match what {
-            Observed::Up { identity, adopted, enforced } => {
-                held.pid = Some(identity.pid);
+            Observed::Up { record, adopted, enforced } => {
+                held.pid = Some(record.identity.pid);
                 held.enforced = Some(enforced);
+                held.isolation = record.isolation.map(Arc::new);
+                held.alarm_at = record.alarm_at;
                 if !adopted {
                     held.started_at = Some(Utc::now());
                 }
@@ -57,6 +59,7 @@ impl Supervisor {
         let unused = entry.follow_present();
         self.release_port(id, unused);
         self.show(id);
+        self.watch_alarms(id, ctx);
         if let Some(fact) = fact {
             self.apply(id, Event::Fact(fact), ending, ctx);
         }
@@ -174,6 +177,7 @@ impl Handler<Order> for Supervisor {
             }
             self.apply(id, Event::Command(core), None, ctx);
             self.show(id);
+            self.watch_alarms(id, ctx);
         }
         Ok(self.snapshot(id))
     }

@@ -6,6 +6,7 @@ mod effects;
 mod entry;
 mod handlers;
 mod leases;
+mod outliving;
 mod parts;
 mod replacing;
 mod starts;

@@ -1,7 +1,7 @@
 // Tries what a hostile server would, as told in TRY, and says in one line what came of each. Then it lives on.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync, writeFileSync, readlinkSync, truncateSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { readFileSync, readdirSync, readlinkSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 
 const wanted = JSON.parse(process.env.TRY ?? '{}');
 const outcome = (attempt) => {
@@ -32,12 +32,17 @@ for (const port of wanted.ports ?? []) {
   server.close();
 }
 const sockets = {};
-for (const path of wanted.sockets ?? []) sockets[path] = await settled(connect(path), 'connect');
+// Node pads their names, so that it reaches none that others made.
+for (const name of wanted.sockets ?? []) {
+  const program = `use Socket; use Errno; socket(my $s, PF_UNIX, SOCK_STREAM, 0); print connect($s, pack('S a*', AF_UNIX, "\\0" . $ARGV[0])) ? 'done' : $!{EPERM} ? 'EPERM' : $!`;
+  sockets[name] = spawnSync('/usr/bin/perl', ['-e', program, name]).stdout.toString();
+}
 console.log(
   JSON.stringify({
     read: each(wanted.read, (path) => readFileSync(path)),
     list: each(wanted.list, (path) => readdirSync(path)),
     write: each(wanted.write, (path) => writeFileSync(path, 'x')),
+    rename: each(wanted.rename, (path) => renameSync(path, `${path}.moved`)),
     truncate: each(wanted.truncate, (path) => truncateSync(path)),
     kill: each(wanted.kill, (pid) => process.kill(Number(pid), 0)),
     become: each(wanted.become, (uid) => process.setuid(Number(uid))),

@@ -26,7 +26,9 @@ impl Daemon {
 
     /// Files that tell of processes.
     pub(crate) fn records(&self) -> Vec<PathBuf> {
-        std::fs::read_dir(self.data().join("run")).unwrap().map(|entry| entry.unwrap().path()).collect()
+        let files = std::fs::read_dir(self.data().join("run")).unwrap().map(|entry| entry.unwrap().path());
+        // Beside them are the homes of instances, which stay for as long as the instances do.
+        files.filter(|path| !path.is_dir()).collect()
     }
 }
 

@@ -37,9 +37,13 @@ async fn what_died_while_the_daemon_was_down_is_told_to_be_disconnected_and_then
 
 #[tokio::test]
 async fn a_server_that_keeps_crashing_is_given_up_and_comes_back_by_hand_once_it_is_mended() {
-    let daemon = Daemon::start().await;
+    let mut daemon = Daemon::unstarted(&[], &[]);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/mcp-servers/faulty/index.mjs");
-    let broken = daemon.dir.path().join("broken");
+    let marks = daemon.dir.path().join("marks");
+    std::fs::create_dir(&marks).unwrap();
+    let broken = marks.join("broken");
+    daemon.environment("MINIMCP_ISOLATION_READABLE", marks.to_str());
+    daemon.serve().await;
     let line = format!(
         "test ! -e {} || {{ echo out of order >&2; exit 3; }}; exec node {script} ok",
         broken.display()

@@ -33,6 +33,8 @@ pub(in crate::launch) struct Confinement {
     pub(in crate::launch) required: Vec<Layer>,
     /// Who it runs as; `None` for the user of the daemon.
     pub(in crate::launch) user: Option<User>,
+    /// Whether that user is one that all instances share because somebody wants it so.
+    pub(in crate::launch) shared: bool,
     pub(in crate::launch) mounts: Mounts,
     /// What it may read and execute, beside the system's own programs and libraries.
     pub(in crate::launch) readable: Vec<PathBuf>,

@@ -39,9 +39,6 @@ use super::gate::{self, Gate};
 use super::{Launch, LaunchError, Plan};
 use uids::Uids;
 
-/// From the end of a lease to the end of a process that nobody ended: the daemon has had its chance by then.
-const ALARM_AFTER: Duration = Duration::from_secs(60);
-
 /// As whom instances run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Users {
@@ -73,6 +70,24 @@ pub struct Options {
     pub readable: Vec<PathBuf>,
     /// The longest that a process lives without being launched anew, whatever its lease.
     pub longest_run: Duration,
+    /// From the end of the lease to when the kernel ends a process that nobody has ended; whole seconds.
+    pub alarm_after: Duration,
+}
+
+impl Options {
+    /// Everything: a user for each instance, remembered in the file `table`, 64 tasks, an alarm a minute after the
+    /// lease, and no run longer than 30 days.
+    #[must_use]
+    pub fn new(table: PathBuf) -> Self {
+        Self {
+            users: Users::Own { base: None, count: 65_536, table },
+            private_mounts: true,
+            max_tasks: 64,
+            readable: Vec::new(),
+            longest_run: Duration::from_secs(30 * 86_400),
+            alarm_after: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Why instances cannot be isolated as they should be. What the kernel merely lacks is no error: the report has it.
@@ -112,34 +127,25 @@ impl Isolation {
     /// # Errors
     /// [`IsolationError`] if what was asked for by name cannot be had.
     pub fn probe(gate: &Gate, options: Options) -> Result<Self, IsolationError> {
-        let (uids, user) = users(&options)?;
-        let mut asked = Confinement {
-            unasked: unasked(&options, &uids),
-            user,
-            port: Some(1),
-            max_tasks: Some(options.max_tasks.into()),
-            alarm: Some(3_600),
-            ..Confinement::default()
-        };
-        let answer = gate::try_out(gate, &asked).map_err(IsolationError::Probe)?;
-        if let Some(why) = answer.refused {
-            return Err(IsolationError::Refused(why));
-        }
-        let (mut report, mut uids) = (answer.report, uids.ok());
-        // Without mounts nothing helps another user past the daemon's own directories.
-        let barrier = table(&options).and_then(|table| reach::barrier(table, reach::open_to_others));
-        if let Some(barrier) =
-            barrier.filter(|_| report.has(Layer::OwnUser) && !report.has(Layer::PrivateMounts))
-        {
-            let why = format!("without private_mounts no other user gets past {}", barrier.display());
-            asked.unasked.push((Layer::OwnUser, why));
-            asked.user = None;
-            report = gate::try_out(gate, &asked).map_err(IsolationError::Probe)?.report;
-        }
-        if !report.has(Layer::OwnUser) {
-            uids = None;
+        let (mut report, range) = look(gate, &options)?;
+        let mut uids = None;
+        if let (Some(range), Some(table)) = (range.filter(|_| report.has(Layer::OwnUser)), table(&options)) {
+            match Uids::open(range, table.to_owned()) {
+                Ok(opened) => uids = Some(opened),
+                Err(error) => {
+                    report = report.without(Layer::OwnUser, &format!("the user ids cannot be kept: {error}"));
+                }
+            }
         }
         Ok(Self(Arc::new(Inner { options: Some(options), uids, report })))
+    }
+
+    /// What [`Isolation::probe`] would find, without a trace.
+    ///
+    /// # Errors
+    /// [`IsolationError`] if what was asked for by name cannot be had.
+    pub fn examine(gate: &Gate, options: &Options) -> Result<Report, IsolationError> {
+        look(gate, options).map(|(report, _)| report)
     }
 
     /// What is in force for instances that are launched from now on.
@@ -185,7 +191,7 @@ impl Isolation {
         }
         let mut unasked: Vec<(Layer, String)> =
             report.layers.iter().filter_map(|one| Some((one.layer, one.missing.clone()?))).collect();
-        let alarm = lease_ends_at.map(|at| alarm(at, Utc::now(), options.longest_run));
+        let alarm = lease_ends_at.map(|at| alarm(at, Utc::now(), options));
         if alarm.is_none() && report.has(Layer::LeaseAlarm) {
             unasked.push((Layer::LeaseAlarm, "it has no lease".into()));
         }
@@ -202,6 +208,7 @@ impl Isolation {
         Ok(Some(Confinement {
             max_tasks: uids.is_some().then(|| options.max_tasks.into()),
             port: launch.port,
+            shared: matches!(options.users, Users::All(_)),
             unasked,
             required,
             user,
@@ -213,29 +220,44 @@ impl Isolation {
     }
 }
 
-/// The range of users, the first of them, or why there is none.
-#[expect(clippy::type_complexity, reason = "it is taken apart where it is called")]
-fn users(options: &Options) -> Result<(Result<Uids, String>, Option<User>), IsolationError> {
+/// What there is, and the ids of users that instances may have.
+fn look(gate: &Gate, options: &Options) -> Result<(Report, Option<Range<u32>>), IsolationError> {
     let root = rustix::process::geteuid().is_root();
+    let mut asked = Confinement {
+        unasked: unasked(options, root),
+        port: Some(1),
+        max_tasks: Some(options.max_tasks.into()),
+        alarm: Some(3_600),
+        shared: matches!(options.users, Users::All(_)),
+        ..Confinement::default()
+    };
+    let mut range = None;
     match &options.users {
-        Users::Own { .. } if !root => Ok((Err("the daemon does not run as root".into()), None)),
-        Users::Own { base, count, table } => {
-            let range = accounts::choose(*base, *count, &taken()).map_err(IsolationError::Users)?;
-            let user = User { uid: range.start, gid: range.start };
-            Ok(match Uids::open(range, table.clone()) {
-                Ok(uids) => (Ok(uids), Some(user)),
-                Err(error) => (Err(format!("the user ids cannot be kept: {error}")), None),
-            })
+        Users::Own { base, count, .. } if root => {
+            let ids = accounts::choose(*base, *count, &taken()).map_err(IsolationError::Users)?;
+            asked.user = Some(User { uid: ids.start, gid: ids.start });
+            range = Some(ids);
         }
-        Users::All(user) if !root && user.uid != rustix::process::geteuid().as_raw() => {
-            Err(IsolationError::Refused(format!("only root can run instances as the user {}", user.uid)))
+        Users::All(user) if root => asked.user = Some(*user),
+        Users::All(user) if user.uid != rustix::process::geteuid().as_raw() => {
+            return Err(IsolationError::Refused(format!("only root can run them as the user {}", user.uid)));
         }
-        Users::All(user) => {
-            let shared = format!("all instances share the user {}", user.uid);
-            Ok((Err(shared), root.then_some(*user)))
-        }
-        Users::Same => Ok((Err("all instances run as the user of the daemon".into()), None)),
+        Users::Own { .. } | Users::All(_) | Users::Same => {}
     }
+    let answer = gate::try_out(gate, &asked).map_err(IsolationError::Probe)?;
+    if let Some(why) = answer.refused {
+        return Err(IsolationError::Refused(why));
+    }
+    let report = answer.report;
+    // Without mounts nothing helps another user past the daemon's own directories.
+    let barrier = table(options).and_then(|table| reach::barrier(table, reach::open_to_others));
+    let Some(barrier) = barrier.filter(|_| range.is_some() && !report.has(Layer::PrivateMounts)) else {
+        return Ok((report, range));
+    };
+    let why = format!("without private_mounts no other user gets past {}", barrier.display());
+    asked.unasked.push((Layer::OwnUser, why));
+    asked.user = None;
+    Ok((gate::try_out(gate, &asked).map_err(IsolationError::Probe)?.report, None))
 }
 
 fn table(options: &Options) -> Option<&Path> {
@@ -260,15 +282,18 @@ fn taken() -> Vec<(Range<u32>, String)> {
 }
 
 /// What is not to be asked for, and why.
-fn unasked(options: &Options, uids: &Result<Uids, String>) -> Vec<(Layer, String)> {
+fn unasked(options: &Options, root: bool) -> Vec<(Layer, String)> {
     let mut unasked = Vec::new();
-    if let Err(why) = uids {
-        unasked.push((Layer::OwnUser, why.clone()));
+    match &options.users {
+        Users::Own { .. } if root => {}
+        Users::Own { .. } => unasked.push((Layer::OwnUser, "the daemon does not run as root".to_owned())),
+        Users::All(user) => unasked.push((Layer::OwnUser, format!("all share the user {}", user.uid))),
+        Users::Same => unasked.push((Layer::OwnUser, "all run as the user of the daemon".to_owned())),
     }
     if !options.private_mounts {
-        unasked.push((Layer::PrivateMounts, "isolation.private-mounts is off".into()));
-    } else if !rustix::process::geteuid().is_root() {
-        unasked.push((Layer::PrivateMounts, "the daemon does not run as root".into()));
+        unasked.push((Layer::PrivateMounts, "isolation.private-mounts is off".to_owned()));
+    } else if !root {
+        unasked.push((Layer::PrivateMounts, "the daemon does not run as root".to_owned()));
     }
     unasked
 }
@@ -290,9 +315,11 @@ fn is_closed(path: &Path) -> bool {
 }
 
 /// Seconds from now to when the kernel ends the process.
-fn alarm(lease_ends_at: DateTime<Utc>, now: DateTime<Utc>, longest: Duration) -> u32 {
-    let left = (lease_ends_at - now).to_std().unwrap_or_default().min(longest) + ALARM_AFTER;
-    u32::try_from(left.as_secs()).unwrap_or(u32::MAX)
+fn alarm(lease_ends_at: DateTime<Utc>, now: DateTime<Utc>, options: &Options) -> u32 {
+    let left = (lease_ends_at - now).to_std().unwrap_or_default().min(options.longest_run);
+    // A second that has begun counts, and no second at all would be no alarm.
+    let seconds = left.as_millis().div_ceil(1_000).max(1) + u128::from(options.alarm_after.as_secs());
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -300,17 +327,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_alarm_comes_a_minute_after_the_lease_or_after_the_longest_run() {
+    fn the_alarm_comes_after_the_lease_or_after_the_longest_run() {
         let now = Utc::now();
-        let month = Duration::from_secs(30 * 86_400);
+        let second = Duration::from_secs(1);
+        let month = second * 30 * 86_400;
+        let options = |longest_run| Options { longest_run, ..Options::new(PathBuf::new()) };
         for (lease, longest, seconds) in [
-            (Duration::from_secs(600), month, 660),
-            (Duration::ZERO, month, 60),
-            (Duration::from_secs(600), Duration::from_secs(100), 160),
+            (second * 600, month, 660),
+            (second / 10, month, 61),
+            (Duration::ZERO, month, 61),
+            (second * 600, second * 100, 160),
             (month * 12 * 1_000, month * 12 * 1_000, u32::MAX),
         ] {
-            assert_eq!(alarm(now + lease, now, longest), seconds);
+            assert_eq!(alarm(now + lease, now, &options(longest)), seconds);
         }
-        assert_eq!(alarm(now - Duration::from_secs(600), now, month), 60, "a lease that is over");
+        assert_eq!(alarm(now - second * 600, now, &options(month)), 61, "a lease that is over");
     }
 }

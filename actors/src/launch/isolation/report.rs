@@ -148,6 +148,13 @@ impl Report {
         Self::new(|_| Some(why.to_owned()))
     }
 
+    /// The same without this layer, and why.
+    #[must_use]
+    pub fn without(&self, gone: Layer, why: &str) -> Self {
+        let missing = |layer| self.layers.iter().find(|one| one.layer == layer)?.missing.clone();
+        Self::new(|layer| if layer == gone { Some(why.to_owned()) } else { missing(layer) })
+    }
+
     /// Whether the layer is in force.
     #[must_use]
     pub fn has(&self, layer: Layer) -> bool {
@@ -177,7 +184,7 @@ mod tests {
     #[test]
     fn without_any_one_layer_that_keeps_others_out_the_level_is_weak() {
         assert_eq!(Report::new(|_| None).level, Level::Strong);
-        let without = |gone: Layer| Report::new(|layer| (layer == gone).then(|| "gone".to_owned()));
+        let without = |gone| Report::new(|_| None).without(gone, "gone");
         for layer in [Layer::OwnUser, Layer::NoGroups] {
             assert_eq!(without(layer).level, Level::Medium, "{layer:?}");
         }

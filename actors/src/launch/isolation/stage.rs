@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::confinement::{Answer, Confinement};
-use super::report::{Layer, Report};
+use super::report::{Layer, Level, Report};
 use super::ruleset::said;
 use super::{bounds, filter, mounts, privileges, ruleset, signals};
 
@@ -76,7 +76,8 @@ pub(in crate::launch) fn put_on(wanted: &Confinement, scored: io::Result<()>) ->
     {
         // One user for all is no layer, but whoever asked for it relies on it.
         if !layers.has(Layer::OwnUser) {
-            return Answer { report: report(layers), refused: Some(format!("user {}: {error}", user.uid)) };
+            let refused = Some(format!("user {}: {error}", user.uid));
+            return Answer { report: report(wanted, &layers), refused };
         }
         layers.lack(Layer::OwnUser, error.to_string());
     }
@@ -87,7 +88,7 @@ pub(in crate::launch) fn put_on(wanted: &Confinement, scored: io::Result<()>) ->
     layers.put(Layer::LeaseAlarm, || -> io::Result<()> {
         wanted.alarm.map_or(Ok(()), |seconds| Ok(signals::alarm(seconds)))
     });
-    answer(wanted, layers)
+    answer(wanted, &layers)
 }
 
 /// Files, ports and scopes are one ruleset.
@@ -109,12 +110,52 @@ fn rules(layers: &mut Layers, prepared: Option<ruleset::Prepared>) {
     }
 }
 
-fn answer(wanted: &Confinement, layers: Layers) -> Answer {
+fn answer(wanted: &Confinement, layers: &Layers) -> Answer {
     let lost = wanted.required.iter().find_map(|layer| Some((layer, layers.missing.get(layer)?)));
     let refused = lost.map(|(layer, why)| format!("{}: {why}", layer.as_str()));
-    Answer { report: report(layers), refused }
+    Answer { report: report(wanted, layers), refused }
 }
 
-fn report(layers: Layers) -> Report {
-    Report::new(|layer| layers.missing.get(&layer).cloned())
+fn report(wanted: &Confinement, layers: &Layers) -> Report {
+    let report = Report::new(|layer| layers.missing.get(&layer).cloned());
+    // Files of one are files of all, and what Landlock leaves open is open to all.
+    if wanted.shared { Report { level: Level::Weak, ..report } } else { report }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_executed_without_a_layer_that_was_there_when_the_daemon_started() {
+        let layers = Layers { missing: [(Layer::Files, "no Landlock".to_owned())].into() };
+        let answer_to = |required: &[Layer]| {
+            answer(&Confinement { required: required.to_vec(), ..Confinement::default() }, &layers)
+        };
+        let refused = answer_to(&[Layer::Syscalls, Layer::Files]);
+        assert_eq!(refused.refused.as_deref(), Some("files: no Landlock"));
+        let accepted = answer_to(&[Layer::Syscalls]);
+        assert_eq!((accepted.refused, accepted.report.level), (None, Level::Weak));
+        assert_eq!(accepted.report.gaps(), ["files: no Landlock"]);
+    }
+
+    #[test]
+    fn one_user_for_all_is_weak_whatever_else_there_is() {
+        let layers = Layers { missing: BTreeMap::new() };
+        for (shared, level) in [(false, Level::Strong), (true, Level::Weak)] {
+            assert_eq!(
+                answer(&Confinement { shared, ..Confinement::default() }, &layers).report.level,
+                level
+            );
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_not_put_on_and_what_fails_is_told() {
+        let mut layers = Layers { missing: [(Layer::Bounds, "off".to_owned())].into() };
+        assert!(!layers.put(Layer::Bounds, || -> io::Result<()> { unreachable!("not asked for") }));
+        assert!(!layers.put(Layer::Files, || Err(io::Error::other("broken"))));
+        assert!(layers.put(Layer::Syscalls, || -> io::Result<()> { Ok(()) }));
+        assert_eq!(layers.missing.into_values().collect::<Vec<_>>(), ["broken", "off"]);
+    }
 }

@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use crate::launch::cgroup::{Enforced, Group};
+use crate::launch::listener;
 use crate::launch::logs;
 use crate::launch::pidfd;
 use crate::launch::pipes::Wiring;
@@ -85,12 +86,20 @@ impl Process for LocalProcess {
     }
 
     fn probe(&self, timeout: Duration) -> BoxFuture<'static, Result<(), Missed>> {
-        let Record { id, run, nonce, port, .. } = &*self.record;
+        let Record { id, run, nonce, port, uid, .. } = &*self.record;
         if let Some(wiring) = &self.wiring {
             return wiring.probe(*id, *run, timeout);
         }
         let (probe, target) = (self.probe.clone(), Target { id: *id, nonce: nonce.clone(), port: *port });
-        async move { probe::ask(&probe, &target, timeout).await }.boxed()
+        let own_port = port.zip(*uid);
+        async move {
+            probe::ask(&probe, &target, timeout).await?;
+            match own_port {
+                Some((port, uid)) => listened_on_by(port, uid).await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
     }
 
     fn terminate(&self) {
@@ -219,5 +228,17 @@ fn exit_of(status: ExitStatus) -> Exit {
         (Some(code), _) => Exit::Code(code),
         (None, Some(signal)) => Exit::Signal(signal),
         (None, None) => Exit::Unknown,
+    }
+}
+
+/// Whoever answered has to be of the instance's own user, or it may be anybody.
+async fn listened_on_by(port: u16, uid: u32) -> Result<(), Missed> {
+    let asked = tokio::task::spawn_blocking(move || listener::on(port)).await;
+    match asked {
+        Ok(Ok(listeners)) if !listener::is_alone(&listeners, uid) => {
+            Err(Missed(format!("a process of another user listens on port {port}")))
+        }
+        // Where the kernel does not tell, the echo of the nonce is what there is.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
