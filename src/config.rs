@@ -156,6 +156,10 @@ pub struct GatewayLimits {
     pub max_rate: u32,
     /// How long a server may be silent within an answer that is no event stream.
     pub idle_timeout: Duration,
+    /// Sessions per instance on the stdio lane.
+    pub max_sessions: u32,
+    /// Sessions on the stdio lane that nobody has used for this long are ended.
+    pub session_idle: Duration,
 }
 
 /// The settings with the account of where each came from.
@@ -237,7 +241,9 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         wait: values.duration("gateway.wait", Duration::ZERO..=Duration::from_secs(600)),
         max_in_flight: values.number("gateway.max-in-flight", 1..=100_000),
         max_rate: values.number("gateway.max-rate", 0..=1_000_000),
-        idle_timeout: values.duration("gateway.idle-timeout", minute_to_day),
+        idle_timeout: values.duration("gateway.idle-timeout", minute_to_day.clone()),
+        max_sessions: values.number("gateway.max-sessions", 1..=10_000),
+        session_idle: values.duration("gateway.session-idle", minute_to_day),
     };
 
     let oidc = oidc::read(&mut values);

@@ -1,6 +1,6 @@
 //! The way in to the servers: `/i/{id}/mcp` and below. Checks the token, counts, and passes on byte for byte.
 //!
-//! It never looks at the store and never at a body. The token does not reach the server, and what a server
+//! It never looks at the store, and at a body only where the server reads lines ([`stdio`](crate::stdio)). The token does not reach the server, and what a server
 //! says about authentication does not reach the client. Both MCP eras pass: it forwards what it is sent.
 
 mod access;
@@ -8,6 +8,7 @@ mod counts;
 mod headers;
 mod lane;
 mod path;
+mod pipes;
 mod rate;
 mod relay;
 mod sessions;
@@ -43,10 +44,11 @@ use crate::audit::{Entry, Trail, Unavailable};
 use crate::config::GatewayLimits;
 use crate::http::{BUFFER, Outgoing, bearer, linger, sole};
 use crate::problem::{Code, Problem};
+use crate::stdio::Stdio;
 use crate::vault::{Token, Vault};
 use access::Admitted;
 use counts::Counts;
-use lane::At;
+use lane::{At, Serving};
 use relay::{Outbound, Parcel};
 use sessions::SessionTable;
 use uses::Uses;
@@ -64,6 +66,7 @@ pub struct Gateway {
     trail: Trail,
     counts: Counts,
     client: Client<HttpConnector, Outbound>,
+    stdio: Stdio,
     restored: watch::Receiver<bool>,
     stop: CancellationToken,
 }
@@ -85,6 +88,7 @@ impl Gateway {
         vault: Vault,
         access: Arc<AccessTable>,
         supervision: Supervision,
+        stdio: Stdio,
         trail: Trail,
         restored: watch::Receiver<bool>,
         stop: CancellationToken,
@@ -101,12 +105,26 @@ impl Gateway {
             .http1_max_buf_size(BUFFER)
             .build(connector);
         let (sessions, uses, counts) = (SessionTable::new(), Uses::default(), Counts::new());
-        Self { limits, vault, access, supervision, sessions, uses, trail, counts, client, restored, stop }
+        Self {
+            limits,
+            vault,
+            access,
+            supervision,
+            sessions,
+            uses,
+            trail,
+            counts,
+            client,
+            stdio,
+            restored,
+            stop,
+        }
     }
 
     /// Registers what the gateway counts.
     pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
         self.counts.register(registry);
+        self.stdio.register(registry);
     }
 
     /// Answers a request whose path begins with `/i/` and whose host and origin were checked.
@@ -140,11 +158,17 @@ impl Gateway {
             return Err(self.too_large());
         }
 
+        let deadline = Instant::now() + self.limits.wait;
+        let first = lane::serving(&self.supervision, id, &route, None, deadline).await?;
+        if first.1 == At::Pipes {
+            let asked = pipes::Asked { id, head: &head, rest: target.rest, session: session.as_deref() };
+            return self.over_pipes(asked, body, &route, &admitted, in_flight, (first, deadline)).await;
+        }
         let path = server_path(&admitted.mcp_path, target.rest, head.uri.query());
         let ended = (head.method == Method::DELETE).then_some(session).flatten();
         let is_get = head.method == Method::GET;
         let parcel = Parcel::new(body, self.limits.max_body);
-        let (response, call) = self.forward(id, &route, head, path, parcel).await?;
+        let (response, call) = self.forward(id, &route, head, path, parcel, (first, deadline)).await?;
         self.relay(id, &route, &admitted, response, (in_flight, call), is_get).inspect(|response| {
             if let Some(session) = ended
                 && response.status().is_success()
@@ -226,11 +250,10 @@ impl Gateway {
         head: Parts,
         path: PathAndQuery,
         parcel: Parcel,
+        (mut serving, deadline): (Serving, Instant),
     ) -> Result<(Response<Incoming>, Call), Problem> {
-        let deadline = Instant::now() + self.limits.wait;
-        let mut dead = None;
         loop {
-            let (run, at, call) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
+            let (run, at, call) = serving;
             let At::Port(addr) = at else { return Err(broken("the server has another lane now")) };
             let authority = addr.to_string();
             let body = parcel.attempt().ok_or_else(|| broken("the server ended before it answered"))?;
@@ -243,7 +266,9 @@ impl Gateway {
             headers::to_server(request.headers_mut(), host);
             match tokio::time::timeout(self.limits.idle_timeout, self.client.request(request)).await {
                 Ok(Ok(response)) => return Ok((response, call)),
-                Ok(Err(error)) if error.is_connect() => dead = Some(run),
+                Ok(Err(error)) if error.is_connect() => {
+                    serving = lane::serving(&self.supervision, id, route, Some(run), deadline).await?;
+                }
                 Ok(Err(_)) if parcel.is_oversize() => return Err(self.too_large()),
                 Ok(Err(_)) => return Err(broken("the server ended or broke off before it answered")),
                 Err(_) => {

@@ -32,6 +32,7 @@ use crate::journal::{Close, Flush, Journal, JournalState};
 use crate::logging;
 use crate::provision::Provisioner;
 use crate::restore::Restorer;
+use crate::stdio::{self, Stdio};
 use crate::store::{Location, Store, StoreError};
 use crate::vault::{KeyError, KeyRotation, KeySource, UnlockError, Vault, unlock};
 
@@ -181,7 +182,8 @@ impl Daemon {
             source,
         })?;
         let logs = LogKeeper::start(Rotation::default(), log.clone()).map_err(ServeError::System)?;
-        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone());
+        let stdio = Stdio::new(stdio::Bounds::of(&settings.gateway), store.clone(), log.clone());
+        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone()).with_wiring(stdio.wiring());
         let config = Config {
             ports: settings.ports.clone(),
             concurrent_starts: settings.max_concurrent_starts,
@@ -191,6 +193,7 @@ impl Daemon {
         };
         let (supervision, actors) =
             ActorThread::spawn(config, Arc::new(launcher.clone())).await.map_err(ServeError::System)?;
+        stdio.supervised_by(supervision.clone());
 
         let journal_state = Arc::new(JournalState::default());
         let base = store.last_seqs().await?;
@@ -211,6 +214,7 @@ impl Daemon {
             vault.clone(),
             Arc::clone(&access),
             supervision.clone(),
+            stdio,
             trail.clone(),
             restored.clone(),
             stop.clone(),

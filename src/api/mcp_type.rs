@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub use crate::catalog::{
-    CredentialFields, FieldType, HealthCheck, HealthKind, Lane, ResourceLimits, TypeDefinition,
+    CredentialFields, FieldType, HealthCheck, HealthKind, Lane, ResourceLimits, Sessions, TypeDefinition,
 };
 
 /// A type of MCP server.
@@ -23,6 +23,8 @@ pub struct McpType {
     pub description: String,
     /// How MCP traffic reaches a server.
     pub lane: Lane,
+    /// On the stdio lane, who has a process of their own.
+    pub sessions: Sessions,
     /// The Node script it runs, below the servers directory.
     pub server_script: Option<String>,
     /// The program it runs, where it is no Node script.

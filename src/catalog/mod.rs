@@ -16,7 +16,7 @@ pub mod variables;
 
 pub use definition::{
     CredentialFields, CredentialHandover, CredentialsExposure, FieldType, HealthCheck, HealthKind, Lane,
-    Malformed, ResourceLimits, TypeDefinition,
+    Malformed, ResourceLimits, Sessions, TypeDefinition,
 };
 pub use fault::{Fault, FaultKind, Invalid};
 pub use row::Unreadable;

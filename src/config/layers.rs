@@ -41,6 +41,8 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("gateway.max-in-flight", "64"),
     ("gateway.max-rate", "200"),
     ("gateway.idle-timeout", "10m"),
+    ("gateway.max-sessions", "16"),
+    ("gateway.session-idle", "8h"),
     ("oidc.issuer", ""),
     ("oidc.audience", ""),
     ("oidc.user-claim", "preferred_username"),

@@ -80,6 +80,7 @@ fn view(row: &mcp_type::Model) -> Result<McpType, Problem> {
         display_name: definition.display_name,
         description: definition.description,
         lane: definition.lane,
+        sessions: definition.sessions,
         server_script: definition.server_script,
         command: definition.command,
         args: definition.args,

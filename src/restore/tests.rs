@@ -51,6 +51,7 @@ fn record(run: u64) -> Record {
         started_at: DateTime::<Utc>::UNIX_EPOCH,
         log_dir: "logs".into(),
         stderr_from: 0,
+        piped: false,
     }
 }
 

@@ -15,6 +15,7 @@ use minimcp::http::{Bounds, Context, Parts};
 use minimcp::instances::Instances;
 use minimcp::journal::{Journal, JournalState};
 use minimcp::provision::Provisioner;
+use minimcp::stdio::Stdio;
 use minimcp::store::{Location, NewToken, NewUser, Quota, Role, Store};
 use minimcp::vault::{KeyRotation, KeySource, TokenKind, Vault, unlock};
 use minimcp_actors::launch::gate::Gate;
@@ -120,8 +121,11 @@ impl Daemon {
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));
         let logs = LogKeeper::start(Rotation::default(), log.clone()).unwrap();
         let runs = RunDir::open(settings.data_dir.join("run")).unwrap();
-        let launcher = LocalLauncher::new(gate, runs, logs, log.clone());
+        let bounds_of_sessions = minimcp::stdio::Bounds::of(&settings.gateway);
+        let stdio = Stdio::new(bounds_of_sessions, store.clone(), log.clone());
+        let launcher = LocalLauncher::new(gate, runs, logs, log.clone()).with_wiring(stdio.wiring());
         let (supervision, actors) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
+        stdio.supervised_by(supervision.clone());
 
         let audit = settings.data_dir.join("audit");
         let head = anchor::known(&store, &audit).await.unwrap();
@@ -134,6 +138,7 @@ impl Daemon {
             vault.clone(),
             Arc::clone(&access),
             supervision.clone(),
+            stdio,
             trail.clone(),
             restored.clone(),
             stop.clone(),
