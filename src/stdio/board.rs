@@ -28,6 +28,8 @@ use crate::catalog::Sessions;
 
 /// From asking a server of an unknown era to giving up on an answer.
 const DISCOVERY: Duration = Duration::from_secs(15);
+/// A session that nobody has used for this long gives its place to a new one, where there is no other.
+const LEFT_ALONE: Duration = Duration::from_secs(600);
 /// Between two looks for sessions that nobody uses.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -62,6 +64,17 @@ pub(super) struct Seat {
     /// The process that is the session's own, if it has one.
     pub(super) part: Option<Uuid>,
     pub(super) served: Arc<Served>,
+}
+
+impl Seat {
+    /// For how long nothing was heard of a session; `None` while it is in use.
+    fn idle_for(&self, session: &str, now: Instant) -> Option<Duration> {
+        let mut switch = self.child.switch();
+        if switch.is_busy(session) {
+            return None;
+        }
+        switch.session(session)?.idle_for(now)
+    }
 }
 
 /// Every child. Shared between the supervisor, which tells of them, and the gateway, which speaks with them.
@@ -214,8 +227,25 @@ impl Board {
         });
     }
 
-    /// Takes a seat for a new session. `None` if all are taken.
+    /// Takes a seat for a new session. If all are taken, the one that was left alone for longest makes room:
+    /// many clients go away without a word. `None` if all are in use.
     pub(super) fn reserve(&self, served: &Arc<Served>) -> Option<Reserved> {
+        self.take_seat(served).or_else(|| {
+            let now = Instant::now();
+            let left = self
+                .sessions
+                .iter()
+                .filter(|seat| seat.served.key() == served.key())
+                .filter_map(|seat| Some((seat.idle_for(&seat.key().1, now)?, Arc::clone(&seat.key().1))))
+                .filter(|(idle, _)| *idle >= LEFT_ALONE)
+                .max_by_key(|(idle, _)| *idle);
+            let (_, session) = left?;
+            self.end_session(served.child.id, &session);
+            self.take_seat(served)
+        })
+    }
+
+    fn take_seat(&self, served: &Arc<Served>) -> Option<Reserved> {
         let max = self.bounds.sessions;
         let taken = served
             .sessions
@@ -277,12 +307,8 @@ impl Board {
 
     fn sweep(&self) {
         let now = Instant::now();
-        let idle = |session: &SessionId, seat: &Seat| {
-            let mut switch = seat.child.switch();
-            !switch.is_busy(session)
-                && switch.session(session).is_none_or(|own| own.is_idle(now, self.bounds.session_idle))
-        };
-        self.end_sessions(idle);
+        let patience = self.bounds.session_idle;
+        self.end_sessions(|session, seat| seat.idle_for(session, now).is_some_and(|idle| idle >= patience));
     }
 
     pub(super) fn end_sessions(&self, which: impl Fn(&SessionId, &Seat) -> bool) {

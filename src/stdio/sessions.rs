@@ -42,9 +42,9 @@ impl Session {
         self.used = now;
     }
 
-    /// Whether nothing has been heard of the client for so long.
-    pub(super) fn is_idle(&self, now: Instant, patience: Duration) -> bool {
-        self.listening.is_none() && now.duration_since(self.used) >= patience
+    /// For how long nothing has been heard of the client; `None` while it listens.
+    pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
+        self.listening.is_none().then(|| now.duration_since(self.used))
     }
 
     pub(super) fn listens(&self) -> bool {

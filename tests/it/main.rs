@@ -21,6 +21,7 @@ mod openapi;
 mod output;
 mod process;
 mod replacement;
+mod stdio;
 #[cfg(test)]
 mod store;
 mod users_api;
