@@ -173,6 +173,10 @@ pub struct GatewayLimits {
     pub max_rate: u32,
     /// How long a server may be silent within an answer that is no event stream.
     pub idle_timeout: Duration,
+    /// Sessions per instance on the stdio lane.
+    pub max_sessions: u32,
+    /// Sessions on the stdio lane that nobody has used for this long are ended.
+    pub session_idle: Duration,
 }
 
 /// The settings with the account of where each came from.
@@ -257,6 +261,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             &[("loopback", Tls::Loopback), ("proxy", Tls::Proxy), ("insecure", Tls::Insecure)],
         ),
     };
+    let minute_to_day = Duration::from_secs(60)..=Duration::from_secs(86_400);
     let second_to_day = Duration::from_secs(1)..=Duration::from_secs(86_400);
     let gateway = GatewayLimits {
         max_body: values.size("gateway.max-body", body),
@@ -264,6 +269,8 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
         max_in_flight: values.number("gateway.max-in-flight", 1..=100_000),
         max_rate: values.number("gateway.max-rate", 0..=1_000_000),
         idle_timeout: values.duration("gateway.idle-timeout", second_to_day),
+        max_sessions: values.number("gateway.max-sessions", 1..=10_000),
+        session_idle: values.duration("gateway.session-idle", minute_to_day),
     };
 
     let isolation = isolation::read(&mut values, surroundings);

@@ -1,7 +1,8 @@
 //! The way in to the servers: `/i/{id}/mcp` and below. Checks the token, counts, and passes on byte for byte.
 //!
-//! It never looks at the store and never at a body. The token does not reach the server, and what a server
-//! says about authentication does not reach the client. Both MCP eras pass: it forwards what it is sent.
+//! It never looks at the store, and judges by a body only where the server reads lines
+//! ([`stdio`](crate::stdio)). The token does not reach the server, and what a server says about authentication does
+//! not reach the client. Both MCP eras pass: it forwards what it is sent.
 
 mod access;
 mod answers;
@@ -10,6 +11,7 @@ mod headers;
 mod lane;
 mod methods;
 mod path;
+mod pipes;
 mod rate;
 mod relay;
 mod sessions;
@@ -19,7 +21,7 @@ mod uses;
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use http::uri::PathAndQuery;
@@ -43,11 +45,12 @@ use crate::audit::{Entry, Trail, Unavailable};
 use crate::config::GatewayLimits;
 use crate::http::{Outgoing, bearer, linger, sole};
 use crate::problem::{Code, Problem};
+use crate::stdio::Stdio;
 use crate::vault::{Token, Vault};
 use access::Admitted;
 use answers::Listener;
 use counts::{Counts, LaneKind};
-use lane::At;
+use lane::{At, Serving};
 use methods::Asks;
 use relay::{Outbound, Told, TooLarge};
 use sessions::SessionTable;
@@ -67,6 +70,7 @@ pub struct Gateway {
     trail: Trail,
     counts: Counts,
     upstream: Upstream,
+    stdio: Stdio,
     restored: watch::Receiver<bool>,
     stop: CancellationToken,
 }
@@ -88,6 +92,7 @@ impl Gateway {
         vault: Vault,
         access: Arc<AccessTable>,
         supervision: Supervision,
+        stdio: Stdio,
         trail: Trail,
         restored: watch::Receiver<bool>,
         stop: CancellationToken,
@@ -95,22 +100,37 @@ impl Gateway {
         // One for each request that may be under way: with fewer, a busy instance connects anew all the time.
         let upstream = Upstream::new(usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX));
         let (sessions, uses, counts) = (SessionTable::new(), Uses::default(), Counts::new());
-        Self { limits, vault, access, supervision, sessions, uses, trail, counts, upstream, restored, stop }
+        Self {
+            limits,
+            vault,
+            access,
+            supervision,
+            sessions,
+            uses,
+            trail,
+            counts,
+            upstream,
+            stdio,
+            restored,
+            stop,
+        }
     }
 
     /// Registers what the gateway counts.
     pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
         self.counts.register(registry);
+        self.stdio.register(registry);
     }
 
     /// Answers a request whose path begins with `/i/` and whose host and origin were checked.
     pub async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<Outgoing> {
         let begun = Instant::now();
         let (asks, look) = Asks::of_head(request.method(), request.headers());
-        let asking = Asking { asks, told: look.then(Told::default) };
+        let asking = Asking { asks, told: look.then(Told::default), lane: OnceLock::new() };
         let passed = self.pass(request, from, &asking).await;
         let response = passed.unwrap_or_else(|problem| problem.response().map(Into::into));
-        self.counts.add(LaneKind::Http, asking.settled().method, response.status(), begun.elapsed());
+        let lane = asking.lane.get().copied().unwrap_or(LaneKind::Http);
+        self.counts.add(lane, asking.settled().method, response.status(), begun.elapsed());
         response
     }
 
@@ -140,12 +160,20 @@ impl Gateway {
             return Err(self.too_large());
         }
 
+        let deadline = Instant::now() + self.limits.wait;
+        let first = lane::serving(&self.supervision, id, &route, None, deadline).await?;
+        if first.1 == At::Pipes {
+            let _ = asking.lane.set(LaneKind::Stdio);
+            let asked =
+                pipes::Asked { id, head: &head, rest: target.rest, session: session.as_deref(), asking };
+            return self.over_pipes(asked, body, &route, &admitted, in_flight, (first, deadline)).await;
+        }
         let path = server_path(admitted.mcp_path(), target.rest, head.uri.query());
         let ends = head.method == Method::DELETE;
         let listens = head.method == Method::GET || asking.asks.method.as_str() == "subscriptions/listen";
         let asked = Asked { method: head.method, path, headers: head.headers };
         let body = Outbound::new(body, self.limits.max_body, asking.told.clone());
-        let (way, run, call) = self.reach(id, &route).await?;
+        let (way, run, call) = self.reach(id, &route, (first, deadline)).await?;
         if let Some(session) = &session
             && !self.sessions.is_known_to(id, session, &admitted.token, run)
         {
@@ -235,15 +263,18 @@ impl Gateway {
     }
 
     /// A way to the run that serves, or to the next one if nobody listens there any more.
-    async fn reach(&self, id: Uuid, route: &Arc<Route>) -> Result<(Way, Run, Call), Problem> {
-        let deadline = Instant::now() + self.limits.wait;
-        let mut dead = None;
+    async fn reach(
+        &self,
+        id: Uuid,
+        route: &Arc<Route>,
+        (mut serving, deadline): (Serving, Instant),
+    ) -> Result<(Way, Run, Call), Problem> {
         loop {
-            let (run, at, call) = lane::serving(&self.supervision, id, route, dead, deadline).await?;
+            let (run, at, call) = serving;
             let At::Port(addr) = at else { return Err(broken("the server has another lane now")) };
             match self.upstream.connect(addr).await {
                 Ok(way) => return Ok((way, run, call)),
-                Err(_) => dead = Some(run),
+                Err(_) => serving = lane::serving(&self.supervision, id, route, Some(run), deadline).await?,
             }
         }
     }
@@ -326,9 +357,21 @@ impl Gateway {
 struct Asking {
     asks: Asks,
     told: Option<Told>,
+    /// Which lane it took, if that is another one than to a port.
+    lane: OnceLock<LaneKind>,
 }
 
 impl Asking {
+    /// Hears the whole body, if its head does not say it all.
+    fn hear(&self, body: &[u8]) {
+        if let Some(told) = &self.told
+            && let Some(asks) = Asks::of_body(body)
+        {
+            // Nobody else tells.
+            let _ = told.set(asks);
+        }
+    }
+
     /// As far as is known by now.
     fn settled(&self) -> &Asks {
         self.told.as_ref().and_then(|told| told.get()).unwrap_or(&self.asks)

@@ -350,7 +350,7 @@ impl Instances {
     pub(crate) async fn diagnose(&self, id: Uuid, owner: Option<Uuid>) -> Result<Diagnosis, Problem> {
         let row = self.store.instance(id, owner).await?;
         let mcp_type = self.store.type_named(&row.mcp_type).await?;
-        let probe = provision::probe(&TypeDefinition::from_row(&mcp_type)?)?;
+        let probe = provision::probe(&TypeDefinition::from_row(&mcp_type)?);
         let instance = self.shown(&row);
         let findings = diagnosis::look(&instance, &probe).await;
         Ok(diagnosis::conclude(&instance, &findings))

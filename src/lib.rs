@@ -4,9 +4,10 @@
 //! This crate is the daemon and the command line; supervision itself is [`minimcp_actors`]. The way of a request:
 //! [`http`] hears it, [`instances`] writes down what is wanted in the [`store`] and hands it to the supervisor,
 //! [`provision`] turns rows into what the supervisor has to know, and [`journal`] writes down what happened.
-//! MCP traffic goes through the [`gateway`], which asks no database. [`catalog`] knows the types of servers,
-//! [`vault`] every secret, [`audit`] who did what, [`isolation`] how well
-//! servers are kept apart, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
+//! MCP traffic goes through the [`gateway`], which asks no database; [`stdio`] serves those who speak over their
+//! standard streams. [`catalog`] knows the types of servers, [`vault`] every secret, [`audit`] who did what,
+//! [`isolation`] how well servers are kept apart, [`problem`] the words for every refusal, [`runtime`] how it is all
+//! brought up and down.
 
 pub mod api;
 pub mod audit;
@@ -28,6 +29,7 @@ pub mod problem;
 pub mod provision;
 mod restore;
 pub mod runtime;
+pub mod stdio;
 pub mod store;
 mod tidy;
 pub mod vault;

@@ -29,6 +29,7 @@ use crate::catalog::{
 };
 use crate::config::Settings;
 use crate::packages::Packages;
+use crate::stdio::Note;
 use crate::vault::Vault;
 use recipe::{Recipe, Sealed};
 
@@ -44,9 +45,6 @@ pub enum ProvisionError {
     /// The rules are out of range.
     #[error(transparent)]
     Rules(#[from] policy::Invalid),
-    /// The lane has no bridge in this build.
-    #[error("servers on standard streams cannot be reached yet; use a type with the lane http")]
-    NoBridge,
 }
 
 /// Makes specifications. Cheap to clone.
@@ -129,7 +127,7 @@ impl Provisioner {
         };
         let restart = column("restart", instance.restart.as_ref())?;
         let limits = column("limits", instance.limits.as_ref())?;
-        let probe = probe(&definition)?;
+        let probe = probe(&definition);
         let policy = policy(&definition, restart, limits, self.0.grace, self.0.most_tasks)?;
         let planner = Recipe {
             ground: Arc::clone(&self.0),
@@ -212,16 +210,16 @@ fn column<T: serde::de::DeserializeOwned + Default>(
 }
 
 /// How the health of a type's servers is seen.
-pub(crate) fn probe(definition: &TypeDefinition) -> Result<Probe, ProvisionError> {
+pub(crate) fn probe(definition: &TypeDefinition) -> Probe {
     if definition.lane == Lane::Stdio {
-        return Err(ProvisionError::NoBridge);
+        return Probe::Pipes { note: Note::of(definition).to_text() };
     }
     let HealthCheck { kind, endpoint, .. } = &definition.health_check;
-    Ok(match kind {
+    match kind {
         HealthKind::Http => Probe::Http { path: endpoint.clone().unwrap_or_else(|| "/health".to_owned()) },
         HealthKind::Mcp => Probe::Mcp { path: definition.mcp_path.clone() },
         HealthKind::Tcp | HealthKind::Process => Probe::Tcp,
-    })
+    }
 }
 
 /// The rules of an instance: the type's, and where they are tighter or other, its own.
@@ -325,10 +323,10 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_speak_over_standard_streams_are_refused_until_there_is_a_bridge() {
+    fn servers_that_speak_over_standard_streams_are_asked_there() {
         let mut definition = definition();
-        assert_eq!(probe(&definition), Ok(Probe::Http { path: "/health".into() }));
+        assert_eq!(probe(&definition), Probe::Http { path: "/health".into() });
         definition.lane = Lane::Stdio;
-        assert_eq!(probe(&definition), Err(ProvisionError::NoBridge));
+        assert!(probe(&definition).is_piped() && !probe(&definition).needs_port());
     }
 }

@@ -35,6 +35,7 @@ use crate::journal::{Close, Flush, Journal, JournalState};
 use crate::logging;
 use crate::provision::Provisioner;
 use crate::restore::Restorer;
+use crate::stdio::{self, Stdio};
 use crate::store::{Location, Store, StoreError};
 use crate::vault::{KeyError, KeyRotation, KeySource, UnlockError, Vault, unlock};
 
@@ -198,7 +199,8 @@ impl Daemon {
         let cgroups = Cgroups::open(settings.cgroups, settings.cgroup_base.as_deref(), runs.path());
         info!(log, "control groups"; "in force" => cgroups.described());
         let kept_apart = isolation.report().clone();
-        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone());
+        let stdio = Stdio::new(stdio::Bounds::of(&settings.gateway), store.clone(), log.clone());
+        let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone()).with_wiring(stdio.wiring());
         let launcher = launcher.in_cgroups(cgroups).isolated(isolation);
         tokio::spawn(launcher.take_in_orphans().map_err(ServeError::System)?);
         let config = Config {
@@ -210,6 +212,7 @@ impl Daemon {
         };
         let (supervision, actors) =
             ActorThread::spawn(config, Arc::new(launcher.clone())).await.map_err(ServeError::System)?;
+        stdio.supervised_by(supervision.clone());
 
         let journal_state = Arc::new(JournalState::default());
         let base = store.last_seqs().await?;
@@ -231,6 +234,7 @@ impl Daemon {
             vault.clone(),
             Arc::clone(&access),
             supervision.clone(),
+            stdio,
             trail.clone(),
             restored.clone(),
             stop.clone(),

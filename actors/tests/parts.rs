@@ -119,7 +119,7 @@ async fn an_instance_in_use_beyond_its_calls_is_not_put_to_sleep() {
     actors.wait_until(id, LONG, |now| now.status == Status::Running).await.unwrap();
     // The wall clock stands still while time is paused, so the use has not ended however often it is looked at.
     let until = Utc::now().timestamp_millis() + 30_000_000;
-    actors.routes().get(id).unwrap().use_until(until);
+    actors.routes().get(id).unwrap().keep_awake_until(until);
     let (_, slept) = actors
         .wait_until(id, Duration::from_secs(3_600), |now| now.status == Status::Hibernated)
         .await

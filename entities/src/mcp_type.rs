@@ -17,6 +17,8 @@ pub struct Model {
     pub description: String,
     /// `http` or `stdio`: how MCP traffic reaches a run.
     pub lane: String,
+    /// `per_session` or `shared`: on the stdio lane, who has a process of their own.
+    pub sessions: String,
     /// A Node script below the servers directory; either this, `command` or `package`.
     pub server_script: Option<String>,
     /// A program; either this, `server_script` or `package`.

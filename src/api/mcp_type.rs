@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 pub use crate::catalog::{
     ConfigField, ConfigKind, CredentialFields, FieldType, HealthCheck, HealthKind, Lane, Package,
-    PackageRegistry, ResourceLimits, Source, TypeDefinition,
+    PackageRegistry, ResourceLimits, Sessions, Source, TypeDefinition,
 };
 
 /// A type of MCP server.
@@ -24,6 +24,8 @@ pub struct McpType {
     pub description: String,
     /// How MCP traffic reaches a server.
     pub lane: Lane,
+    /// On the stdio lane, who has a process of their own.
+    pub sessions: Sessions,
     /// The Node script it runs, below the servers directory.
     pub server_script: Option<String>,
     /// The program it runs, where it is no Node script.

@@ -24,6 +24,10 @@ pub struct TypeDefinition {
     /// How MCP traffic reaches a server.
     #[serde(default)]
     pub lane: Lane,
+    /// On the stdio lane, whether each session of the older protocol era has a process of its own. The newer era
+    /// has no sessions: its clients share one process either way.
+    #[serde(default)]
+    pub sessions: Sessions,
     /// A Node script below the servers directory. Either this, `command` or `package`.
     #[serde(default)]
     #[schema(example = "dist/github.cjs")]
@@ -194,6 +198,18 @@ pub enum Lane {
     Http,
     /// Newline-delimited JSON-RPC on its standard streams.
     Stdio,
+}
+
+/// Who has a process of their own on the stdio lane, in the protocol era that has sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sessions {
+    /// Each session: a server may ask its client, log to it and keep state for it.
+    #[default]
+    PerSession,
+    /// Nobody: all sessions share one process, which is told that its client can do nothing of its own. Fewer
+    /// processes, for servers that only answer.
+    Shared,
 }
 
 /// The fields of a credential set.

@@ -20,7 +20,7 @@ pub mod variables;
 
 pub use definition::{
     ConfigField, ConfigKind, CredentialFields, CredentialHandover, CredentialsExposure, FieldType,
-    HealthCheck, HealthKind, Lane, Malformed, ResourceLimits, Source, TypeDefinition,
+    HealthCheck, HealthKind, Lane, Malformed, ResourceLimits, Sessions, Source, TypeDefinition,
 };
 pub use fault::{Fault, FaultKind, Invalid};
 pub use package::{Package, PackageRegistry};

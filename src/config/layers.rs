@@ -53,6 +53,8 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("isolation.readable", ""),
     ("isolation.alarm-after", "60s"),
     ("isolation.allow-weak", "false"),
+    ("gateway.max-sessions", "16"),
+    ("gateway.session-idle", "8h"),
     ("oidc.issuer", ""),
     ("oidc.audience", ""),
     ("oidc.user-claim", "preferred_username"),

@@ -6,7 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::Utc;
+use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Frame;
 use minimcp_actors::routes::Route;
 use serde::Deserialize;
 
@@ -87,6 +91,17 @@ impl Listener {
             Of::Call(_) => CALL,
         };
         self.heard.note(piece, max)
+    }
+
+    /// Hears an answer that is there already.
+    pub(super) fn hear_whole(mut self, body: &Full<Bytes>) {
+        let piece = body.clone().frame().now_or_never().flatten();
+        if let Some(Ok(piece)) = piece.map(|piece| piece.map(Frame::into_data))
+            && let Ok(piece) = piece
+            && self.hear(&piece)
+        {
+            self.conclude(Utc::now().timestamp_millis());
+        }
     }
 
     /// Learns from what was heard to its end.

@@ -19,9 +19,11 @@ use super::methods::{METHODS, Method};
 pub(super) enum LaneKind {
     /// To its port.
     Http,
+    /// To its standard streams.
+    Stdio,
 }
 
-const LANES: [&str; 1] = ["http"];
+const LANES: [&str; 2] = ["http", "stdio"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// Series of tools at most. Those of further ones are counted together.

@@ -21,6 +21,9 @@ pub(super) enum At {
     Pipes,
 }
 
+/// A run, where it is spoken with, and the call that is counted there.
+pub(super) type Serving = (Run, At, Call);
+
 /// A call at the run that serves the instance, once there is one: a client sees latency rather than an error.
 /// `dead` is a run that was found not to answer, so the next one is waited for.
 ///
@@ -32,7 +35,7 @@ pub(super) async fn serving(
     route: &Arc<Route>,
     dead: Option<Run>,
     deadline: Instant,
-) -> Result<(Run, At, Call), Problem> {
+) -> Result<Serving, Problem> {
     {
         let way = route.way();
         if let Step::Go(run, at) = step(way.lane(), dead, false) {

@@ -104,6 +104,7 @@ fn view(row: &mcp_type::Model, packages: &Packages) -> Result<McpType, Problem> 
         display_name: definition.display_name,
         description: definition.description,
         lane: definition.lane,
+        sessions: definition.sessions,
         server_script: definition.server_script,
         command: definition.command,
         installation: definition.package.as_ref().map(|package| packages.installation(package)),

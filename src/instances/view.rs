@@ -167,6 +167,7 @@ mod tests {
         Snapshot {
             id: row.id,
             owner: row.user_id,
+            part_of: None,
             kind: row.mcp_type.as_str().into(),
             seq: 3,
             status,

@@ -131,8 +131,6 @@ codes! {
     UnknownType = UNPROCESSABLE_ENTITY, "unknown_type";
     /// The program or script of the type is not there
     ScriptNotFound = UNPROCESSABLE_ENTITY, "script_not_found";
-    /// The type's servers cannot be reached yet
-    LaneNotSupported = UNPROCESSABLE_ENTITY, "lane_not_supported";
     /// The type does not hold
     InvalidType = UNPROCESSABLE_ENTITY, "invalid_type";
     /// The configuration does not hold

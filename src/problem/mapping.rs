@@ -187,7 +187,6 @@ impl From<Missing> for Problem {
 impl From<ProvisionError> for Problem {
     fn from(error: ProvisionError) -> Self {
         match error {
-            ProvisionError::NoBridge => Self::at(Code::LaneNotSupported, "/mcp_type", error.to_string()),
             ProvisionError::Rules(invalid) => Self::new(Code::InvalidLimits, invalid.to_string()),
             ProvisionError::Type(unreadable) => unreadable.into(),
             ProvisionError::Instance(_) => Self::internal(&error),

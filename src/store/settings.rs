@@ -16,6 +16,9 @@ pub(super) const AUDIT_HEAD: &str = "audit_head";
 /// The name of the note since when a rotation of the keys is under way.
 pub const ROTATION: &str = "rotation";
 
+/// What the names of notes about a type's servers begin with; the name of the type comes behind.
+const SERVER_ERA: &str = "server_era/";
+
 impl Store {
     /// The value under a name, if there is one.
     ///
@@ -44,6 +47,23 @@ impl Store {
         replace.update_column(setting::Column::Value);
         setting::Entity::insert(row.into_active_model()).on_conflict(replace).exec(&self.writer).await?;
         Ok(())
+    }
+
+    /// What was noted about the protocol era of a type's servers.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn server_era(&self, mcp_type: &str) -> Result<Option<String>, StoreError> {
+        let value = self.setting(&format!("{SERVER_ERA}{mcp_type}")).await?;
+        Ok(value.and_then(|value| String::from_utf8(value).ok()))
+    }
+
+    /// Notes something about the protocol era of a type's servers.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn set_server_era(&self, mcp_type: &str, note: &str) -> Result<(), StoreError> {
+        put(&self.writer, &format!("{SERVER_ERA}{mcp_type}"), note.as_bytes().to_vec()).await
     }
 
     /// Gives a new deployment its identity, its key check and its keys, once and for all.

@@ -15,6 +15,7 @@ use minimcp::http::{Bounds, Context, Loops, Parts};
 use minimcp::instances::Instances;
 use minimcp::journal::{Journal, JournalState};
 use minimcp::provision::Provisioner;
+use minimcp::stdio::Stdio;
 use minimcp::store::{Location, NewToken, NewUser, Quota, Role, Store};
 use minimcp::vault::{KeyRotation, KeySource, TokenKind, Vault, unlock};
 use minimcp_actors::launch::cgroup::Cgroups;
@@ -126,9 +127,12 @@ impl Daemon {
             tokio::task::spawn_blocking(move || minimcp::isolation::open(&told, &by)).await.unwrap().unwrap();
         let kept_apart = isolation.report().clone();
         let cgroups = Cgroups::open(settings.cgroups, None, runs.path());
-        let launcher = LocalLauncher::new(gate, runs, logs, log.clone());
+        let bounds_of_sessions = minimcp::stdio::Bounds::of(&settings.gateway);
+        let stdio = Stdio::new(bounds_of_sessions, store.clone(), log.clone());
+        let launcher = LocalLauncher::new(gate, runs, logs, log.clone()).with_wiring(stdio.wiring());
         let launcher = launcher.in_cgroups(cgroups).isolated(isolation);
         let (supervision, actors) = ActorThread::spawn(config, Arc::new(launcher)).await.unwrap();
+        stdio.supervised_by(supervision.clone());
 
         let audit = settings.data_dir.join("audit");
         let head = anchor::known(&store, &audit).await.unwrap();
@@ -141,6 +145,7 @@ impl Daemon {
             vault.clone(),
             Arc::clone(&access),
             supervision.clone(),
+            stdio,
             trail.clone(),
             restored.clone(),
             stop.clone(),

@@ -25,6 +25,7 @@ mod output;
 mod packages;
 mod process;
 mod replacement;
+mod stdio;
 #[cfg(test)]
 mod store;
 mod terminal;

@@ -11,6 +11,7 @@ mod expiring;
 mod journal;
 mod keys;
 mod leftovers;
+mod pipes;
 mod postgres;
 mod privacy;
 mod restoring;

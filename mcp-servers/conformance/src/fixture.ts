@@ -8,10 +8,12 @@ import { extend } from './surface.ts';
 const info = { name: 'conformance-fixture', version: '0.1.0' };
 
 if (process.argv.includes('--stdio')) {
-  const nobody = { toolsChanged() {}, promptsChanged() {} };
   serveStdio(() => {
     const server = new Server(info, { capabilities: {} });
-    extend(server, nobody);
+    extend(server, {
+      toolsChanged: () => void server.sendToolListChanged(),
+      promptsChanged: () => void server.sendPromptListChanged(),
+    });
     return server;
   });
 } else {

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import {
   acceptedContent,
+  CLIENT_CAPABILITIES_META_KEY,
   createRequestStateCodec,
   inputRequired,
   inputResponse,
   ProtocolError,
   ProtocolErrorCode,
+  type ClientCapabilities,
   type InputRequests,
   type PrimitiveSchemaDefinition,
   type ServerContext,
@@ -125,7 +127,9 @@ export const inputRequiredTools: Record<string, Tool> = {
     description: 'Asks only what the client can answer',
     run: ({ context, server }) => {
       if (answered(context, 'sample') || answered(context, 'user_name')) return text('Answered');
-      const can = server.getClientCapabilities() ?? {};
+      // One process may serve many clients, so in the newer era it is the request that says what its client can do.
+      const declared = context.mcpReq.envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? server.getClientCapabilities();
+      const can: ClientCapabilities = declared ?? {};
       const inputRequests: InputRequests = {
         ...(can.elicitation && { user_name: askName }),
         ...(can.sampling && { sample: sample('Anything', 10) }),
