@@ -24,6 +24,7 @@ pub mod oidc;
 pub mod packages;
 pub mod problem;
 pub mod provision;
+mod registry;
 mod restore;
 pub mod runtime;
 pub mod store;

@@ -117,10 +117,14 @@ impl Failure {
                 vec![self.to_string()],
                 "see whether its registry is slow, or raise `packages.timeout`".to_owned(),
             ),
-            Self::Content(_) | Self::Altered { .. } => {
-                (vec![self.to_string()], "look at the package before you use it, and mend the type".to_owned())
-            }
-            Self::NoTool(_) | Self::Tool(ToolError::Spawn { .. }) | Self::File { .. } | Self::Unrecorded(_) => {
+            Self::Content(_) | Self::Altered { .. } => (
+                vec![self.to_string()],
+                "look at the package before you use it, and mend the type".to_owned(),
+            ),
+            Self::NoTool(_)
+            | Self::Tool(ToolError::Spawn { .. })
+            | Self::File { .. }
+            | Self::Unrecorded(_) => {
                 (words::tail(&self.to_string(), private), "an administrator has to mend that".to_owned())
             }
         };
@@ -220,7 +224,9 @@ impl Packages {
                 let state = match installing.await {
                     Ok(Ok(manifest)) => State::Installed(Arc::new(manifest)),
                     Ok(Err(failure)) => State::Failed(failure.told(&package, &packages.0.private).into()),
-                    Err(_) => State::Failed(format!("the installation of {package} broke off; try again").into()),
+                    Err(_) => {
+                        State::Failed(format!("the installation of {package} broke off; try again").into())
+                    }
                 };
                 packages.set(&package, state);
             });
@@ -232,7 +238,8 @@ impl Packages {
         // Never closed.
         let _turn = self.0.turns.acquire().await;
         let entry = |result| {
-            let entry = Entry::by_daemon("package.install", result).with("registry", package.registry.as_str());
+            let entry =
+                Entry::by_daemon("package.install", result).with("registry", package.registry.as_str());
             entry.with("name", package.name.as_str()).with("version", package.version.as_str())
         };
         self.0.trail.record(entry(AuditResult::Begun)).await?;
@@ -314,11 +321,8 @@ impl Packages {
     /// # Errors
     /// What the file system says; then it is not used any more, but files of it are left.
     pub async fn remove(&self, package: &Package) -> io::Result<()> {
-        let installing = self
-            .0
-            .states
-            .get(&key(package))
-            .is_some_and(|slot| matches!(*slot.borrow(), State::Installing));
+        let installing =
+            self.0.states.get(&key(package)).is_some_and(|slot| matches!(*slot.borrow(), State::Installing));
         if installing {
             return Ok(());
         }

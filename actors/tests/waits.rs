@@ -55,7 +55,8 @@ fn spec(planner: Arc<dyn Planner>) -> Spec {
 /// With room for one start at a time. Nothing is measured: the scripted process ids belong to strangers.
 fn actors() -> (Supervision, FakeLauncher) {
     let launcher = FakeLauncher::new(|_| Script::default());
-    let config = Config { sample_interval: LONG, concurrent_starts: 1, start_slot: LONG, ..Config::default() };
+    let config =
+        Config { sample_interval: LONG, concurrent_starts: 1, start_slot: LONG, ..Config::default() };
     (start(config, Arc::new(launcher.clone())), launcher)
 }
 
@@ -77,9 +78,8 @@ async fn a_run_that_waits_says_for_what_and_keeps_no_other_from_starting() {
     let mut transitions = actors.registry().subscribe();
     let shown = actors.create(slow).await.unwrap();
     assert_eq!((shown.status, shown.reason.as_str()), (Status::Pending, "installing x"));
-    let told: Vec<String> = std::iter::from_fn(|| transitions.try_recv().ok())
-        .map(|told| told.snapshot.reason.clone())
-        .collect();
+    let told: Vec<String> =
+        std::iter::from_fn(|| transitions.try_recv().ok()).map(|told| told.snapshot.reason.clone()).collect();
     assert_eq!(told.last().map(String::as_str), Some("installing x"), "{told:?}");
 
     actors.create(quick).await.unwrap();

@@ -55,7 +55,11 @@ fn may_lead_there(field: &ConfigField, path: &str) -> bool {
 
 /// Why a value cannot stand in the arguments or variables that its key fills. What a user writes is never an option
 /// of a program: at the beginning of an argument it has no hyphen.
-pub(super) fn misfit_of_argument(definition: &TypeDefinition, key: &str, wish: &Value) -> Option<&'static str> {
+pub(super) fn misfit_of_argument(
+    definition: &TypeDefinition,
+    key: &str,
+    wish: &Value,
+) -> Option<&'static str> {
     let fills = |text: &str| template::parts(text).contains(&Part::Config(key));
     let begins = |text: &String| template::parts(text).first() == Some(&Part::Config(key));
     if !definition.args.iter().chain(definition.env.values()).any(|text| fills(text)) {
@@ -139,7 +143,10 @@ mod tests {
             ("depth", json!("5")),
         ] {
             let refused = merged(json!({key: value})).unwrap_err();
-            assert!(refused.faults.iter().all(|fault| fault.pointer == format!("/config/{key}")), "{refused}");
+            assert!(
+                refused.faults.iter().all(|fault| fault.pointer == format!("/config/{key}")),
+                "{refused}"
+            );
         }
     }
 
@@ -151,7 +158,9 @@ mod tests {
         }))
         .unwrap();
         let refused = |wishes: Value| merge(&definition, wishes.as_object().unwrap()).is_err();
-        for value in [json!("--inspect=0.0.0.0"), json!("-e"), json!(["a", "-b"]), json!("a\nb"), json!({"a": 1})] {
+        for value in
+            [json!("--inspect=0.0.0.0"), json!("-e"), json!(["a", "-b"]), json!("a\nb"), json!({"a": 1})]
+        {
             assert!(refused(json!({"query": value})), "{value}");
         }
         assert!(!refused(json!({"query": "a -b", "other": "-5"})));

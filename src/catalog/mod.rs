@@ -19,8 +19,8 @@ mod validate;
 pub mod variables;
 
 pub use definition::{
-    ConfigField, ConfigKind, CredentialFields, CredentialHandover, CredentialsExposure, FieldType, HealthCheck,
-    HealthKind, Lane, Malformed, ResourceLimits, Source, TypeDefinition,
+    ConfigField, ConfigKind, CredentialFields, CredentialHandover, CredentialsExposure, FieldType,
+    HealthCheck, HealthKind, Lane, Malformed, ResourceLimits, Source, TypeDefinition,
 };
 pub use fault::{Fault, FaultKind, Invalid};
 pub use package::{Package, PackageRegistry};

@@ -115,8 +115,7 @@ fn is_npm_name(name: &str) -> bool {
 }
 
 fn is_pypi_name(name: &str) -> bool {
-    let ends_well =
-        |end: Option<char>| end.is_some_and(|character| character.is_ascii_alphanumeric());
+    let ends_well = |end: Option<char>| end.is_some_and(|character| character.is_ascii_alphanumeric());
     is_plain(name, 214) && ends_well(name.chars().next()) && ends_well(name.chars().next_back())
 }
 
@@ -178,7 +177,22 @@ mod tests {
         for (registry, name, version) in sound {
             assert_eq!(faults(registry, name, version), [""; 0], "{name} {version}");
         }
-        for name in ["", "../x", "@a", "@a/", "@/b", "@a/b/c", "a/b", "-g", ".x", "_x", "X", "a b", "a@1", "git+ssh://x"] {
+        for name in [
+            "",
+            "../x",
+            "@a",
+            "@a/",
+            "@/b",
+            "@a/b/c",
+            "a/b",
+            "-g",
+            ".x",
+            "_x",
+            "X",
+            "a b",
+            "a@1",
+            "git+ssh://x",
+        ] {
             assert_eq!(faults(Npm, name, "1.0.0"), ["/package/name"], "{name}");
         }
         for name in ["", "-r", "x/y", "x==1", "x[extra]", ".x", "x.", "a b", "git+https://x"] {

@@ -66,7 +66,9 @@ pub enum Missing {
     #[error("the package {0} was installed with another content than the type's `integrity` asks for")]
     Altered(String),
     /// It is not clear which program of a package is meant, or it has none.
-    #[error("the type has to say in `package.bin` which program of the package {package} it means; there are: {programs}")]
+    #[error(
+        "the type has to say in `package.bin` which program of the package {package} it means; there are: {programs}"
+    )]
     Bin {
         /// The package.
         package: String,
@@ -195,13 +197,12 @@ mod tests {
         symlink("dist/a.mjs", servers.join("inner.mjs")).unwrap();
         symlink("../secret.mjs", servers.join("outer.mjs")).unwrap();
         program(&root.join("node"), 0o755);
-        let places =
-            Places {
-                node: root.join("node"),
-                servers_dir: servers.clone(),
-                search_path: String::new(),
-                packages_dir: root.join("packages"),
-            };
+        let places = Places {
+            node: root.join("node"),
+            servers_dir: servers.clone(),
+            search_path: String::new(),
+            packages_dir: root.join("packages"),
+        };
 
         let found = Program {
             path: root.join("node"),

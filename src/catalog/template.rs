@@ -114,7 +114,11 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
 /// A path of the configuration as an absolute one.
 fn below(home: &Path, path: &str) -> String {
     let given = Path::new(path).components().filter(|part| *part != Component::CurDir);
-    home.join(given.collect::<std::path::PathBuf>()).components().collect::<std::path::PathBuf>().display().to_string()
+    home.join(given.collect::<std::path::PathBuf>())
+        .components()
+        .collect::<std::path::PathBuf>()
+        .display()
+        .to_string()
 }
 
 #[cfg(test)]

@@ -179,7 +179,11 @@ impl TypeDefinition {
                 "must be at most 4,096 characters",
             );
             let is_path = matches!(field.kind, ConfigKind::File | ConfigKind::Directory);
-            faults.require(field.choices.len() <= MAX_ENTRIES, &within("choices"), "must have at most 64 entries");
+            faults.require(
+                field.choices.len() <= MAX_ENTRIES,
+                &within("choices"),
+                "must have at most 64 entries",
+            );
             faults.require(
                 !is_path || field.choices.is_empty(),
                 &within("choices"),
@@ -190,7 +194,11 @@ impl TypeDefinition {
                 &within("choices"),
                 "must be texts of at most 4,096 bytes without NUL",
             );
-            faults.require(is_path || field.below.is_empty(), &within("below"), "must be empty unless it is a path");
+            faults.require(
+                is_path || field.below.is_empty(),
+                &within("below"),
+                "must be empty unless it is a path",
+            );
             faults.require(
                 field.below.iter().all(|directory| is_clean_absolute(directory)),
                 &within("below"),

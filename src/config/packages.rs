@@ -27,8 +27,7 @@ pub(super) fn read(values: &mut Values, surroundings: &Surroundings) -> PackageS
     PackageSettings {
         npm: values.read("packages.npm", program),
         python: values.read("packages.python", program),
-        timeout: values
-            .duration("packages.timeout", Duration::from_secs(1)..=Duration::from_secs(3_600)),
+        timeout: values.duration("packages.timeout", Duration::from_secs(1)..=Duration::from_secs(3_600)),
     }
 }
 
@@ -37,11 +36,16 @@ pub(super) fn registry(values: &mut Values) -> Option<String> {
     values.optional("registry.url", |text| {
         let url = url::Url::parse(text).ok().filter(|_| is_trustworthy(text));
         let plain = |url: &url::Url| {
-            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none()
+            url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
         };
         match url.filter(plain) {
             Some(_) => Ok(text.trim_end_matches('/').to_owned()),
-            None => Err("a URL that begins with https://, or http:// on this machine, without a login".to_owned()),
+            None => {
+                Err("a URL that begins with https://, or http:// on this machine, without a login".to_owned())
+            }
         }
     })
 }

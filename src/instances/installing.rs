@@ -25,7 +25,8 @@ impl Instances {
 
     async fn uses(&self, package: &Package) -> Result<bool, Problem> {
         let same = |other: &Package| {
-            (other.registry, &other.name, &other.version) == (package.registry, &package.name, &package.version)
+            (other.registry, &other.name, &other.version)
+                == (package.registry, &package.name, &package.version)
         };
         let mut cursor = None;
         loop {

@@ -46,7 +46,8 @@ pub(super) async fn install(
         // npm's own hashes are of another kind, so the archive itself is asked.
         let archive = format!("{}@{}", package.name, package.version);
         let said = npm(&["pack", &archive, "--json"]).run(deadline).await?.out;
-        let name = packed(&said).ok_or_else(|| Failure::Content("npm does not say what it fetched".into()))?;
+        let name =
+            packed(&said).ok_or_else(|| Failure::Content("npm does not say what it fetched".into()))?;
         let path = into.join(&name);
         let bytes = tokio::fs::read(&path).await.map_err(Failure::file("reading what npm fetched"))?;
         let hash = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
@@ -93,8 +94,13 @@ fn locked(lock: &str, package: &Package) -> Result<(Vec<Resolved>, Vec<String>),
     let mut resolved = Vec::new();
     for (path, entry) in lock.packages.iter().filter(|(path, _)| !path.is_empty()) {
         let name = path.rsplit_once("node_modules/").map_or(path.as_str(), |(_, name)| name);
-        let archive = entry.resolved.as_deref().is_some_and(|from| from.starts_with("https://") || from.starts_with("http://"));
-        let strong = entry.integrity.as_deref().filter(|hash| hash.starts_with("sha512-") || hash.starts_with("sha384-") || hash.starts_with("sha256-"));
+        let archive = entry
+            .resolved
+            .as_deref()
+            .is_some_and(|from| from.starts_with("https://") || from.starts_with("http://"));
+        let strong = entry.integrity.as_deref().filter(|hash| {
+            hash.starts_with("sha512-") || hash.starts_with("sha384-") || hash.starts_with("sha256-")
+        });
         match (&entry.version, strong) {
             (Some(version), Some(integrity)) if archive && !entry.link => resolved.push(Resolved {
                 name: name.to_owned(),

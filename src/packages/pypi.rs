@@ -42,7 +42,9 @@ pub(super) async fn install(
         Err(ToolError::Failed { .. }) => {
             let half = into.join("venv");
             if half.exists() {
-                tokio::fs::remove_dir_all(half).await.map_err(Failure::file("removing half an environment"))?;
+                tokio::fs::remove_dir_all(half)
+                    .await
+                    .map_err(Failure::file("removing half an environment"))?;
             }
             Place::Directory
         }
@@ -140,7 +142,8 @@ fn reported(report: &str, package: &Package) -> Result<(Vec<Resolved>, String), 
     let mut resolved = Vec::new();
     for Reported { metadata: Metadata { name, version }, download_info } in report.install {
         let hash = download_info.archive_info.and_then(|mut archive| archive.hashes.remove("sha256"));
-        let Some(hash) = hash.filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())) else {
+        let Some(hash) = hash.filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+        else {
             return Err(format!("it needs {name}, which does not come as a wheel with a hash from an index"));
         };
         let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+!".contains(&b));
@@ -157,7 +160,11 @@ fn reported(report: &str, package: &Package) -> Result<(Vec<Resolved>, String), 
 
 /// A name as PEP 503 compares names.
 fn normalized(name: &str) -> String {
-    name.to_ascii_lowercase().split(['-', '_', '.']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+    name.to_ascii_lowercase()
+        .split(['-', '_', '.'])
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 /// What is to be installed, as pip reads it: nothing else fits the hashes.
@@ -175,9 +182,14 @@ fn programs(said: &str) -> Result<BTreeMap<String, String>, String> {
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         })
     };
-    let sound = |entry: &String| entry.split_once(':').is_some_and(|(module, call)| is_name(module) && is_name(call));
+    let sound =
+        |entry: &String| entry.split_once(':').is_some_and(|(module, call)| is_name(module) && is_name(call));
     let programs: BTreeMap<String, String> = all.into_iter().filter(|(_, entry)| sound(entry)).collect();
-    if programs.is_empty() { Err("it has no program to run: it has no console script".into()) } else { Ok(programs) }
+    if programs.is_empty() {
+        Err("it has no program to run: it has no console script".into())
+    } else {
+        Ok(programs)
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +218,11 @@ mod tests {
         assert_eq!(integrity, format!("sha256:{}", "a".repeat(64)));
         assert_eq!(
             requirements(&resolved),
-            format!("My.Tool==1.0 --hash=sha256:{}\ndep==1.0 --hash=sha256:{}\n", "a".repeat(64), "b".repeat(64))
+            format!(
+                "My.Tool==1.0 --hash=sha256:{}\ndep==1.0 --hash=sha256:{}\n",
+                "a".repeat(64),
+                "b".repeat(64)
+            )
         );
     }
 
@@ -217,12 +233,19 @@ mod tests {
         assert!(report(|all| all[1]["download_info"] = json!({"vcs_info": {}})).is_err());
         assert!(report(|all| all[1]["metadata"]["name"] = json!("dep -r /etc/x")).is_err());
         assert!(report(|all| all[0]["metadata"]["name"] = json!("other")).is_err());
-        assert!(reported("{}", &serde_json::from_value(json!({"registry": "pypi", "name": "x", "version": "1"})).unwrap()).is_err());
+        assert!(
+            reported(
+                "{}",
+                &serde_json::from_value(json!({"registry": "pypi", "name": "x", "version": "1"})).unwrap()
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn a_program_is_a_function_of_a_module() {
-        let all = programs(r#"{"a": "pkg.server:main", "b": "pkg:App.run", "c": "pkg", "d": "os;x:y"}"#).unwrap();
+        let all =
+            programs(r#"{"a": "pkg.server:main", "b": "pkg:App.run", "c": "pkg", "d": "os;x:y"}"#).unwrap();
         assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert!(programs("{}").unwrap_err().contains("console script"));
     }

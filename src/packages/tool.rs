@@ -121,14 +121,35 @@ async fn end_of(stream: Option<impl AsyncRead + Unpin>) -> String {
 /// Whether npm and pip get a variable of the daemon: what says where the registry is and how to reach it, and no more.
 fn is_handed_on(name: &OsStr) -> bool {
     const NAMES: [&str; 17] = [
-        "PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE",
-        "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS",
-        "XDG_CACHE_HOME", "XDG_DATA_HOME", "NETRC",
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "NODE_EXTRA_CA_CERTS",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "XDG_CONFIG_HOME",
+        "XDG_CONFIG_DIRS",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+        "NETRC",
     ];
     /// They say where to install, which is for us to say.
     const NOT: [&str; 9] = [
-        "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_PYTHON", "PIP_REQUIREMENT", "NPM_CONFIG_PREFIX",
-        "NPM_CONFIG_GLOBAL", "NPM_CONFIG_LOCATION",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_ROOT",
+        "PIP_USER",
+        "PIP_PYTHON",
+        "PIP_REQUIREMENT",
+        "NPM_CONFIG_PREFIX",
+        "NPM_CONFIG_GLOBAL",
+        "NPM_CONFIG_LOCATION",
     ];
     let Some(name) = name.to_str() else { return false };
     let upper = name.to_ascii_uppercase();
@@ -162,12 +183,29 @@ mod tests {
 
     #[test]
     fn only_what_configures_a_package_manager_is_handed_on() {
-        for name in ["PATH", "HOME", "npm_config_registry", "NPM_TOKEN", "PIP_INDEX_URL", "https_proxy", "NO_PROXY", "LC_ALL"] {
+        for name in [
+            "PATH",
+            "HOME",
+            "npm_config_registry",
+            "NPM_TOKEN",
+            "PIP_INDEX_URL",
+            "https_proxy",
+            "NO_PROXY",
+            "LC_ALL",
+        ] {
             assert!(is_handed_on(OsStr::new(name)), "{name}");
         }
-        for name in ["MINIMCP_MASTER_KEY", "MINIMCP_TOKEN", "NODE_OPTIONS", "PYTHONPATH", "LD_PRELOAD", "PIP_TARGET",
-            "npm_config_prefix", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"]
-        {
+        for name in [
+            "MINIMCP_MASTER_KEY",
+            "MINIMCP_TOKEN",
+            "NODE_OPTIONS",
+            "PYTHONPATH",
+            "LD_PRELOAD",
+            "PIP_TARGET",
+            "npm_config_prefix",
+            "AWS_SECRET_ACCESS_KEY",
+            "GITHUB_TOKEN",
+        ] {
             assert!(!is_handed_on(OsStr::new(name)), "{name}");
         }
     }
@@ -200,7 +238,8 @@ mod tests {
         let read = tokio::task::spawn_blocking(move || std::fs::read(fifo));
         assert!(matches!(running.await.unwrap(), Err(ToolError::TimedOut)));
         // Its end comes when nobody can write any more.
-        let end = tokio::time::timeout(Duration::from_secs(30), read).await.expect("nothing is left").unwrap();
+        let end =
+            tokio::time::timeout(Duration::from_secs(30), read).await.expect("nothing is left").unwrap();
         assert_eq!(end.unwrap(), [0; 0]);
     }
 }

@@ -79,16 +79,27 @@ pub(super) fn advice(package: &Package, lines: &[String]) -> String {
         return format!("check in {registry} that it has this name and version{more}, and mend the type");
     }
     if says(&["EINTEGRITY", "DO NOT MATCH THE HASHES"]) {
-        return "what came is not what its registry or the type says: use it only once that is explained".into();
+        return "what came is not what its registry or the type says: use it only once that is explained"
+            .into();
     }
-    if says(&["ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "Failed to establish a new connection",
-        "Name or service not known", "Temporary failure in name resolution", "ProxyError"])
-    {
+    if says(&[
+        "ENOTFOUND",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "ETIMEDOUT",
+        "EAI_AGAIN",
+        "Failed to establish a new connection",
+        "Name or service not known",
+        "Temporary failure in name resolution",
+        "ProxyError",
+    ]) {
         let tool = match package.registry {
             PackageRegistry::Npm => "npm's",
             PackageRegistry::Pypi => "pip's",
         };
-        return format!("the registry cannot be reached from this machine: see its network and {tool} configuration");
+        return format!(
+            "the registry cannot be reached from this machine: see its network and {tool} configuration"
+        );
     }
     if says(&["ENOSPC", "No space left"]) {
         return "free space on this machine".into();
@@ -107,7 +118,8 @@ mod tests {
     use super::*;
 
     fn package(registry: &str) -> Package {
-        serde_json::from_value(serde_json::json!({"registry": registry, "name": "x", "version": "1.0.0"})).unwrap()
+        serde_json::from_value(serde_json::json!({"registry": registry, "name": "x", "version": "1.0.0"}))
+            .unwrap()
     }
 
     #[test]

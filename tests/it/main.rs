@@ -15,6 +15,7 @@ mod faults;
 mod gateway;
 mod handover;
 mod http_edge;
+mod importing;
 mod instances_api;
 mod oidc;
 mod openapi;

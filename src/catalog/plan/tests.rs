@@ -147,7 +147,8 @@ fn a_server_without_a_port_gets_none_and_a_command_runs_in_its_home() {
         credentials: None,
         debug: false,
     };
-    let host = Host { program: Program { path: "/bin/tool".into(), script: None, runtime: Runtime::Own }, ..host() };
+    let host =
+        Host { program: Program { path: "/bin/tool".into(), script: None, runtime: Runtime::Own }, ..host() };
     let plan = plan(&subject, &host, &Launch { port: None, ..launch() }).unwrap();
     assert!(!environment(&plan).contains_key("PORT"));
     assert_eq!(environment(&plan)["CREDENTIALS"], "{}");

@@ -40,13 +40,18 @@ pub(super) async fn install(context: &mut Context, name: &str) -> Result<(), Fai
 /// How an installation stands, in words.
 pub(super) fn described(installation: &Installation) -> String {
     match installation.status {
-        InstallationStatus::Absent => "not installed yet; its first instance or `minimcp types install` does it".into(),
+        InstallationStatus::Absent => {
+            "not installed yet; its first instance or `minimcp types install` does it".into()
+        }
         InstallationStatus::Installing => "being installed".into(),
         InstallationStatus::Failed => installation.detail.clone().unwrap_or_else(|| "not installed".into()),
         InstallationStatus::Installed => {
-            let at = installation.installed_at.map_or(String::new(), |at| format!(" on {}", at.format("%Y-%m-%d")));
+            let at = installation
+                .installed_at
+                .map_or(String::new(), |at| format!(" on {}", at.format("%Y-%m-%d")));
             let by = installation.installed_by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
-            let with = installation.packages.map_or(String::new(), |count| format!(", {count} packages in all"));
+            let with =
+                installation.packages.map_or(String::new(), |count| format!(", {count} packages in all"));
             format!("installed{at}{by}{with}")
         }
     }
