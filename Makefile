@@ -1,6 +1,6 @@
 # What there is to do. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo fuzz check fmt lint doc deny watch audit bench mutants servers clean
+.PHONY: help run test demo clients fuzz check fmt lint doc deny watch audit bench mutants servers clean
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -30,6 +30,10 @@ test: servers ## Run every test, with real processes, Node servers, SQLite and P
 demo: servers ## Tell the whole story by itself, and fail if a step does
 	$(CARGO) build --bin minimcp
 	MINIMCP=target/debug/minimcp scripts/demo
+
+clients: servers ## Hold the gateway against the clients that people have
+	$(CARGO) build --bin minimcp
+	MINIMCP=target/debug/minimcp scripts/clients
 
 fuzz: servers ## Send the API what nobody would think of; hold every answer against its document
 	$(CARGO) build --bin minimcp

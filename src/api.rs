@@ -6,9 +6,11 @@
 
 pub mod actor;
 pub mod audit;
+pub mod client_config;
 pub mod credential;
 pub mod diagnosis;
 pub mod event;
+pub mod import;
 pub mod instance;
 pub mod isolation;
 pub mod key;

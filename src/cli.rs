@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod call;
 mod client;
+mod client_config;
 mod completions;
 mod connection;
 mod create;
@@ -95,6 +96,7 @@ enum ClientCommand {
     Types(types::Types),
     Credentials(credentials::Credentials),
     Create(create::Create),
+    ClientConfig(client_config::Show),
     Ls(instances::Ls),
     Show(instances::Show),
     Stop(lifecycle::Stop),
@@ -170,6 +172,7 @@ impl ClientCommand {
             Self::Types(types) => types.run(context).await,
             Self::Credentials(credentials) => credentials.run(context).await,
             Self::Create(create) => create.run(context).await,
+            Self::ClientConfig(show) => show.run(context).await,
             Self::Ls(ls) => ls.run(context).await,
             Self::Show(show) => show.run(context).await,
             Self::Stop(stop) => stop.run(context).await,

@@ -1,6 +1,7 @@
 //! What callers do with instances. What is wanted is written down before it is done and before it is
 //! answered, so a crash at any moment leaves either nothing or something the next daemon carries out.
 
+pub(crate) mod client_config;
 mod creation;
 pub(crate) mod diagnosis;
 mod installing;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::api::Page;
+use crate::api::client_config::{ClientConfig, McpClient};
 use crate::api::diagnosis::Diagnosis;
 use crate::api::instance::{AccessToken, ExtendLease, Instance};
 use crate::catalog::TypeDefinition;
@@ -344,6 +346,18 @@ impl Instances {
     pub(crate) async fn log_dir(&self, id: Uuid, owner: Option<Uuid>) -> Result<PathBuf, Problem> {
         let row = self.store.instance(id, owner).await?;
         Ok(self.provisioner.log_dir(row.user_id, row.id, &row.mcp_type))
+    }
+
+    /// What its owner pastes into a client.
+    pub(crate) async fn client_config(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+        client: McpClient,
+    ) -> Result<ClientConfig, Problem> {
+        let row = self.store.instance(id, owner).await?;
+        let name = row.name.as_deref().unwrap_or(&row.mcp_type);
+        Ok(client_config::of(client, name, &self.settings.access_url(id), None))
     }
 
     /// What is wrong with it and what to do.

@@ -27,6 +27,7 @@ pub mod oidc;
 pub mod packages;
 pub mod problem;
 pub mod provision;
+mod registry;
 mod restore;
 pub mod runtime;
 pub mod stdio;

@@ -12,8 +12,8 @@ mod m20261122_000005_keyring;
 mod m20261122_000006_identities;
 mod m20261122_000007_handover;
 mod m20261122_000008_credential_expiry;
-mod m20261122_000009_packages;
-mod m20261122_000010_stdio_sessions;
+mod m20261122_000009_stdio_sessions;
+mod m20261122_000010_packages;
 
 use sea_orm_migration::MigrationTrait;
 pub use sea_orm_migration::MigratorTrait;
@@ -34,8 +34,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_identities::Migration),
             Box::new(m20261122_000007_handover::Migration),
             Box::new(m20261122_000008_credential_expiry::Migration),
-            Box::new(m20261122_000009_packages::Migration),
-            Box::new(m20261122_000010_stdio_sessions::Migration),
+            Box::new(m20261122_000009_stdio_sessions::Migration),
+            Box::new(m20261122_000010_packages::Migration),
         ]
     }
 }

@@ -23,7 +23,7 @@ pub fn seeds() -> Vec<TypeDefinition> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HealthKind, Lane};
+    use super::super::{ConfigKind, HealthKind, Lane};
     use super::seeds;
 
     #[test]
@@ -67,6 +67,20 @@ mod tests {
         assert!(slack.credential_fields.optional.ends_with(&["app_token".into(), "signing_secret".into()]));
         assert_eq!(slack.resource_limits.max_memory_mb, Some(512));
         assert_eq!(slack.resource_limits.max_cpu_percent, Some(50));
+    }
+
+    #[test]
+    fn the_reference_servers_of_packages_are_pinned_and_keep_what_they_write_with_their_instance() {
+        let seeds = seeds();
+        let of = |name: &str| seeds.iter().find(|seed| seed.name == name).unwrap();
+        for name in ["filesystem", "memory", "time"] {
+            assert!(of(name).package.is_some() && of(name).lane == Lane::Stdio, "{name}");
+        }
+        assert_eq!(of("filesystem").args, ["{config.root}"]);
+        assert_eq!(of("filesystem").config_fields["root"].kind, ConfigKind::Directory);
+        // By default it writes beside its code, into one file for all instances.
+        assert_eq!(of("memory").env["MEMORY_FILE_PATH"], "{home}/memory.jsonl");
+        assert!(of("memory").stateful);
     }
 
     #[test]

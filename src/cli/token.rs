@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::failure::Failure;
 use super::{Context, table, values};
 use crate::api::instance::{AccessToken, Instance, RotateToken};
+use crate::instances::client_config::slug;
 
 /// Replace the access token of an instance
 ///
@@ -81,17 +82,10 @@ impl Shown<'_> {
         let url = &instance.access_url;
         format!(
             "{}\n\nTry it:\n  minimcp call {id}\nUse it in Claude Code:\n  claude mcp add --transport http {name} {url} \
-             --header \"Authorization: Bearer {token}\"",
+             --header \"Authorization: Bearer {token}\"\nFor other clients:\n  minimcp client-config {id} --client cursor",
             table::details(&rows)
         )
     }
-}
-
-/// A name that needs no quotes anywhere.
-fn slug(name: &str) -> String {
-    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' });
-    let slug = plain.collect::<String>().trim_matches('-').to_owned();
-    if slug.is_empty() { "minimcp".into() } else { slug }
 }
 
 #[cfg(test)]
@@ -113,11 +107,5 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
-    }
-
-    #[test]
-    fn names_become_words_that_need_no_quotes() {
-        assert_eq!(slug("my work; rm -rf $HOME"), "my-work--rm--rf--HOME");
-        assert_eq!(slug("\u{e4}\u{f6}"), "minimcp");
     }
 }

@@ -1,5 +1,6 @@
 //! `types`: the recipes that instances are made from.
 
+mod importing;
 mod installing;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::api::mcp_type::McpType;
 /// The types of servers: what there is to create instances from
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  minimcp types\n  minimcp types show github\n  minimcp types add weather.toml"
+    after_help = "Examples:\n  minimcp types\n  minimcp types show github\n  minimcp types add weather.toml\n  minimcp types import server.json"
 )]
 pub(crate) struct Types {
     #[command(subcommand)]
@@ -42,6 +43,8 @@ enum TypesCommand {
         #[arg(long)]
         replace: bool,
     },
+    /// Import a type from a server.json or from the registry of MCP servers; for administrators
+    Import(importing::Import),
     /// Install the package of a type now, not at the start of its first instance; for administrators
     Install {
         /// Its name
@@ -60,6 +63,7 @@ impl Types {
             TypesCommand::Ls => ls(context).await,
             TypesCommand::Show { name } => show(context, &name).await,
             TypesCommand::Add { file, replace } => add(context, &file, replace).await,
+            TypesCommand::Import(import) => importing::import(context, import).await,
             TypesCommand::Install { name } => installing::install(context, &name).await,
             TypesCommand::Rm { name } => rm(context, &name).await,
         }

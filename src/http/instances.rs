@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::call::{Answer, Call, created, id, no_content, ok, page};
 use super::idempotency::{self, Key};
+use crate::api::client_config::{ClientConfig, McpClient};
 use crate::api::diagnosis::Diagnosis;
 use crate::api::instance::{
     AccessToken, CreateInstance, CreatedInstance, ExtendLease, Instance, RotateToken,
@@ -205,6 +206,19 @@ pub(super) async fn diagnose(text: String, call: Call) -> Answer {
     let own = call.caller()?.reads();
     call.no_query()?;
     ok(&call.parts().instances.diagnose(id(&text)?, own).await?)
+}
+
+/// What to paste into an MCP client so that it finds the instance: Claude Code unless another is named. Holds no token.
+#[utoipa::path(get, path = "/v1/instances/{id}/client-config", tag = "instances", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])),
+    params(("id" = Uuid, Path), ("client" = Option<McpClient>, Query)),
+    responses((status = 200, body = ClientConfig), (status = 404, body = ProblemDocument)))]
+pub(super) async fn client_config(text: String, call: Call) -> Answer {
+    let own = call.caller()?.reads();
+    let mut query = call.query();
+    let client = query.word("client", &McpClient::ALL.map(|client| (client.as_str(), client)))?;
+    query.end()?;
+    let client = client.unwrap_or(McpClient::ClaudeCode);
+    ok(&call.parts().instances.client_config(id(&text)?, own, client).await?)
 }
 
 /// What every order needs: somebody who may give it, and a daemon that has found its instances again.

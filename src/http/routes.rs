@@ -49,6 +49,9 @@ fn instances_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let reads = reads
         .or(one().and(path("diagnose")).and(end()).and(get()).and(call()).then(instances::diagnose))
         .unify();
+    let reads = reads
+        .or(one().and(path("client-config")).and(end()).and(get()).and(call()).then(instances::client_config))
+        .unify();
     let orders = one().and(path("stop")).and(end()).and(post()).and(call()).then(instances::stop);
     let orders = orders
         .or(one().and(path("restart")).and(end()).and(post()).and(call()).then(instances::restart))
@@ -83,6 +86,8 @@ fn type_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes = routes.or(one().and(get()).and(call()).then(types::show)).unify();
     let routes = routes.or(one().and(put()).and(call()).then(types::replace)).unify();
     let routes = routes.or(one().and(delete()).and(call()).then(types::delete)).unify();
+    let import = path("import").and(end()).and(post());
+    let routes = routes.or(import.and(call()).then(types::import)).unify();
     let install = param::<String>().and(path("install")).and(end()).and(post());
     let routes = routes.or(install.and(call()).then(types::install)).unify();
     path("types").and(routes).boxed()

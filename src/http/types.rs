@@ -4,10 +4,12 @@ use chrono::Utc;
 use minimcp_entities::mcp_type;
 
 use super::call::{Answer, Call, accepted, created, no_content, ok, page};
+use crate::api::import::{ImportType, ImportedType};
 use crate::api::mcp_type::{McpType, TypeDefinition};
 use crate::api::problem::ProblemDocument;
 use crate::packages::Packages;
 use crate::problem::{Code, Problem};
+use crate::registry;
 
 /// Every type.
 #[utoipa::path(get, path = "/v1/types", tag = "types", security(("token" = ["user"]), ("token" = ["operator"]), ("token" = ["admin"])),
@@ -89,6 +91,30 @@ pub(super) async fn install(name: String, call: Call) -> Answer {
     packages.look_again(&package).await;
     packages.install(&package);
     accepted(&view(&row, packages)?)
+}
+
+/// Imports a type from the description that a registry of MCP servers has of it. Answers the exact command that would
+/// run, and stores nothing until `approve` says so. For administrators.
+#[utoipa::path(post, path = "/v1/types/import", tag = "types", security(("token" = ["admin"])), request_body = ImportType,
+    responses((status = 200, body = ImportedType), (status = 201, body = ImportedType), (status = 409, body = ProblemDocument),
+        (status = 422, body = ProblemDocument), (status = 502, body = ProblemDocument)))]
+pub(super) async fn import(call: Call) -> Answer {
+    call.caller()?.administers()?;
+    call.no_query()?;
+    let request: ImportType = call.read()?;
+    let parts = call.parts();
+    let mut imported = registry::look(&request, parts.settings.registry_url.as_deref()).await?;
+    if !request.approve {
+        return ok(&imported);
+    }
+    if request.digest.as_ref().is_some_and(|approved| *approved != imported.digest) {
+        let detail = "what would be imported is not what was approved; look at it again without `approve`";
+        return Err(Problem::new(Code::Changed, detail));
+    }
+    let row = parts.store.create_type(imported.definition.to_row(false, Utc::now())).await?;
+    imported.stored = true;
+    imported.mcp_type = Some(view(&row, parts.instances.packages())?);
+    created(&format!("/v1/types/{}", row.name), &imported)
 }
 
 fn checked(call: &Call) -> Result<mcp_type::Model, Problem> {

@@ -105,6 +105,8 @@ codes! {
     BeingDeleted = CONFLICT, "being_deleted";
     /// The type is in use
     TypeInUse = CONFLICT, "type_in_use";
+    /// No registry of MCP servers is configured
+    NoRegistry = CONFLICT, "no_registry";
     /// The type names no package
     NoPackage = CONFLICT, "no_package";
     /// Only a disconnected instance can be restored
@@ -135,6 +137,8 @@ codes! {
     InvalidType = UNPROCESSABLE_ENTITY, "invalid_type";
     /// The configuration does not hold
     InvalidConfig = UNPROCESSABLE_ENTITY, "invalid_config";
+    /// What is described cannot run here
+    NotImportable = UNPROCESSABLE_ENTITY, "not_importable";
     /// The limits do not hold
     InvalidLimits = UNPROCESSABLE_ENTITY, "invalid_limits";
     /// The type needs a credential set
@@ -169,6 +173,8 @@ codes! {
     StartFailed = BAD_GATEWAY, "start_failed";
     /// The server was not ready in time
     NeverReady = BAD_GATEWAY, "never_ready";
+    /// The registry did not answer as it should
+    RegistryFailed = BAD_GATEWAY, "registry_failed";
     /// The server did not answer as it should
     BadUpstream = BAD_GATEWAY, "bad_upstream";
     /// The server took too long

@@ -17,6 +17,7 @@ mod gateway;
 mod handover;
 mod hogs;
 mod http_edge;
+mod importing;
 mod instances_api;
 mod isolation;
 mod oidc;

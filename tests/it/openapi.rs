@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::daemon::Daemon;
 
 /// The routes of the contract that this version serves, but for the gateway, which is no part of the document.
-const ROUTES: [&str; 45] = [
+const ROUTES: [&str; 47] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -25,6 +25,7 @@ const ROUTES: [&str; 45] = [
     "GET /v1/types/{name}",
     "PUT /v1/types/{name}",
     "DELETE /v1/types/{name}",
+    "POST /v1/types/import",
     "POST /v1/types/{name}/install",
     "GET /v1/credentials",
     "POST /v1/credentials",
@@ -44,6 +45,7 @@ const ROUTES: [&str; 45] = [
     "GET /v1/instances/{id}/logs",
     "GET /v1/instances/{id}/stats",
     "GET /v1/instances/{id}/diagnose",
+    "GET /v1/instances/{id}/client-config",
     "GET /v1/keys",
     "POST /v1/keys/rotate",
     "GET /v1/events",

@@ -1,6 +1,6 @@
 //! Types whose program is a package: installed once by the daemon, from the real registries, and run directly.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use minimcp::catalog::TypeDefinition;
@@ -15,6 +15,8 @@ use crate::daemon::Daemon;
 use crate::ground::{PATIENCE, eventually};
 use crate::{process, shell::Shell};
 
+/// A registry may be far away and the machine busy.
+const INSTALLS: std::time::Duration = std::time::Duration::from_secs(280);
 const EVERYTHING: &str = "@modelcontextprotocol/server-everything";
 
 fn everything(name: &str, package: &Value) -> Value {
@@ -37,14 +39,14 @@ async fn installation(daemon: &Daemon, name: &str, status: &str) -> Value {
             ticks.tick().await;
         }
     };
-    let in_time = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
+    let in_time = tokio::time::timeout(INSTALLS, waiting).await.is_ok();
     assert!(in_time, "not {status}: {last:#}");
     last
 }
 
 /// The instance once it has this status.
 async fn waited(daemon: &Daemon, id: &Value, status: &str, token: &str) -> Value {
-    let path = format!("/v1/instances/{}/wait?status={status}&timeout_seconds=60", id.as_str().unwrap());
+    let path = format!("/v1/instances/{}/wait?status={status}&timeout_seconds=280", id.as_str().unwrap());
     let answer = daemon.get(&path, token).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     answer.json()
@@ -54,7 +56,23 @@ fn packages_dir(daemon: &Daemon) -> PathBuf {
     daemon.settings.data_dir.join("packages")
 }
 
-fn in_staging(packages: &std::path::Path) -> usize {
+fn places(daemon: &Daemon) -> Places {
+    Places {
+        node: daemon.settings.node.clone(),
+        servers_dir: daemon.settings.servers_dir.clone(),
+        search_path: String::new(),
+        packages_dir: packages_dir(daemon),
+    }
+}
+
+/// A program of these lines for a shell.
+fn script(path: &Path, lines: &str) -> String {
+    std::fs::write(path, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+fn in_staging(packages: &Path) -> usize {
     std::fs::read_dir(packages.join(".staging")).unwrap().count()
 }
 
@@ -98,7 +116,7 @@ async fn instances_of_a_package_wait_while_it_is_installed_once_and_run_it_witho
     assert!(shown["installed_by"].as_str().unwrap().starts_with("npm "), "{shown}");
     assert!(shown["packages"].as_u64().unwrap() > 10, "{shown}");
     let audit = daemon.get("/v1/audit?limit=500", &daemon.admin).await.json();
-    let installs: Vec<&Value> = audit["records"]
+    let installs: Vec<&Value> = audit["items"]
         .as_array()
         .unwrap()
         .iter()
@@ -193,13 +211,7 @@ async fn a_python_package_is_installed_by_its_hashes_and_run_by_a_python_of_its_
     assert_eq!(again["installation"], installed);
 
     let definition = TypeDefinition::from_json(&definition.to_string()).unwrap();
-    let places = Places {
-        node: daemon.settings.node.clone(),
-        servers_dir: daemon.settings.servers_dir.clone(),
-        search_path: String::new(),
-        packages_dir: packages_dir(&daemon),
-    };
-    let program = locate(&definition, &places).unwrap();
+    let program = locate(&definition, &places(&daemon)).unwrap();
     let minimcp::catalog::program::Runtime::Python(entry) = &program.runtime else { panic!("{program:?}") };
     // As a plan has it, without the network and without a variable of ours.
     let mut server = tokio::process::Command::new(&program.path);
@@ -214,21 +226,43 @@ async fn a_python_package_is_installed_by_its_hashes_and_run_by_a_python_of_its_
     assert_eq!(answer["result"]["serverInfo"]["name"], "mcp-time", "{answer}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_that_makes_no_environments_gets_a_directory_to_install_into() {
+    let dir = tempfile::tempdir().unwrap();
+    // Stands before the real one, names itself as the program that runs, and knows no venv.
+    let python = script(
+        &dir.path().join("python3"),
+        "case \"$*\" in *'-m venv'*) exit 1 ;; *sys.executable*) echo \"$0\"; exit ;; esac\nexec python3 \"$@\"",
+    );
+    let set = format!("packages.python={python}");
+    let daemon = Daemon::with(&[&set], Bounds::default()).await;
+    let package = json!({"registry": "pypi", "name": "semver", "version": "3.0.4"});
+    let definition = everything("sem", &package);
+    daemon.post("/v1/types", &daemon.admin, &definition).await;
+    daemon.post("/v1/types/sem/install", &daemon.admin, &json!({})).await;
+    installation(&daemon, "sem", "installed").await;
+    let definition = TypeDefinition::from_json(&definition.to_string()).unwrap();
+    let program = locate(&definition, &places(&daemon)).unwrap();
+    assert_eq!(program.path.to_str(), Some(python.as_str()));
+    let minimcp::catalog::program::Runtime::Python(entry) = &program.runtime else { panic!("{program:?}") };
+    let mut command = tokio::process::Command::new(&program.path);
+    command.args(["-I", "-B"]).arg(program.script.as_ref().unwrap()).args([entry, "bump", "minor", "1.2.3"]);
+    let output = command.output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1.3.0", "{output:?}");
+}
+
 #[tokio::test]
 async fn a_daemon_that_is_killed_in_the_middle_of_an_installation_leaves_nothing_half() {
     let mut daemon = process::Daemon::unstarted(&[], &[]);
-    let script = daemon.dir.path().join("npm");
     let began = daemon.dir.path().join("began");
-    std::fs::write(
-        &script,
-        format!(
-            "#!/bin/sh\n[ \"$1\" = --version ] && exit\nmkdir node_modules\necho $$ >{}\nexec sleep 600\n",
+    let npm = script(
+        &daemon.dir.path().join("npm"),
+        &format!(
+            "[ \"$1\" = --version ] && exit\nmkdir node_modules\necho $$ >{}\nexec sleep 600",
             began.display()
         ),
-    )
-    .unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    daemon.environment("MINIMCP_PACKAGES_NPM", Some(script.to_str().unwrap()));
+    );
+    daemon.environment("MINIMCP_PACKAGES_NPM", Some(&npm));
     daemon.serve().await;
     daemon
         .add_type(
@@ -259,12 +293,10 @@ async fn a_daemon_that_is_killed_in_the_middle_of_an_installation_leaves_nothing
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installer_that_takes_too_long_is_ended_and_one_that_is_missing_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let script = dir.path().join("npm");
-    std::fs::write(&script, "#!/bin/sh\n[ \"$1\" = --version ] && exit\nexec sleep 600\n").unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let slow = script(&dir.path().join("npm"), "[ \"$1\" = --version ] && exit\nexec sleep 600");
     let package = json!({"registry": "npm", "name": "semver", "version": "7.7.2"});
     for (npm, words) in [
-        (script.display().to_string(), ["not done in time", "packages.timeout"]),
+        (slow, ["not done in time", "packages.timeout"]),
         ("/nonexistent/npm".to_owned(), ["no program npm", "packages.npm"]),
     ] {
         let set = [format!("packages.npm={npm}"), "packages.timeout=1s".to_owned()];
