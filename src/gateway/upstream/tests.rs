@@ -18,7 +18,7 @@ async fn ask(upstream: &Upstream, addr: SocketAddr) -> Result<(StatusCode, Bytes
     let way = upstream.connect(addr).await.unwrap();
     let response = way.send(&asked, body, PATIENCE).await?;
     let status = response.status();
-    let body = response.into_body().collect().await.map_err(|error| Failure::Client(error))?;
+    let body = response.into_body().collect().await.map_err(Failure::Client)?;
     Ok((status, body.to_bytes()))
 }
 
