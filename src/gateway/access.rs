@@ -50,7 +50,7 @@ impl Admitted {
     }
 
     /// Ready when the token lets nobody in any more: when it was revoked, or replaced and its overlap is over.
-    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let mut standing = self.standing.subscribe();
         async move {
             loop {

@@ -9,6 +9,8 @@ mod exchange;
 mod framing;
 mod head;
 mod pool;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::io;

@@ -13,9 +13,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use uuid::Uuid;
 use warp::filters::BoxedFilter;
 
-use super::audited::Operation;
+use super::audited::{Operation, REQUEST_ID};
 use super::auth::Caller;
 use super::call::Answer;
 use super::context::Context;
@@ -75,7 +76,11 @@ impl Edge {
         }
         let request = Request::from_parts(head, body);
         if request.uri().path().starts_with("/i/") {
-            let response = self.context.parts.gateway.answer(request, peer.ip()).await;
+            let uri = request.uri().clone();
+            let mut response = self.context.parts.gateway.answer(request, peer.ip()).await;
+            if response.status().is_server_error() && !matches!(response.body(), Outgoing::Relayed(_)) {
+                self.name(&mut response, uri.path());
+            }
             if response.status() == StatusCode::UNAUTHORIZED
                 && let Err(problem) = self.context.failed(peer.ip())
             {
@@ -95,6 +100,15 @@ impl Edge {
         }
         self.context.metrics.answered(response.status());
         finished(response, &uri)
+    }
+
+    /// Gives a request that the gateway could not pass on an id, by which client and log tell of the same one.
+    fn name(&self, response: &mut Response<Outgoing>, path: &str) {
+        let id = Uuid::now_v7().to_string();
+        slog::warn!(self.context.parts.log, "a request did not get through the gateway"; "request_id" => &id, "path" => path, "status" => response.status().as_u16());
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
     }
 
     async fn manage(

@@ -14,9 +14,6 @@ use super::connection::Connection;
 /// How long a connection waits. Node closes idle ones after 5 s; a request on its way just then would be lost.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// How long a connection may have waited to be used without another look at it.
-const FRESH: Duration = Duration::from_millis(1);
-
 /// The server, and the thread whose event loop hears of the connection: used elsewhere it would wake two.
 type Home = (ThreadId, SocketAddr);
 
@@ -42,8 +39,7 @@ impl Pool {
         let home = (std::thread::current().id(), addr);
         loop {
             let (since, connection) = self.idle.get_mut(&home)?.pop()?;
-            let waited = now.duration_since(since);
-            if waited < FRESH || waited < IDLE && connection.is_quiet() {
+            if now.duration_since(since) < IDLE && connection.is_quiet() {
                 return Some(connection);
             }
         }

@@ -206,6 +206,7 @@ async fn a_server_that_ends_in_the_middle_of_a_call_is_a_bad_gateway_at_once() {
         drop(server);
         let head = client.head().await.unwrap();
         assert!(head.starts_with("HTTP/1.1 502"), "{said}: {head}");
+        assert_eq!(values(&head, "x-request-id").len(), 1, "to find it in the log: {head}");
     }
     let mut client = wire.post(b"{}").await;
     let (_, mut server) = wire.asked().await;

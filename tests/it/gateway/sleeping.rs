@@ -39,11 +39,7 @@ async fn a_hundred_first_calls_start_one_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_works_on_a_task_is_not_put_to_sleep_before_its_time() {
-    let wire = Wire::new(&[]).await;
-    let body = json!({"mcp_type": "scripted", "idle_timeout_seconds": 1});
-    let mut instance = wire.daemon.post("/v1/instances?wait=running", &wire.user, &body).await.json();
-    let token = instance["access_token"].as_str().unwrap().to_owned();
-    let wire = Wire { token, instance: instance.take(), ..wire };
+    let wire = Wire::new(&[]).await.sleeping_after(1).await;
     let begin = tokio::time::Instant::now();
     let call =
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "long"}}).to_string();

@@ -55,6 +55,14 @@ impl Wire {
         Self { daemon, user, instance, token, server }
     }
 
+    /// The same with another instance, which is put to sleep when it was idle for this long.
+    pub(super) async fn sleeping_after(mut self, seconds: u32) -> Self {
+        let body = json!({"mcp_type": "scripted", "idle_timeout_seconds": seconds});
+        self.instance = self.daemon.post("/v1/instances?wait=running", &self.user, &body).await.json();
+        self.token = self.instance["access_token"].as_str().unwrap().to_owned();
+        self
+    }
+
     pub(super) fn id(&self) -> &str {
         self.instance["id"].as_str().unwrap()
     }
