@@ -36,6 +36,7 @@ mod stream;
 mod throttle;
 mod tokens;
 mod types;
+mod unique;
 mod users;
 
 pub use context::{Context, Parts};

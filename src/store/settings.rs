@@ -42,8 +42,9 @@ impl Store {
         let row = setting::Model { key: AUDIT_HEAD.to_owned(), value: head.to_vec() };
         let mut replace = OnConflict::column(setting::Column::Key);
         replace.update_column(setting::Column::Value);
-        setting::Entity::insert(row.into_active_model()).on_conflict(replace).exec(&self.writer).await?;
-        Ok(())
+        let transaction = self.begin().await?;
+        setting::Entity::insert(row.into_active_model()).on_conflict(replace).exec(&transaction).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Gives a new deployment its identity, its key check and its keys, once and for all.

@@ -282,8 +282,10 @@ impl Daemon {
     /// Registers a type of servers that cost nearly nothing and cannot be called.
     pub(crate) async fn light(&self) {
         self.add_type(
-            "name = \"light\"\ndisplay_name = \"Light\"\ncommand = \"/bin/sleep\"\nargs = [\"1000000\"]\n\
-             [health_check]\nkind = \"process\"\n",
+            "name = 'light'\ndisplay_name = 'Light'\ncommand = 'perl'\nargs = ['-MSocket', '-e', '\
+             socket(S, PF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1); \
+             bind(S, sockaddr_in($ENV{PORT}, INADDR_LOOPBACK)) or die $!; listen(S, 16); \
+             accept(C, S) while 1']\n[health_check]\nkind = 'tcp'\ninterval_seconds = 60\n",
         )
         .await;
     }
@@ -380,6 +382,12 @@ fn written(name: &str) -> Value {
 /// Rounds of a test that can go on for longer; a soak sets more.
 fn rounds(usual: u64) -> u64 {
     std::env::var("MINIMCP_TEST_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+/// Shows a figure that a test has measured.
+fn show(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The process of an instance.

@@ -77,7 +77,9 @@ async fn of_thousands_who_create_at_once_each_key_makes_one_instance_or_none_and
     let peak = daemon.memory("VmHWM") / 1_024;
     assert!(peak < 300, "{peak} MiB");
     assert!(most < 4_096 + 300, "{most} descriptors");
-    println!("{requests} creations at once: {statuses:?}, at most {peak} MiB and {most} descriptors");
+    super::show(&format!(
+        "{requests} creations at once: {statuses:?}, at most {peak} MiB and {most} descriptors"
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,9 +88,9 @@ async fn fifty_instances_and_all_that_was_written_survive_kills_of_the_daemon_un
     assert!(total as u64 >= rounds, "{total} writes were acknowledged");
     let said = daemon.cli(&["audit", "verify"]).await.done();
     assert!(said.starts_with("All "), "{said}");
-    println!(
+    super::show(&format!(
         "{rounds} kills, {total} writes acknowledged, 0 lost, {INSTANCES} of {INSTANCES} processes kept each time, \
          ready again after at most {slowest:?}; {}",
         said.trim()
-    );
+    ));
 }
