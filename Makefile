@@ -1,6 +1,6 @@
 # What there is to do. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo clients fuzz check fmt lint doc deny watch audit bench mutants servers clean
+.PHONY: help run test soak demo clients fuzz check fmt lint doc deny watch audit bench mutants servers clean
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -21,11 +21,22 @@ run: servers ## Build everything and serve on 127.0.0.1:7878
 	target/release/minimcp serve
 
 test: servers ## Run every test, with real processes, Node servers, SQLite and PostgreSQL
+	scripts/fault-tools
 	cd mcp-servers && npm run --silent check && npm test --silent && node conformance/run.mjs
 	$(CARGO) test --workspace --features minimcp-actors/fake --no-run
 	url=$$(scripts/postgres start $(POSTGRES_DIR)); \
 	trap 'scripts/postgres stop $(POSTGRES_DIR)' EXIT; \
 	MINIMCP_TEST_POSTGRES_URL=$$url $(CARGO) test --workspace --features minimcp-actors/fake
+
+# Rounds of each test that can go on for longer: 100 kills under load, 200 while busy, 100,000 simulated stories.
+soak: servers ## The long versions of the tests of faults; docs/faults.md has the results
+	scripts/fault-tools
+	$(CARGO) test --package minimcp-actors --features fake --test simulation --no-run
+	$(CARGO) test --features minimcp-actors/fake --test it --no-run
+	MINIMCP_TEST_ROUNDS=100 $(CARGO) test --package minimcp-actors --features fake --test simulation -- --nocapture
+	MINIMCP_TEST_ROUNDS=100 $(CARGO) test --features minimcp-actors/fake --test it -- --nocapture --test-threads 1 \
+		process::storm process::corruption process::half_made process::crowd::of_thousands
+	MINIMCP_TEST_ROUNDS=200 $(CARGO) test --features minimcp-actors/fake --test it -- --nocapture process::crashes
 
 demo: servers ## Tell the whole story by itself, and fail if a step does
 	$(CARGO) build --bin minimcp

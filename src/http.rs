@@ -39,6 +39,7 @@ mod system;
 mod throttle;
 mod tokens;
 mod types;
+mod unique;
 mod users;
 
 pub use context::{Context, Parts};

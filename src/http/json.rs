@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::schema::faults;
+use super::unique::Unique;
 use crate::problem::{Code, Problem};
 
 /// The value that a body holds. An empty body stands for `{}` where nothing in it is required.
@@ -26,7 +27,7 @@ pub(crate) fn parse<T: DeserializeOwned + ToSchema>(headers: &HeaderMap, body: &
         ));
     }
     // serde_json refuses more than 128 levels by itself, so no nesting can exhaust the stack.
-    let value = serde_json::from_slice(body).map_err(|error| {
+    let Unique(value) = serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             Code::MalformedJson,
             format!("at line {}, column {}: {error}", error.line(), error.column()),

@@ -133,6 +133,9 @@ impl Store {
     }
 
     /// A transaction that may write. It is rolled back when dropped.
+    ///
+    /// Whatever answers the rows that it has written needs one: SQLite commits a single statement when the last row
+    /// was read, and the driver, which reads the first only, does not look whether that succeeded.
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
         // A deferred transaction of SQLite that reads first can be refused the right to write later on.
         let sqlite_transaction_mode = match self.writer.get_database_backend() {

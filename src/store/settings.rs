@@ -45,8 +45,9 @@ impl Store {
         let row = setting::Model { key: AUDIT_HEAD.to_owned(), value: head.to_vec() };
         let mut replace = OnConflict::column(setting::Column::Key);
         replace.update_column(setting::Column::Value);
-        setting::Entity::insert(row.into_active_model()).on_conflict(replace).exec(&self.writer).await?;
-        Ok(())
+        let transaction = self.begin().await?;
+        setting::Entity::insert(row.into_active_model()).on_conflict(replace).exec(&transaction).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// What was noted about the protocol era of a type's servers.

@@ -15,7 +15,11 @@ impl Store {
     /// # Errors
     /// [`Conflict::TypeName`].
     pub async fn create_type(&self, row: mcp_type::Model) -> Result<mcp_type::Model, StoreError> {
-        row.into_active_model().insert(&self.writer).await.map_err(on_duplicate(Conflict::TypeName))
+        let transaction = self.begin().await?;
+        let row = row.into_active_model().insert(&transaction).await;
+        let row = row.map_err(on_duplicate(Conflict::TypeName))?;
+        transaction.commit().await?;
+        Ok(row)
     }
 
     /// The type with this name.

@@ -100,15 +100,55 @@ fn the_map_names_only_what_is_there() {
     }
 }
 
+/// All code in which there are tests.
+fn code_with_tests() -> String {
+    let folders = ["src", "tests", "actors", "migrations"];
+    let files = folders.iter().flat_map(|folder| sources(&root().join(folder)));
+    files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}
+
+#[test]
+fn a41_every_fault_has_an_outcome_and_names_tests_that_exist_or_says_that_there_are_none() {
+    let page = std::fs::read_to_string(root().join("docs/faults.md")).unwrap();
+    let code = code_with_tests();
+    let mut faults = Vec::new();
+    for row in page.lines().filter(|line| line.starts_with("| F")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, _, outcome, tests] = cells.as_slice() else { panic!("four cells: {row}") };
+        assert!(!outcome.is_empty(), "{id} says what comes of it");
+        faults.push((*id).to_owned());
+        if tests.starts_with("none: ") {
+            continue;
+        }
+        for test in tests.split(", ") {
+            let name = test.trim_matches('`');
+            assert!(code.contains(&format!("fn {name}(")), "{id}: there is no test {name}");
+        }
+    }
+    let all: Vec<String> = (1..=30).map(|n| format!("F{n}")).collect();
+    assert_eq!(faults, all);
+}
+
+#[test]
+fn what_answers_the_rows_that_it_writes_is_part_of_a_transaction() {
+    for file in sources(&root().join("src/store")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for word in ["insert(&self.writer)", "update(&self.writer)", "save(&self.writer)"] {
+            assert!(!code.contains(word), "{} has {word}", file.display());
+        }
+        for (at, _) in code.match_indices("::insert") {
+            let statement = code[at..].split(';').next().unwrap();
+            let alone = statement.contains(".exec(&self.writer)");
+            assert!(!alone, "{}: {statement}", file.display());
+        }
+    }
+}
+
 #[test]
 fn every_statement_of_the_security_page_names_tests_that_exist() {
     let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
-    let folders = ["src", "tests", "actors"];
-    let code: String = folders
-        .iter()
-        .flat_map(|folder| sources(&root().join(folder)))
-        .map(|file| std::fs::read_to_string(file).unwrap())
-        .collect();
+    let code = code_with_tests();
     let mut statements = 0;
     let mut holds = false;
     for row in page.lines().filter(|line| line.starts_with('|')) {

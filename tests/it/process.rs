@@ -6,10 +6,18 @@ mod audit;
 mod backup;
 mod canary;
 mod chatter;
+mod clocks;
+mod corruption;
 mod crashes;
+mod crowd;
+mod cut_off;
+mod disk;
 mod expiring;
+mod half_made;
+mod hostile;
 mod journal;
 mod keys;
+mod lacking;
 mod leftovers;
 mod pipes;
 mod postgres;
@@ -18,6 +26,7 @@ mod restoring;
 mod rotation;
 mod servers;
 mod shutdown;
+mod storm;
 mod story;
 mod transcript;
 mod unreadable;
@@ -121,19 +130,46 @@ impl Daemon {
         around
     }
 
-    /// Starts the daemon and waits until it can serve.
-    pub(crate) async fn serve(&mut self) {
+    /// Starts the daemon and waits until it answers at all, or says in its log why it ended.
+    async fn try_serve(&mut self) -> Result<(), String> {
+        let logged = self.log().len();
+        let pid = self.spawn();
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(10));
+        let answers = async {
+            while is_alive(pid) {
+                let address = self.address();
+                let base = address.map(|address| format!("http://{address}")).unwrap_or_default();
+                let caller = Caller { base, token: String::new() };
+                if caller.send("GET", "/healthz", None).await.is_ok_and(|answer| answer.status == 200) {
+                    return true;
+                }
+                ticks.tick().await;
+            }
+            false
+        };
+        let answers = tokio::time::timeout(PATIENCE, answers).await.expect("it answers or ends");
+        if answers { Ok(()) } else { Err(self.log().split_off(logged)) }
+    }
+
+    /// Where the daemon says that it listens.
+    fn address(&self) -> Option<SocketAddr> {
+        let url = std::fs::read_to_string(self.data().join("daemon.url")).ok()?;
+        url.trim().strip_prefix("http://")?.parse().ok()
+    }
+
+    fn spawn(&mut self) -> u32 {
         let log = File::options().create(true).append(true).open(self.dir.path().join("stderr")).unwrap();
         let mut command = self.serve_command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let pid = self.child.insert(command.spawn().unwrap()).id();
-        let address = || {
-            let url = std::fs::read_to_string(self.data().join("daemon.url")).ok()?;
-            url.trim().strip_prefix("http://")?.parse().ok()
-        };
-        eventually("the daemon says where it listens, or ends", || address().is_some() || !is_alive(pid))
-            .await;
-        self.listen = address().unwrap_or_else(|| panic!("the daemon did not start: {}", self.log()));
+        self.child.insert(command.spawn().unwrap()).id()
+    }
+
+    /// Starts the daemon and waits until it can serve.
+    pub(crate) async fn serve(&mut self) {
+        let pid = self.spawn();
+        let said = || self.address().is_some() || !is_alive(pid);
+        eventually("the daemon says where it listens, or ends", said).await;
+        self.listen = self.address().unwrap_or_else(|| panic!("the daemon did not start: {}", self.log()));
         self.until_ready().await;
     }
 
@@ -244,6 +280,47 @@ impl Daemon {
         .await;
     }
 
+    /// Registers a type of servers that cost nearly nothing and cannot be called.
+    pub(crate) async fn light(&self) {
+        self.add_type(
+            "name = 'light'\ndisplay_name = 'Light'\ncommand = 'perl'\nargs = ['-MSocket', '-e', '\
+             socket(S, PF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1); \
+             bind(S, sockaddr_in($ENV{PORT}, INADDR_LOOPBACK)) or die $!; listen(S, 16); \
+             accept(C, S) while 1']\n[health_check]\nkind = 'tcp'\ninterval_seconds = 60\n",
+        )
+        .await;
+    }
+
+    /// A write that is nothing but that: an administrator registers a type that nobody uses.
+    async fn write(&self, name: &str) -> Answer {
+        self.send("POST", "/v1/types", Some(written(name))).await
+    }
+
+    /// Which of these were written, and can be read.
+    async fn lost<'a>(&self, acknowledged: impl IntoIterator<Item = &'a String>) -> Vec<&'a String> {
+        let mut lost = Vec::new();
+        for name in acknowledged {
+            if self.get(&format!("/v1/types/{name}")).await.status != 200 {
+                lost.push(name);
+            }
+        }
+        lost
+    }
+
+    /// What `/readyz` says about its parts that are not ready.
+    async fn unready(&self) -> Vec<String> {
+        let parts = self.get("/readyz").await.json()["parts"].as_array().unwrap().clone();
+        let unready = parts.iter().filter(|part| part["ready"] == false);
+        unready.map(|part| part["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A line of `/proc/PID/status` of the daemon, in KiB.
+    fn memory(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let found = status.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(':'));
+        found.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// A running instance of the type, with this name.
     pub(crate) async fn running(&self, mcp_type: &str, name: &str) -> Value {
         self.cli(&["create", mcp_type, "--name", name, "--wait", "--json"]).await.json()
@@ -296,6 +373,22 @@ fn port_below_those_of_connections() -> u16 {
     let tries = std::iter::repeat_with(|| fastrand::u16(10_000..20_000)).take(1_000);
     let mut free = tries.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     free.next().expect("one of a thousand ports is free")
+}
+
+/// The type that [`Daemon::write`] registers.
+fn written(name: &str) -> Value {
+    serde_json::json!({"name": name, "display_name": "Written", "server_script": "faulty/index.mjs"})
+}
+
+/// Rounds of a test that can go on for longer; a soak sets more.
+fn rounds(usual: u64) -> u64 {
+    std::env::var("MINIMCP_TEST_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+/// Shows a figure that a test has measured.
+fn show(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The process of an instance.

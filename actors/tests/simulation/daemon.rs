@@ -80,8 +80,9 @@ impl Daemon {
         Self { machine, store, supervision }
     }
 
-    /// As the daemon restores: deletions first, then everything, then what belongs to nothing.
-    pub(crate) async fn restore(&self) {
+    /// As the daemon restores: deletions first, then everything, then what belongs to nothing. With `replace`,
+    /// survivors are ended and started anew.
+    pub(crate) async fn restore(&self, replace: bool) {
         let rows = loop {
             match self.store.read().await {
                 Ok(rows) => break rows,
@@ -112,7 +113,7 @@ impl Daemon {
             for record in &others {
                 self.machine.put_down(record).await;
             }
-            let Course { put_down, past, fate, then } = course(&row.known, record, newest, false);
+            let Course { put_down, past, fate, then } = course(&row.known, record, newest, replace);
             if let Some(record) = put_down {
                 self.machine.put_down(&record).await;
             }

@@ -75,7 +75,8 @@ fn tell(seed: u64) -> Told {
             }
             actix::spawn(daemon.clone().trouble());
             let restoring = daemon.clone();
-            actix::spawn(async move { restoring.restore().await });
+            let replace = machine.at().rng.u32(0..4) == 0;
+            actix::spawn(async move { restoring.restore(replace).await });
             let last = number == lives;
             let long = {
                 let mut machine = machine.at();

@@ -28,8 +28,22 @@ impl Caller {
         path: &str,
         body: Option<Value>,
     ) -> Result<Answer, Box<dyn std::error::Error>> {
+        self.send_with(&[], method, path, body).await
+    }
+
+    /// The same with more headers.
+    pub(crate) async fn send_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, Box<dyn std::error::Error>> {
         let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        let request = http::Request::builder()
+        let request = headers
+            .iter()
+            .fold(http::Request::builder(), |request, (name, value)| request.header(*name, *value));
+        let request = request
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("authorization", format!("Bearer {}", self.token))
@@ -37,8 +51,10 @@ impl Caller {
             .body(Full::new(body.map_or_else(Bytes::new, |body| body.to_string().into())))?;
         let response = tokio::time::timeout(PATIENCE, client.request(request)).await??;
         let status = response.status().as_u16();
+        let retry_after =
+            response.headers().get("retry-after").and_then(|after| after.to_str().ok()?.parse().ok());
         let bytes = response.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, text: String::from_utf8(bytes.to_vec())? })
+        Ok(Answer { status, retry_after, text: String::from_utf8(bytes.to_vec())? })
     }
 }
 
@@ -75,6 +91,8 @@ impl Said {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// Seconds.
+    pub(crate) retry_after: Option<u64>,
     pub(crate) text: String,
 }
 

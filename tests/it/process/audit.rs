@@ -147,7 +147,7 @@ async fn on_a_full_disk_operations_are_refused_until_there_is_space_again() {
             201 => assert!(refused == 0 && there == 200, "{answer:?}"),
             _ => {
                 let document = answer.json();
-                assert_eq!(document["code"], "audit_unavailable", "{answer:?}");
+                assert_eq!((answer.status, &document["code"]), (507, &"storage_full".into()), "{answer:?}");
                 assert!(document["detail"].as_str().unwrap().contains("No space left"), "{document}");
                 assert_eq!(there, 404, "{name} was made nevertheless");
                 refused += 1;
