@@ -11,6 +11,7 @@ mod report;
 mod surroundings;
 mod units;
 mod values;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -25,6 +26,7 @@ pub use oidc::OidcSettings;
 pub(crate) use oidc::is_trustworthy;
 pub use report::Report;
 pub use surroundings::Surroundings;
+pub use webhooks::WebhookSettings;
 
 use crate::store::Quota;
 use layers::Layers;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub gateway: GatewayLimits,
     /// The issuer by whose tokens callers may log in, if there is one.
     pub oidc: Option<OidcSettings>,
+    /// Where webhooks may lead and how they are sent.
+    pub webhooks: WebhookSettings,
 }
 
 /// What becomes of the servers when the daemon ends.
@@ -241,6 +245,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     };
 
     let oidc = oidc::read(&mut values);
+    let webhooks = webhooks::read(&mut values);
 
     if default_lease > max_lease {
         values.fault("default-lease", "it is longer than `max-lease`; shorten it or raise `max-lease`");
@@ -277,6 +282,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             http,
             gateway,
             oidc,
+            webhooks,
         },
         report,
     })

@@ -5,7 +5,7 @@
 //! [`http`] hears it, [`instances`] writes down what is wanted in the [`store`] and hands it to the supervisor,
 //! [`provision`] turns rows into what the supervisor has to know, and [`journal`] writes down what happened.
 //! MCP traffic goes through the [`gateway`], which asks no database. [`catalog`] knows the types of servers,
-//! [`vault`] every secret, [`audit`] who did what, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
+//! [`vault`] every secret, [`webhooks`] who wants to be told, [`audit`] who did what, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
 
 pub mod api;
 pub mod audit;
@@ -28,3 +28,4 @@ pub mod runtime;
 pub mod store;
 mod tidy;
 pub mod vault;
+pub mod webhooks;

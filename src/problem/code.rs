@@ -67,6 +67,8 @@ codes! {
     TypeNotFound = NOT_FOUND, "type_not_found";
     /// No such credential set
     CredentialNotFound = NOT_FOUND, "credential_not_found";
+    /// No such webhook
+    WebhookNotFound = NOT_FOUND, "webhook_not_found";
     /// No such actor
     ActorNotFound = NOT_FOUND, "actor_not_found";
     /// No such session
@@ -147,6 +149,8 @@ codes! {
     CredentialFieldUnknown = UNPROCESSABLE_ENTITY, "credential_field_unknown";
     /// A credential field has the wrong type
     CredentialFieldInvalid = UNPROCESSABLE_ENTITY, "credential_field_invalid";
+    /// Nothing may be sent there
+    ForbiddenTarget = UNPROCESSABLE_ENTITY, "forbidden_target";
     /// The lease would be over at once
     LeaseInPast = UNPROCESSABLE_ENTITY, "lease_in_past";
     /// The lease would be too long

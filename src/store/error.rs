@@ -84,6 +84,8 @@ pub enum Noun {
     Credential,
     /// An instance.
     Instance,
+    /// A webhook.
+    Webhook,
 }
 
 impl fmt::Display for Noun {
@@ -94,6 +96,7 @@ impl fmt::Display for Noun {
             Self::Type => "type",
             Self::Credential => "credential set",
             Self::Instance => "instance",
+            Self::Webhook => "webhook",
         })
     }
 }
@@ -175,6 +178,8 @@ pub enum Limit {
     Credentials,
     /// Valid API tokens.
     Tokens,
+    /// Webhooks.
+    Webhooks,
 }
 
 impl fmt::Display for Limit {
@@ -184,6 +189,7 @@ impl fmt::Display for Limit {
             Self::Running => "running instances",
             Self::Credentials => "credential sets",
             Self::Tokens => "valid API tokens",
+            Self::Webhooks => "webhooks",
         })
     }
 }
