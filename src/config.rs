@@ -6,6 +6,7 @@
 
 mod hosts;
 mod layers;
+mod logs;
 mod oidc;
 mod report;
 mod surroundings;
@@ -22,6 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, Fault, Flags, Origin};
+pub use logs::LogSettings;
 pub use oidc::OidcSettings;
 pub(crate) use oidc::is_trustworthy;
 pub use report::Report;
@@ -77,6 +79,8 @@ pub struct Settings {
     pub oidc: Option<OidcSettings>,
     /// Where webhooks may lead and how they are sent.
     pub webhooks: WebhookSettings,
+    /// How long archived logs are kept, and how much of them.
+    pub logs: LogSettings,
 }
 
 /// What becomes of the servers when the daemon ends.
@@ -246,6 +250,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
 
     let oidc = oidc::read(&mut values);
     let webhooks = webhooks::read(&mut values);
+    let logs = logs::read(&mut values);
 
     if default_lease > max_lease {
         values.fault("default-lease", "it is longer than `max-lease`; shorten it or raise `max-lease`");
@@ -283,6 +288,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             gateway,
             oidc,
             webhooks,
+            logs,
         },
         report,
     })

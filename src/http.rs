@@ -32,11 +32,13 @@ mod routes;
 mod schema;
 mod stall;
 mod standing;
+mod stats;
 mod stream;
 mod throttle;
 mod tokens;
 mod types;
 mod users;
+mod webhooks;
 
 pub use context::{Context, Parts};
 pub use edge::run;

@@ -8,6 +8,7 @@
 //! [`vault`] every secret, [`webhooks`] who wants to be told, [`audit`] who did what, [`problem`] the words for every refusal, [`runtime`] how it is all brought up and down.
 
 pub mod api;
+pub mod archive;
 pub mod audit;
 pub mod bootstrap;
 pub mod catalog;
@@ -27,5 +28,6 @@ mod restore;
 pub mod runtime;
 pub mod store;
 mod tidy;
+pub mod trends;
 pub mod vault;
 pub mod webhooks;

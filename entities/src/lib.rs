@@ -18,6 +18,7 @@ pub mod mcp_instance;
 pub mod mcp_type;
 pub mod setting;
 pub mod transition;
+pub mod trend;
 pub mod user;
 pub mod webhook;
 pub mod webhook_delivery;

@@ -13,6 +13,7 @@ mod m20261122_000006_identities;
 mod m20261122_000007_handover;
 mod m20261122_000008_credential_expiry;
 mod m20261122_000011_webhooks;
+mod m20261122_000012_trends;
 
 use sea_orm_migration::MigrationTrait;
 pub use sea_orm_migration::MigratorTrait;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_handover::Migration),
             Box::new(m20261122_000008_credential_expiry::Migration),
             Box::new(m20261122_000011_webhooks::Migration),
+            Box::new(m20261122_000012_trends::Migration),
         ]
     }
 }

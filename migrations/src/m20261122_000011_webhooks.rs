@@ -60,7 +60,8 @@ async fn webhooks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
-    let by_user = Index::create().name("ix_webhooks_user").table("webhooks").col("user_id").col("id").to_owned();
+    let by_user =
+        Index::create().name("ix_webhooks_user").table("webhooks").col("user_id").col("id").to_owned();
     manager.create_index(by_user).await
 }
 

@@ -47,6 +47,8 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("oidc.role-claim", "roles"),
     ("oidc.role-map", ""),
     ("oidc.default-role", "none"),
+    ("logs.retention-days", "30"),
+    ("logs.quota-mb", "256"),
     ("webhooks.allow", ""),
     // With the first attempt and a fifth of chance in each pause, about a day.
     ("webhooks.retry", "5s,1m,5m,15m,1h,2h,4h,8h,8h"),

@@ -48,8 +48,9 @@ mod tests {
 
     #[test]
     fn lists_of_times_and_of_places_are_read_and_what_is_wrong_is_told() {
-        let webhooks = settings("[webhooks]\nretry = ['1s', '2m']\nlease-leads = []\nallow = ['10.0.0.0/8', 'x.local']")
-            .webhooks;
+        let webhooks =
+            settings("[webhooks]\nretry = ['1s', '2m']\nlease-leads = []\nallow = ['10.0.0.0/8', 'x.local']")
+                .webhooks;
         assert_eq!(webhooks.retry, [Duration::from_secs(1), Duration::from_secs(120)]);
         assert!(webhooks.lease_leads.is_empty());
         assert!(webhooks.allow.check("http://x.local:1/").is_ok());

@@ -87,6 +87,8 @@ codes! {
     IdempotencyInProgress = CONFLICT, "idempotency_in_progress";
     /// The credential set is in use
     CredentialInUse = CONFLICT, "credential_in_use";
+    /// The webhook is disabled
+    WebhookDisabled = CONFLICT, "webhook_disabled";
     /// The credentials have expired
     CredentialExpired = CONFLICT, "credential_expired";
     /// The user still has instances

@@ -127,6 +127,28 @@ impl Store {
         Ok(query.one(&self.reader).await?.map_or(0, |row| row.id))
     }
 
+    /// Instances that have ended and whose lease is over, so that they cannot come back: the next 200 by id, behind
+    /// `after`.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn instances_over(
+        &self,
+        now: DateTime<Utc>,
+        after: Option<Uuid>,
+    ) -> Result<Vec<mcp_instance::Model>, StoreError> {
+        let over = [Status::Stopped, Status::Expired, Status::Failed].map(Status::as_str);
+        let mut query = mcp_instance::Entity::find()
+            .filter(mcp_instance::Column::Status.is_in(over))
+            .filter(mcp_instance::Column::ExpiresAt.lte(micros(now)))
+            .order_by_asc(mcp_instance::Column::Id)
+            .limit(200);
+        if let Some(after) = after {
+            query = query.filter(mcp_instance::COLUMN.id.gt(after));
+        }
+        Ok(query.all(&self.reader).await?)
+    }
+
     /// The instances with these ids that are there.
     ///
     /// # Errors

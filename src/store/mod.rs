@@ -29,6 +29,7 @@ mod settings;
 mod sqlite;
 mod tokens;
 mod transitions;
+mod trends;
 mod types;
 mod users;
 mod webhooks;

@@ -93,12 +93,13 @@ impl Webhooks {
             .collect();
         let ids: Vec<Uuid> = ids.into_iter().collect();
         let rows = if ids.is_empty() { Vec::new() } else { store.instances_with_ids(&ids).await? };
-        let instances: HashMap<Uuid, mcp_instance::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
+        let instances: HashMap<Uuid, mcp_instance::Model> =
+            rows.into_iter().map(|row| (row.id, row)).collect();
 
         // Whoever deleted an instance in between knows of its end.
-        let of_transitions = transitions
-            .iter()
-            .filter_map(|row| instances.get(&row.instance_id).map(|instance| event::of_transition(row, instance)));
+        let of_transitions = transitions.iter().filter_map(|row| {
+            instances.get(&row.instance_id).map(|instance| event::of_transition(row, instance))
+        });
         let of_leases = leases
             .iter()
             .filter_map(|row| instances.get(&row.instance_id).map(|instance| event::of_lease(row, instance)));
@@ -150,7 +151,10 @@ impl Webhooks {
         let webhooks = self.0.store.receivers(&users).await?;
         let now = Utc::now();
         let pairs = happened.iter().flat_map(|one| {
-            webhooks.iter().filter(|webhook| one.is_for(webhook)).map(move |webhook| new_delivery(webhook, one, now))
+            webhooks
+                .iter()
+                .filter(|webhook| one.is_for(webhook))
+                .map(move |webhook| new_delivery(webhook, one, now))
         });
         Ok(pairs.collect())
     }
@@ -180,7 +184,8 @@ impl Webhooks {
                 told = false;
                 continue;
             }
-            let reason = "the audit trail cannot be written, so nothing can be changed; free space or mend data/audit";
+            let reason =
+                "the audit trail cannot be written, so nothing can be changed; free space or mend data/audit";
             let happened = Happened {
                 kind: EventKind::AuditFailing,
                 key: format!("audit-{}", Uuid::now_v7()),

@@ -152,7 +152,9 @@ impl Webhooks {
             return failed("the webhook was disabled".into());
         }
         if self.0.store.is_forged(webhook) {
-            return failed("the stored webhook was changed outside of MiniMCP; delete it and make it anew".into());
+            return failed(
+                "the stored webhook was changed outside of MiniMCP; delete it and make it anew".into(),
+            );
         }
         let url = match self.0.settings.allow.check(&webhook.url) {
             Ok(url) => url,
@@ -160,9 +162,9 @@ impl Webhooks {
         };
         let (id, now) = (delivery.id.to_string(), Utc::now());
         let with_previous = webhook.previous_until.is_some_and(|until| now < until);
-        let signature = self.secrets(webhook).and_then(|secrets| {
-            Ok(secrets.sign(&id, now.timestamp(), &delivery.payload, with_previous)?)
-        });
+        let signature = self
+            .secrets(webhook)
+            .and_then(|secrets| Ok(secrets.sign(&id, now.timestamp(), &delivery.payload, with_previous)?));
         let signature = match signature {
             Ok(signature) => signature,
             Err(error) => return failed(format!("its secret cannot be used: {error}")),

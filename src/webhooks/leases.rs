@@ -21,7 +21,10 @@ impl Webhooks {
         loop {
             let nap = match self.look_at_leases(Utc::now()).await {
                 Ok(next) => next.map_or(LONGEST_NAP, |next| {
-                    (next - Utc::now()).to_std().unwrap_or_default().clamp(Duration::from_millis(100), LONGEST_NAP)
+                    (next - Utc::now())
+                        .to_std()
+                        .unwrap_or_default()
+                        .clamp(Duration::from_millis(100), LONGEST_NAP)
                 }),
                 Err(error) => {
                     error!(self.0.log, "leases that end soon could not be looked at"; "error" => %error);
@@ -67,7 +70,8 @@ impl Webhooks {
 /// The reminder that is due now: the closest to the end, unless it or one still closer was given. A lease that was never
 /// longer than the lead is not reminded of by it.
 fn due(now: DateTime<Utc>, lease: &RunningLease, leads: &[TimeDelta], given: &[i64]) -> Option<TimeDelta> {
-    let lead = of(lease, leads).filter(|lead| lease.expires_at - *lead <= now && now < lease.expires_at).min()?;
+    let lead =
+        of(lease, leads).filter(|lead| lease.expires_at - *lead <= now && now < lease.expires_at).min()?;
     given.iter().all(|given| *given > lead.num_seconds()).then_some(lead)
 }
 

@@ -59,7 +59,9 @@ pub(super) fn judge(
         return Verdict { state: DeliveryState::Pending, next_at: Some(next.unwrap_or(now)), disable: None };
     }
     let long = failing_since.filter(|since| now - *since >= DISABLED_AFTER);
-    given_up(long.map(|since| format!("nothing could be delivered since {}", since.format("%Y-%m-%d %H:%M UTC"))))
+    given_up(
+        long.map(|since| format!("nothing could be delivered since {}", since.format("%Y-%m-%d %H:%M UTC"))),
+    )
 }
 
 #[cfg(test)]
@@ -84,8 +86,15 @@ mod tests {
             let start = DateTime::UNIX_EPOCH;
             let (mut now, mut nth) = (start, 1);
             let last = loop {
-                let verdict =
-                    judge(&failed(Some(500)), EventKind::InstanceExpired, nth, &retry, Some(start), chance, now);
+                let verdict = judge(
+                    &failed(Some(500)),
+                    EventKind::InstanceExpired,
+                    nth,
+                    &retry,
+                    Some(start),
+                    chance,
+                    now,
+                );
                 assert_eq!(verdict.disable, None, "a day is not long");
                 let Some(next) = verdict.next_at else { break verdict };
                 assert!(next > now);
@@ -110,7 +119,10 @@ mod tests {
         let long = judge(failed(None), event, 99, 72);
         assert_eq!(long.state, DeliveryState::Failed);
         assert!(long.disable.unwrap().contains("1970-04-08"));
-        assert!(judge(failed(Some(500)), event, 1, 999).disable.is_none(), "not before the event is given up");
+        assert!(
+            judge(failed(Some(500)), event, 1, 999).disable.is_none(),
+            "not before the event is given up"
+        );
         let test = judge(failed(Some(410)), EventKind::Test, 1, 999);
         assert_eq!((test.state, test.next_at, test.disable), (DeliveryState::Failed, None, None));
     }

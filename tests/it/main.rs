@@ -16,12 +16,15 @@ mod gateway;
 mod handover;
 mod http_edge;
 mod instances_api;
+mod logs_api;
 mod oidc;
 mod openapi;
 mod output;
 mod process;
+mod receiver;
 mod replacement;
 #[cfg(test)]
 mod store;
 mod users_api;
 mod watching;
+mod webhooks;

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::daemon::Daemon;
 
 /// The routes of the contract that this version serves, but for the gateway, which is no part of the document.
-const ROUTES: [&str; 44] = [
+const ROUTES: [&str; 51] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -43,6 +43,13 @@ const ROUTES: [&str; 44] = [
     "GET /v1/instances/{id}/logs",
     "GET /v1/instances/{id}/stats",
     "GET /v1/instances/{id}/diagnose",
+    "GET /v1/webhooks",
+    "POST /v1/webhooks",
+    "GET /v1/webhooks/{id}",
+    "PATCH /v1/webhooks/{id}",
+    "DELETE /v1/webhooks/{id}",
+    "POST /v1/webhooks/{id}/test",
+    "GET /v1/webhooks/{id}/deliveries",
     "GET /v1/keys",
     "POST /v1/keys/rotate",
     "GET /v1/events",

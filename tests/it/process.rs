@@ -20,6 +20,7 @@ mod shutdown;
 mod story;
 mod transcript;
 mod unreadable;
+mod webhooks;
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};

@@ -104,7 +104,11 @@ fn a_change_of_status_is_told_where_its_owner_has_to_know() {
         (Some(Status::Stopping), Status::Stopped, Cause::Commanded, None),
         (running, Status::Hibernated, Cause::Idle, None),
     ] {
-        assert_eq!(kinds(from, to, cause), expected.into_iter().collect::<Vec<_>>(), "{from:?} {to:?} {cause:?}");
+        assert_eq!(
+            kinds(from, to, cause),
+            expected.into_iter().collect::<Vec<_>>(),
+            "{from:?} {to:?} {cause:?}"
+        );
     }
 }
 
