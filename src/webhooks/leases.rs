@@ -12,19 +12,18 @@ use crate::store::{RunningLease, StoreError};
 
 /// Leases are made and extended meanwhile, and the clock of the machine may be set.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
+const SHORTEST_NAP: Duration = Duration::from_millis(100);
 /// After a look that failed.
 const RETRY: Duration = Duration::from_secs(10);
 
 impl Webhooks {
     /// Gives reminders for as long as it is polled.
     pub(super) async fn remind(&self) {
+        let longest = longest_nap(&self.0.settings.lease_leads);
         loop {
             let nap = match self.look_at_leases(Utc::now()).await {
-                Ok(next) => next.map_or(LONGEST_NAP, |next| {
-                    (next - Utc::now())
-                        .to_std()
-                        .unwrap_or_default()
-                        .clamp(Duration::from_millis(100), LONGEST_NAP)
+                Ok(next) => next.map_or(longest, |next| {
+                    (next - Utc::now()).to_std().unwrap_or_default().clamp(SHORTEST_NAP, longest)
                 }),
                 Err(error) => {
                     error!(self.0.log, "leases that end soon could not be looked at"; "error" => %error);
@@ -65,6 +64,12 @@ impl Webhooks {
         }
         Ok(next)
     }
+}
+
+/// How long not to look, so that a lease that is made meanwhile is reminded of before half of the shortest lead is over.
+fn longest_nap(leads: &[Duration]) -> Duration {
+    let shortest = leads.iter().min().copied().unwrap_or(LONGEST_NAP);
+    (shortest / 2).clamp(SHORTEST_NAP, LONGEST_NAP)
 }
 
 /// The reminder that is due now: the closest to the end, unless it or one still closer was given. A lease that was never

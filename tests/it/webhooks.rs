@@ -182,7 +182,6 @@ async fn the_end_of_a_lease_is_told_before_and_when_it_comes() {
     let made = daemon.post("/v1/instances", &una, &body).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
 
-    // The task sleeps at most 30 s, unless something is due before.
     let received = receiver.until(|all| all.iter().any(|one| one.kind() == "instance.expired")).await;
     let expired = received.iter().find(|one| one.kind() == "instance.expired").unwrap().json();
     assert_eq!(expired["data"]["name"], "work");
