@@ -20,6 +20,7 @@ pub mod problem;
 pub mod readiness;
 pub mod stats;
 pub mod user;
+pub mod webhook;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

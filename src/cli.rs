@@ -38,6 +38,7 @@ mod types;
 mod users;
 mod values;
 mod waiting;
+mod webhooks;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -114,6 +115,7 @@ enum ClientCommand {
     Tools(call::Tools),
     Users(users::Users),
     Tokens(tokens::Tokens),
+    Webhooks(webhooks::Webhooks),
 }
 
 /// What a client command works with.
@@ -190,6 +192,7 @@ impl ClientCommand {
             Self::Tools(tools) => tools.run(context).await,
             Self::Users(users) => users.run(context).await,
             Self::Tokens(tokens) => tokens.run(context).await,
+            Self::Webhooks(webhooks) => webhooks.run(context).await,
         }
     }
 }

@@ -7,12 +7,14 @@
 mod hosts;
 mod isolation;
 mod layers;
+mod logs;
 mod oidc;
 mod packages;
 mod report;
 mod surroundings;
 mod units;
 mod values;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -25,11 +27,13 @@ use serde::{Deserialize, Serialize};
 
 pub use isolation::IsolationSettings;
 pub use layers::{ConfigError, Fault, Flags, Origin};
+pub use logs::LogSettings;
 pub use oidc::OidcSettings;
 pub(crate) use oidc::is_trustworthy;
 pub use packages::PackageSettings;
 pub use report::Report;
 pub use surroundings::Surroundings;
+pub use webhooks::WebhookSettings;
 
 use crate::store::Quota;
 use layers::Layers;
@@ -90,6 +94,10 @@ pub struct Settings {
     pub packages: PackageSettings,
     /// The registry of MCP servers that types may be imported from, if there is one: a URL without a slash at the end.
     pub registry_url: Option<String>,
+    /// Where webhooks may lead and how they are sent.
+    pub webhooks: WebhookSettings,
+    /// How long archived logs are kept, and how much of them.
+    pub logs: LogSettings,
 }
 
 /// What becomes of the servers when the daemon ends.
@@ -277,6 +285,8 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     let oidc = oidc::read(&mut values);
     let packages = packages::read(&mut values, surroundings);
     let registry_url = packages::registry(&mut values);
+    let webhooks = webhooks::read(&mut values);
+    let logs = logs::read(&mut values);
 
     if default_lease > max_lease {
         values.fault("default-lease", "it is longer than `max-lease`; shorten it or raise `max-lease`");
@@ -319,6 +329,8 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             oidc,
             packages,
             registry_url,
+            webhooks,
+            logs,
         },
         report,
     })

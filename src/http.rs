@@ -34,6 +34,7 @@ mod routes;
 mod schema;
 mod stall;
 mod standing;
+mod stats;
 mod stream;
 mod system;
 mod throttle;
@@ -41,6 +42,7 @@ mod tokens;
 mod types;
 mod unique;
 mod users;
+mod webhooks;
 
 pub use context::{Context, Parts};
 pub use edge::run;

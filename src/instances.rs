@@ -11,7 +11,7 @@ mod renewal;
 mod requirements;
 pub(crate) mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use crate::api::Page;
 use crate::api::client_config::{ClientConfig, McpClient};
 use crate::api::diagnosis::Diagnosis;
 use crate::api::instance::{AccessToken, ExtendLease, Instance};
+use crate::archive::Archives;
 use crate::catalog::TypeDefinition;
 use crate::config::Settings;
 use crate::expiry::Bell;
@@ -49,6 +50,7 @@ pub struct Instances {
     supervision: Supervision,
     access: Arc<AccessTable>,
     bell: Bell,
+    archives: Archives,
     /// Replacements under way at once.
     replacing: Arc<Semaphore>,
     log: Logger,
@@ -70,7 +72,14 @@ impl Instances {
         log: Logger,
     ) -> Self {
         let (bell, replacing) = (Bell::default(), Arc::new(Semaphore::new(REPLACEMENTS)));
-        Self { settings, store, vault, provisioner, supervision, access, bell, replacing, log }
+        let archives = Archives::new(&settings.data_dir, settings.logs.retention, settings.logs.quota);
+        Self { settings, store, vault, provisioner, supervision, access, bell, archives, replacing, log }
+    }
+
+    /// Where the logs of instances that are over lie.
+    #[must_use]
+    pub fn archives(&self) -> &Archives {
+        &self.archives
     }
 
     /// What is installed for types that name a package.
@@ -321,17 +330,20 @@ impl Instances {
     /// Removes what is left of the files of a user who is gone.
     pub(crate) async fn clear_files_of(&self, user_id: Uuid) {
         let of_an_instance = self.provisioner.log_dir(user_id, Uuid::nil(), "");
-        if let Some(directory) = of_an_instance.parent()
-            && let Err(error) = tokio::fs::remove_dir_all(directory).await
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            warn!(self.log, "files of a deleted user are left"; "user" => %user_id, "error" => %error);
+        let live = of_an_instance.parent().map(Path::to_owned);
+        for directory in live.into_iter().chain([self.archives.of_user(user_id)]) {
+            if let Err(error) = tokio::fs::remove_dir_all(directory).await
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                warn!(self.log, "files of a deleted user are left"; "user" => %user_id, "error" => %error);
+            }
         }
     }
 
     async fn clear_files(&self, row: &mcp_instance::Model) {
         let logs = self.provisioner.log_dir(row.user_id, row.id, &row.mcp_type);
-        for directory in [logs, self.provisioner.home_dir(row.id)] {
+        let archive = self.archives.of_instance(row.user_id, row.id, &row.mcp_type);
+        for directory in [logs, archive, self.provisioner.home_dir(row.id)] {
             match tokio::fs::remove_dir_all(&directory).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -342,10 +354,15 @@ impl Instances {
         }
     }
 
-    /// Where the logs of an instance of the owner lie.
-    pub(crate) async fn log_dir(&self, id: Uuid, owner: Option<Uuid>) -> Result<PathBuf, Problem> {
+    /// Where the logs of an instance of the owner lie: those it writes, and those that were put away after its end.
+    pub(crate) async fn log_dirs(
+        &self,
+        id: Uuid,
+        owner: Option<Uuid>,
+    ) -> Result<(PathBuf, PathBuf), Problem> {
         let row = self.store.instance(id, owner).await?;
-        Ok(self.provisioner.log_dir(row.user_id, row.id, &row.mcp_type))
+        let live = self.provisioner.log_dir(row.user_id, row.id, &row.mcp_type);
+        Ok((live, self.archives.of_instance(row.user_id, row.id, &row.mcp_type)))
     }
 
     /// What its owner pastes into a client.

@@ -5,11 +5,12 @@
 //! [`http`] hears it, [`instances`] writes down what is wanted in the [`store`] and hands it to the supervisor,
 //! [`provision`] turns rows into what the supervisor has to know, and [`journal`] writes down what happened.
 //! MCP traffic goes through the [`gateway`], which asks no database; [`stdio`] serves those who speak over their
-//! standard streams. [`catalog`] knows the types of servers, [`vault`] every secret, [`audit`] who did what,
-//! [`isolation`] how well servers are kept apart, [`problem`] the words for every refusal, [`runtime`] how it is all
-//! brought up and down.
+//! standard streams. [`catalog`] knows the types of servers, [`vault`] every secret, [`webhooks`] who wants to be
+//! told, [`audit`] who did what, [`isolation`] how well servers are kept apart, [`problem`] the words for every
+//! refusal, [`runtime`] how it is all brought up and down.
 
 pub mod api;
+pub mod archive;
 pub mod audit;
 pub mod bootstrap;
 pub mod catalog;
@@ -33,4 +34,6 @@ pub mod runtime;
 pub mod stdio;
 pub mod store;
 mod tidy;
+pub mod trends;
 pub mod vault;
+pub mod webhooks;

@@ -22,6 +22,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::audit::AuditResult;
+use crate::archive::Keeper;
 use crate::audit::{self, Entry, Trail, anchor};
 use crate::bootstrap::{self, BootstrapError};
 use crate::catalog;
@@ -37,7 +38,9 @@ use crate::provision::Provisioner;
 use crate::restore::Restorer;
 use crate::stdio::{self, Stdio};
 use crate::store::{Location, Store, StoreError};
+use crate::trends::Trends;
 use crate::vault::{KeyError, KeyRotation, KeySource, UnlockError, Vault, unlock};
+use crate::webhooks::{Sources, SystemLookup, Webhooks};
 
 /// Name of the file, in the data directory, that says where the daemon listens.
 pub const DAEMON_URL: &str = "daemon.url";
@@ -253,6 +256,14 @@ impl Daemon {
             access,
             log.clone(),
         );
+        let keeper = Keeper::new(
+            instances.archives().clone(),
+            store.clone(),
+            supervision.clone(),
+            provisioner.clone(),
+            log.clone(),
+        );
+        tokio::spawn(keeper.run(restored.clone(), stop.clone()));
         let restorer = Restorer {
             store: store.clone(),
             supervision: supervision.clone(),
@@ -269,6 +280,22 @@ impl Daemon {
         tokio::spawn(reminders.run(restored.clone(), stop.clone()));
         tokio::spawn(rotation.clone().run(stop.clone()));
         tokio::spawn(crate::tidy::run(store.clone(), stop.clone(), log.clone()));
+        let webhooks = Webhooks::new(
+            store.clone(),
+            vault.clone(),
+            settings.webhooks.clone(),
+            Arc::new(SystemLookup),
+            log.clone(),
+        );
+        let webhooks = webhooks.map_err(|error| ServeError::System(io::Error::other(error)))?;
+        let sources = Sources {
+            journal: Arc::clone(&journal_state),
+            instances: instances.clone(),
+            trail: trail.clone(),
+        };
+        tokio::spawn(webhooks.clone().run(sources, stop.clone()));
+        let trends = Trends::new(store.clone(), supervision.clone(), log.clone());
+        tokio::spawn(trends.run(settings.sample_interval, stop.clone()));
         tokio::spawn(restore(restorer, tell_restored, stop.clone(), log.clone()));
         let context = Context::new(Parts {
             settings: Arc::clone(settings),
@@ -280,6 +307,7 @@ impl Daemon {
             gateway,
             isolation: kept_apart,
             trail: trail.clone(),
+            webhooks,
             journal: journal_state,
             restored,
             stop,

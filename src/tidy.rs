@@ -1,5 +1,5 @@
-//! What is only kept for a while is forgotten: answers to requests that may be repeated, tokens that ended and old
-//! history.
+//! What is only kept for a while is forgotten: answers to requests that may be repeated, tokens that ended, old
+//! history and what was sent to webhooks.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ const EVERY: Duration = Duration::from_secs(3_600);
 /// A client repeats a request within minutes, if at all.
 const ANSWERS: TimeDelta = TimeDelta::days(1);
 const HISTORY: TimeDelta = TimeDelta::days(30);
+const DELIVERIES: TimeDelta = TimeDelta::days(7);
 
 /// Forgets once an hour, from now until `stop` is cancelled.
 pub(crate) async fn run(store: Store, stop: CancellationToken, log: Logger) {
@@ -30,5 +31,6 @@ async fn forget(store: &Store) -> Result<(), StoreError> {
     store.forget_answers_before(now - ANSWERS).await?;
     store.forget_transitions_before(now - HISTORY).await?;
     store.forget_tokens_before(now - HISTORY).await?;
+    store.forget_deliveries_before(now - DELIVERIES).await?;
     Ok(())
 }

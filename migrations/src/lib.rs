@@ -14,6 +14,8 @@ mod m20261122_000007_handover;
 mod m20261122_000008_credential_expiry;
 mod m20261122_000009_stdio_sessions;
 mod m20261122_000010_packages;
+mod m20261122_000011_webhooks;
+mod m20261122_000012_trends;
 
 use sea_orm_migration::MigrationTrait;
 pub use sea_orm_migration::MigratorTrait;
@@ -36,6 +38,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_credential_expiry::Migration),
             Box::new(m20261122_000009_stdio_sessions::Migration),
             Box::new(m20261122_000010_packages::Migration),
+            Box::new(m20261122_000011_webhooks::Migration),
+            Box::new(m20261122_000012_trends::Migration),
         ]
     }
 }

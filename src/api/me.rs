@@ -19,6 +19,21 @@ pub struct Me {
     pub limits: UserLimits,
     /// What the user has.
     pub usage: Usage,
+    /// The logs of the user's instances that are over.
+    pub archived_logs: ArchivedLogs,
+}
+
+/// Logs that were put away when their instances came to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArchivedLogs {
+    /// Instances whose logs are kept.
+    pub instances: u64,
+    /// What they take, in bytes.
+    pub bytes: u64,
+    /// What they may take; past it the oldest are removed.
+    pub quota_bytes: u64,
+    /// For how long they are kept.
+    pub retention_days: u64,
 }
 
 /// What a user may have at most; null is no limit.

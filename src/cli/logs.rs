@@ -13,6 +13,7 @@ use super::failure::Failure;
 Examples:
   minimcp logs work --tail 50
   minimcp logs work -f --stream stderr
+  minimcp logs work --grep 429 --level warn
   minimcp logs work -f --stream app,error --json | jq -r .line")]
 pub(crate) struct Logs {
     /// The instance: its id, a unique prefix of it, or its name
@@ -26,6 +27,34 @@ pub(crate) struct Logs {
     /// How many of the last lines to begin with
     #[arg(long, value_name = "LINES", default_value_t = 200)]
     tail: u32,
+    /// Only lines that hold this text, letter by letter
+    #[arg(long, value_name = "TEXT")]
+    grep: Option<String>,
+    /// Only lines that tell a level as grave or graver, which lines of JSON do
+    #[arg(long)]
+    level: Option<Level>,
+}
+
+/// How grave a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,6 +90,12 @@ impl Logs {
         let mut query = vec![("tail", tail.as_str())];
         if !streams.is_empty() {
             query.push(("stream", &streams));
+        }
+        if let Some(text) = &self.grep {
+            query.push(("grep", text));
+        }
+        if let Some(level) = self.level {
+            query.push(("level", level.as_str()));
         }
         if !self.follow {
             let answer = context.client.get(&path, &query).await?;

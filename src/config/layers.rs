@@ -65,6 +65,13 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("packages.python", "python3"),
     ("packages.timeout", "5m"),
     ("registry.url", ""),
+    ("logs.retention-days", "30"),
+    ("logs.quota-mb", "256"),
+    ("webhooks.allow", ""),
+    // With the first attempt and a fifth of chance in each pause, about a day.
+    ("webhooks.retry", "5s,1m,5m,15m,1h,2h,4h,8h,8h"),
+    ("webhooks.timeout", "5s"),
+    ("webhooks.lease-leads", "1d,1h,10m"),
 ];
 
 /// The flags of `minimcp serve` that settings come from.

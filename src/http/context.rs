@@ -25,6 +25,7 @@ use crate::oidc::Oidc;
 use crate::problem::{Code, Problem};
 use crate::store::Store;
 use crate::vault::{KeyRotation, Vault};
+use crate::webhooks::Webhooks;
 
 /// Between two notes of when tokens were last used.
 const NOTE_USE: Duration = Duration::from_secs(30);
@@ -50,6 +51,8 @@ pub struct Parts {
     pub isolation: Report,
     /// Who did what.
     pub trail: Trail,
+    /// Who is told of events.
+    pub webhooks: Webhooks,
     /// How the journal fares.
     pub journal: Arc<JournalState>,
     /// Whether every instance of earlier daemons is under supervision again.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::call::{Answer, Call, created, id, no_content, ok, page};
@@ -13,8 +12,6 @@ use crate::api::instance::{
     AccessToken, CreateInstance, CreatedInstance, ExtendLease, Instance, RotateToken,
 };
 use crate::api::problem::ProblemDocument;
-use crate::api::stats::{InstanceStats, Sample};
-use crate::instances::view::milliseconds;
 use crate::problem::{Code, Problem};
 use crate::store::{Conflict, InstanceFilter};
 use minimcp_actors::state::Status;
@@ -170,33 +167,6 @@ pub(super) async fn delete(text: String, call: Call) -> Answer {
     call.note("delete_credential", with_credential.unwrap_or(false));
     call.parts().instances.delete(id(&text)?, own, with_credential.unwrap_or(false)).await?;
     no_content()
-}
-
-/// What it used over time.
-#[utoipa::path(get, path = "/v1/instances/{id}/stats", tag = "instances", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])),
-    params(("id" = Uuid, Path), ("since" = Option<DateTime<Utc>>, Query)),
-    responses((status = 200, body = InstanceStats), (status = 404, body = ProblemDocument)))]
-pub(super) async fn stats(text: String, call: Call) -> Answer {
-    let own = call.caller()?.reads();
-    let mut query = call.query();
-    let since: Option<DateTime<Utc>> = query.parse("since", "a time such as 2030-01-31T12:00:00Z")?;
-    query.end()?;
-    let id = call.parts().store.instance(id(&text)?, own).await?.id;
-    let supervision = &call.parts().supervision;
-    let route = supervision.routes().get(id);
-    let samples = supervision.registry().trend(id, since).into_iter().map(|sample| Sample {
-        at: sample.at,
-        cpu_percent: sample.usage.cpu_percent,
-        memory_bytes: sample.usage.memory_bytes,
-        processes: sample.usage.processes,
-        health_latency_ms: sample.health_latency_us.map(milliseconds),
-    });
-    ok(&InstanceStats {
-        instance_id: id,
-        samples: samples.collect(),
-        requests: route.as_ref().map_or(0, |route| route.requests()),
-        in_flight: route.as_ref().map_or(0, |route| route.in_flight()),
-    })
 }
 
 /// What is wrong with it and what to do next.

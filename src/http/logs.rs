@@ -1,5 +1,6 @@
 //! The logs of an instance, as text or as they come.
 
+use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,13 +10,15 @@ use super::call::{Answer, Call, id, with_body};
 use super::stream;
 use crate::api::event::StreamMessage;
 use crate::api::problem::ProblemDocument;
-use crate::instances::logs::{Follower, Stream, tail};
+use crate::instances::logs::{Filter, Follower, Level, Stream, archived, tail};
 use crate::problem::{Code, Problem};
 
 /// Lines of each file where the caller does not say.
 const TAIL: usize = 200;
 /// Lines of each file at most.
 const LONGEST_TAIL: usize = 10_000;
+/// Bytes of a text that is looked for.
+const LONGEST_TEXT: usize = 200;
 /// Between two looks at files that are followed.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -26,11 +29,14 @@ struct Line<'a> {
     line: &'a str,
 }
 
-/// The last lines the server wrote. With several streams each line begins with the name of its own. With
-/// `follow=true` lines come as server-sent events `{stream, line}`, and go on as they are written.
+/// The last lines the server wrote, also after its end until they are thrown out. With several streams each line begins
+/// with the name of its own. `grep` keeps the lines that hold a text, letter by letter; `level` those that tell a level as
+/// grave or graver, which lines of JSON do. With `follow=true` lines come as server-sent events `{stream, line}`, and go on
+/// as they are written.
 #[utoipa::path(get, path = "/v1/instances/{id}/logs", tag = "instances", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])),
     params(("id" = Uuid, Path), ("stream" = Option<String>, Query, description = "app, error, stdout, stderr: some of them, separated by commas; all of them unless given"),
-        ("tail" = Option<u32>, Query), ("follow" = Option<bool>, Query)),
+        ("tail" = Option<u32>, Query), ("follow" = Option<bool>, Query),
+        ("grep" = Option<String>, Query), ("level" = Option<String>, Query, description = "error, warn, info, debug or trace")),
     responses((status = 200, content((String = "text/plain"), (StreamMessage = "text/event-stream"))), (status = 404, body = ProblemDocument)))]
 pub(super) async fn show(text: String, call: Call) -> Answer {
     let own = call.caller()?.reads();
@@ -38,18 +44,37 @@ pub(super) async fn show(text: String, call: Call) -> Answer {
     let streams = streams(query.text("stream")?.as_deref())?;
     let lines = query.parse("tail", "a number of lines")?.unwrap_or(TAIL).min(LONGEST_TAIL);
     let follow = query.word("follow", &[("true", true), ("false", false)])?.unwrap_or(false);
+    let filter = Filter { grep: query.text("grep")?, level: query.word("level", &Level::NAMED)? };
     query.end()?;
-    let directory = call.parts().instances.log_dir(id(&text)?, own).await?;
+    if filter.grep.as_ref().is_some_and(|text| text.is_empty() || text.len() > LONGEST_TEXT) {
+        let detail = format!("`grep` has to be a text of 1 to {LONGEST_TEXT} bytes");
+        return Err(Problem::new(Code::InvalidQuery, detail));
+    }
+    let (live, archive) = call.parts().instances.log_dirs(id(&text)?, own).await?;
+    let failed = |error: io::Error| Problem::internal(&error);
+    let named = streams.len() > 1;
     let (mut read, mut followers) = (Vec::new(), Vec::new());
-    for stream in streams {
-        let tail = tail(&directory, stream, lines).await.map_err(|error| Problem::internal(&error))?;
-        read.extend(tail.0.into_iter().map(|line| (stream, line)));
-        followers.push((stream, tail.1));
+    if tokio::fs::try_exists(&archive).await.map_err(failed)? {
+        let (searched, streams) = (filter.clone(), streams.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let of = |stream: Stream| Ok((stream, archived(&archive, stream, lines, &searched)?));
+            streams.into_iter().map(of).collect::<io::Result<Vec<_>>>()
+        });
+        let found = found.await.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(failed)?;
+        for (stream, lines) in found {
+            read.extend(lines.into_iter().map(|line| (stream, line)));
+        }
+    } else {
+        for stream in streams {
+            let tail = tail(&live, stream, lines, &filter).await.map_err(failed)?;
+            read.extend(tail.0.into_iter().map(|line| (stream, line)));
+            followers.push((stream, tail.1));
+        }
     }
     if follow {
-        return stream::answer(&call, following(read, followers));
+        return stream::answer(&call, following(read, followers, filter));
     }
-    Ok(with_body(StatusCode::OK, "text/plain; charset=utf-8", as_text(&read, followers.len() > 1).into()))
+    Ok(with_body(StatusCode::OK, "text/plain; charset=utf-8", as_text(&read, named).into()))
 }
 
 fn streams(names: Option<&str>) -> Result<Vec<Stream>, Problem> {
@@ -79,26 +104,31 @@ fn as_text(lines: &[(Stream, String)], named: bool) -> String {
     text
 }
 
-/// The lines that were read, then those that are added.
+/// The lines that were read, then those that are added. To what was put away nothing is.
 fn following(
     read: Vec<(Stream, String)>,
     followers: Vec<(Stream, Follower)>,
+    filter: Filter,
 ) -> impl futures::Stream<Item = Result<warp::sse::Event, Problem>> {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let waiting: std::collections::VecDeque<_> = read.into();
     futures::stream::try_unfold(
-        (waiting, followers, looks),
-        |(mut waiting, mut followers, mut looks)| async move {
+        (waiting, followers, looks, filter),
+        |(mut waiting, mut followers, mut looks, filter)| async move {
             loop {
                 if let Some((stream, line)) = waiting.pop_front() {
                     let event = stream::event("line", None, &Line { stream: stream.as_str(), line: &line })?;
-                    return Ok(Some((event, (waiting, followers, looks))));
+                    return Ok(Some((event, (waiting, followers, looks, filter))));
+                }
+                if followers.is_empty() {
+                    return Ok(None);
                 }
                 looks.tick().await;
                 for (stream, follower) in &mut followers {
                     let more = follower.more().await.map_err(|error| Problem::internal(&error))?;
-                    waiting.extend(more.into_iter().map(|line| (*stream, line)));
+                    let wanted = more.into_iter().filter(|line| filter.takes(line));
+                    waiting.extend(wanted.map(|line| (*stream, line)));
                 }
             }
         },

@@ -13,8 +13,8 @@ use utoipa::{Modify, OpenApi};
 use super::audited::FailsClosed;
 use super::call::{Answer, Call, with_body};
 use super::{
-    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, system, tokens,
-    types, users,
+    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, stats, system,
+    tokens, types, users, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -28,10 +28,12 @@ use super::{
         types::list, types::show, types::create, types::replace, types::delete, types::install, types::import,
         credentials::list, credentials::create, credentials::show, credentials::replace, credentials::delete,
         instances::list, instances::create, instances::show, instances::wait, instances::stop, instances::restart,
-        instances::restore, instances::extend, instances::token, instances::delete, logs::show, instances::stats,
+        instances::restore, instances::extend, instances::token, instances::delete, logs::show, stats::show,
         instances::diagnose, instances::client_config,
         keys::list, keys::rotate,
         events::follow, actors::list, actors::show, audit::show, system::isolation,
+        webhooks::list, webhooks::create, webhooks::show, webhooks::change, webhooks::delete, webhooks::test,
+        webhooks::deliveries,
     ),
     components(schemas(crate::api::event::Event)),
     modifiers(&Token, &FailsClosed),

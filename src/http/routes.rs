@@ -11,8 +11,8 @@ use warp::{Filter, delete, get, patch, post, put};
 use super::call::{Answer, Call};
 use super::context::Context;
 use super::{
-    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, system,
-    tokens, types, users,
+    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, stats,
+    system, tokens, types, users, webhooks,
 };
 use crate::problem::{Code, Problem};
 
@@ -30,6 +30,8 @@ pub(super) fn all(context: Arc<Context>) -> BoxedFilter<(Answer,)> {
             .or(key_routes(&call))
             .unify()
             .or(user_routes(&call))
+            .unify()
+            .or(webhook_routes(&call))
             .unify(),
     );
     v1.or(public_routes(&call)).unify().or(unmatched()).unify().boxed()
@@ -45,7 +47,7 @@ fn instances_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let reads = one().and(path("wait")).and(end()).and(get()).and(call()).then(instances::wait);
     let reads = reads.or(one().and(path("logs")).and(end()).and(get()).and(call()).then(logs::show)).unify();
     let reads =
-        reads.or(one().and(path("stats")).and(end()).and(get()).and(call()).then(instances::stats)).unify();
+        reads.or(one().and(path("stats")).and(end()).and(get()).and(call()).then(stats::show)).unify();
     let reads = reads
         .or(one().and(path("diagnose")).and(end()).and(get()).and(call()).then(instances::diagnose))
         .unify();
@@ -113,6 +115,20 @@ fn user_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes = routes.or(own().and(post()).and(call()).then(tokens::create)).unify();
     let token = path("tokens").and(one()).and(delete()).and(call()).then(tokens::delete);
     path("users").and(routes).or(token).unify().boxed()
+}
+
+fn webhook_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
+    let call = || call.clone();
+    let one = || param::<String>().and(end());
+    let below = |name: &'static str| param::<String>().and(path(name)).and(end());
+    let routes = end().and(get()).and(call()).then(webhooks::list);
+    let routes = routes.or(end().and(post()).and(call()).then(webhooks::create)).unify();
+    let routes = routes.or(one().and(get()).and(call()).then(webhooks::show)).unify();
+    let routes = routes.or(one().and(patch()).and(call()).then(webhooks::change)).unify();
+    let routes = routes.or(one().and(delete()).and(call()).then(webhooks::delete)).unify();
+    let routes = routes.or(below("test").and(post()).and(call()).then(webhooks::test)).unify();
+    let routes = routes.or(below("deliveries").and(get()).and(call()).then(webhooks::deliveries)).unify();
+    path("webhooks").and(routes).boxed()
 }
 
 fn watching_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {

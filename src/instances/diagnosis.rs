@@ -1,5 +1,7 @@
 //! What is wrong with an instance, in words: what was looked at, and what follows from it.
 
+mod likely;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -212,6 +214,12 @@ fn next_steps(id: Uuid, instance: &Instance, healthy: bool) -> Vec<String> {
             );
         }
         _ => {}
+    }
+    let stderr = instance.last_exit.as_ref().map_or("", |last| last.stderr_tail.as_str());
+    // Of a run that serves, the end of an earlier one says nothing.
+    let serves = matches!(instance.status, Status::Running | Status::Unhealthy);
+    if let Some(likely) = likely::from_stderr(stderr).filter(|_| !serves) {
+        steps.insert(0, likely.advice().into());
     }
     steps
 }

@@ -1,7 +1,9 @@
 //! The log files of an instance: their last lines, and the lines that are added.
 
+mod filter;
+
 use std::collections::VecDeque;
-use std::io::{self, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +12,17 @@ use rustix::io::Errno;
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
+use crate::archive::files;
 use crate::catalog::plan::OUTPUT;
+
+pub(crate) use filter::{Filter, Level};
 
 /// Bytes read from the end of a file at most.
 const TAIL_BYTES: u64 = 1 << 20;
+/// The same where only some lines are wanted: a whole file, before it is rotated.
+const SEARCHED_BYTES: u64 = 12 << 20;
+/// Bytes of the lines of an archive that are shown at most.
+const SHOWN_BYTES: usize = 1 << 20;
 /// Bytes of one line that are shown.
 const LINE_BYTES: usize = 16 * 1_024;
 /// Bytes read in one step of following.
@@ -58,6 +67,7 @@ pub(crate) async fn tail(
     directory: &Path,
     stream: Stream,
     lines: usize,
+    filter: &Filter,
 ) -> io::Result<(Vec<String>, Follower)> {
     let mut follower = Follower { path: stream.file(directory), file: None, partial: Vec::new() };
     if !follower.open().await? {
@@ -65,7 +75,7 @@ pub(crate) async fn tail(
     }
     let Some((file, _)) = &mut follower.file else { return Ok((Vec::new(), follower)) };
     let length = file.metadata().await?.len();
-    let from = length.saturating_sub(TAIL_BYTES);
+    let from = length.saturating_sub(if filter.is_open() { TAIL_BYTES } else { SEARCHED_BYTES });
     file.seek(SeekFrom::Start(from)).await?;
     let mut bytes = Vec::new();
     file.take(length - from).read_to_end(&mut bytes).await?;
@@ -76,14 +86,61 @@ pub(crate) async fn tail(
     }
     let mut last = VecDeque::new();
     follower.feed(&bytes, |line| {
+        if lines == 0 || !filter.takes(&line) {
+            return;
+        }
         if last.len() == lines {
             last.pop_front();
         }
-        if lines > 0 {
-            last.push_back(line);
-        }
+        last.push_back(line);
     });
     Ok((last.into(), follower))
+}
+
+/// The last lines of a log file that was put away. Blocks.
+pub(crate) fn archived(
+    archive: &Path,
+    stream: Stream,
+    lines: usize,
+    filter: &Filter,
+) -> io::Result<Vec<String>> {
+    let Some(file) = files::read(archive, &format!("{}.log", stream.as_str()))? else {
+        return Ok(Vec::new());
+    };
+    let mut reader = BufReader::new(file);
+    let (mut last, mut held) = (VecDeque::new(), 0);
+    let mut line = Vec::new();
+    while reader.by_ref().take(LINE_BYTES as u64).read_until(b'\n', &mut line)? > 0 {
+        if !line.ends_with(b"\n") {
+            skip_line(&mut reader)?;
+        }
+        let text = printable(&line);
+        line.clear();
+        if lines == 0 || !filter.takes(&text) {
+            continue;
+        }
+        held += text.len();
+        last.push_back(text);
+        while last.len() > lines || held > SHOWN_BYTES && last.len() > 1 {
+            held -= last.pop_front().map_or(0, |text: String| text.len());
+        }
+    }
+    Ok(last.into())
+}
+
+/// Reads on to the end of a line that is too long to be shown whole.
+fn skip_line(reader: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let read = reader.fill_buf()?;
+        let (used, done) = match read.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (read.len(), read.is_empty()),
+        };
+        reader.consume(used);
+        if done {
+            return Ok(());
+        }
+    }
 }
 
 /// Reads what is added to a log file, also when the file is replaced by a new one.
@@ -179,17 +236,19 @@ mod tests {
 
     use super::*;
 
+    const ALL: Filter = Filter { grep: None, level: None };
+
     #[tokio::test]
     async fn the_last_lines_come_first_and_then_what_is_added_even_to_a_new_file() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join(OUTPUT)).unwrap();
         let path = directory.path().join(OUTPUT).join("stderr.log");
-        let (lines, mut absent) = tail(directory.path(), Stream::Stderr, 5).await.unwrap();
+        let (lines, mut absent) = tail(directory.path(), Stream::Stderr, 5, &ALL).await.unwrap();
         assert!(lines.is_empty() && absent.more().await.unwrap().is_empty());
 
         std::fs::write(&path, "one\ntwo\nthree\r\nhal").unwrap();
         assert_eq!(absent.more().await.unwrap(), ["one", "two", "three"], "it has come to be");
-        let (lines, mut follower) = tail(directory.path(), Stream::Stderr, 2).await.unwrap();
+        let (lines, mut follower) = tail(directory.path(), Stream::Stderr, 2, &ALL).await.unwrap();
         assert_eq!(lines, ["two", "three"]);
 
         let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
@@ -233,9 +292,50 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let long = "x".repeat(LINE_BYTES * 3);
         std::fs::write(directory.path().join("app.log"), format!("{long}\nend\n")).unwrap();
-        let (lines, _) = tail(directory.path(), Stream::App, 10).await.unwrap();
+        let (lines, _) = tail(directory.path(), Stream::App, 10, &ALL).await.unwrap();
         assert_eq!(lines[0].len(), LINE_BYTES);
         assert_eq!(lines[1], "end");
-        assert!(tail(directory.path(), Stream::App, 0).await.unwrap().0.is_empty());
+        assert!(tail(directory.path(), Stream::App, 0, &ALL).await.unwrap().0.is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_what_is_wanted_the_last_lines_are_found_in_live_and_in_archived_logs() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (live, archive) = (scratch.path().join("live"), scratch.path().join("user/archive"));
+        std::fs::create_dir_all(live.join(OUTPUT)).unwrap();
+        let long = "y".repeat(LINE_BYTES + 5);
+        let lines: String = (0..100_000)
+            .map(|n| format!("line {n} {}\n", if n % 1_000 == 7 { "seven" } else { "" }))
+            .collect();
+        std::fs::write(live.join(OUTPUT).join("stdout.log"), format!("{lines}{long}\nhal")).unwrap();
+        let seven = Filter { grep: Some("seven".into()), level: None };
+        let wanted = ["line 98007 seven", "line 99007 seven"];
+        assert_eq!(tail(&live, Stream::Stdout, 2, &seven).await.unwrap().0, wanted);
+        files::put_away(&live, &archive).unwrap();
+        assert_eq!(archived(&archive, Stream::Stdout, 2, &seven).unwrap(), wanted);
+        let last = archived(&archive, Stream::Stdout, 3, &ALL).unwrap();
+        assert_eq!((last[0].as_str(), last[1].len(), last[2].as_str()), ("line 99999 ", LINE_BYTES, "hal"));
+        assert!(archived(&archive, Stream::App, 3, &ALL).unwrap().is_empty());
+        assert!(archived(&archive, Stream::Stdout, 0, &ALL).unwrap().is_empty());
+        let all: usize =
+            archived(&archive, Stream::Stdout, 1 << 20, &ALL).unwrap().iter().map(String::len).sum();
+        assert!(all <= SHOWN_BYTES, "{all}");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_a_server_put_in_the_place_of_its_log_is_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let secret = scratch.path().join("secret");
+        std::fs::write(&secret, "CANARY\n").unwrap();
+        let live = scratch.path().join("live");
+        std::fs::create_dir_all(live.join(OUTPUT)).unwrap();
+        std::os::unix::fs::symlink(&secret, live.join("app.log")).unwrap();
+        std::fs::hard_link(&secret, live.join("error.log")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, live.join(OUTPUT).join("stdout.log"), rustix::fs::Mode::RUSR)
+            .unwrap();
+        for stream in [Stream::App, Stream::Error, Stream::Stdout] {
+            let (lines, mut follower) = tail(&live, stream, 5, &ALL).await.unwrap();
+            assert!(lines.is_empty() && follower.more().await.unwrap().is_empty(), "{stream:?}: {lines:?}");
+        }
     }
 }

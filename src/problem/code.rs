@@ -67,6 +67,8 @@ codes! {
     TypeNotFound = NOT_FOUND, "type_not_found";
     /// No such credential set
     CredentialNotFound = NOT_FOUND, "credential_not_found";
+    /// No such webhook
+    WebhookNotFound = NOT_FOUND, "webhook_not_found";
     /// No such actor
     ActorNotFound = NOT_FOUND, "actor_not_found";
     /// No such session
@@ -85,6 +87,8 @@ codes! {
     IdempotencyInProgress = CONFLICT, "idempotency_in_progress";
     /// The credential set is in use
     CredentialInUse = CONFLICT, "credential_in_use";
+    /// The webhook is disabled
+    WebhookDisabled = CONFLICT, "webhook_disabled";
     /// The credentials have expired
     CredentialExpired = CONFLICT, "credential_expired";
     /// The user still has instances
@@ -153,6 +157,8 @@ codes! {
     CredentialFieldUnknown = UNPROCESSABLE_ENTITY, "credential_field_unknown";
     /// A credential field has the wrong type
     CredentialFieldInvalid = UNPROCESSABLE_ENTITY, "credential_field_invalid";
+    /// Nothing may be sent there
+    ForbiddenTarget = UNPROCESSABLE_ENTITY, "forbidden_target";
     /// The lease would be over at once
     LeaseInPast = UNPROCESSABLE_ENTITY, "lease_in_past";
     /// The lease would be too long

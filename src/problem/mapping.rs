@@ -55,6 +55,10 @@ impl From<StoreError> for Problem {
                 Noun::Type => {
                     Self::new(Code::TypeNotFound, "there is no type of this name; `GET /v1/types` lists them")
                 }
+                Noun::Webhook => Self::new(
+                    Code::WebhookNotFound,
+                    "you have no webhook with this id; `GET /v1/webhooks` lists yours",
+                ),
                 Noun::Credential => Self::new(
                     Code::CredentialNotFound,
                     "you have no credential set with this id; `GET /v1/credentials` lists yours",

@@ -92,6 +92,8 @@ pub enum Noun {
     Credential,
     /// An instance.
     Instance,
+    /// A webhook.
+    Webhook,
 }
 
 impl fmt::Display for Noun {
@@ -102,6 +104,7 @@ impl fmt::Display for Noun {
             Self::Type => "type",
             Self::Credential => "credential set",
             Self::Instance => "instance",
+            Self::Webhook => "webhook",
         })
     }
 }
@@ -183,6 +186,8 @@ pub enum Limit {
     Credentials,
     /// Valid API tokens.
     Tokens,
+    /// Webhooks.
+    Webhooks,
 }
 
 impl fmt::Display for Limit {
@@ -192,6 +197,7 @@ impl fmt::Display for Limit {
             Self::Running => "running instances",
             Self::Credentials => "credential sets",
             Self::Tokens => "valid API tokens",
+            Self::Webhooks => "webhooks",
         })
     }
 }

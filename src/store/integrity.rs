@@ -11,7 +11,7 @@
 use std::ops::{Deref, DerefMut};
 
 use chrono::{DateTime, Utc};
-use minimcp_entities::{api_token, identity, mcp_credential, mcp_instance, user};
+use minimcp_entities::{api_token, identity, mcp_credential, mcp_instance, user, webhook};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, ModelTrait,
     Set, TryIntoModel,
@@ -72,6 +72,7 @@ protect! {
     "mcp_credentials", mcp_credential, Credential: user_id, mcp_type, version, sealed, expires_at, on_expiry;
     "mcp_instances", mcp_instance, Instance: user_id, mcp_type, credential_id, expires_at,
         token_hash, previous_token_hash, previous_token_until;
+    "webhooks", webhook, Webhook: user_id, url, scope, version, sealed, previous_until;
 }
 
 /// A value as bytes that no other value has and that cannot run into what follows.
@@ -217,6 +218,7 @@ impl Store {
         self.look_through::<api_token::Model>(&mut altered).await?;
         self.look_through::<mcp_credential::Model>(&mut altered).await?;
         self.look_through::<mcp_instance::Model>(&mut altered).await?;
+        self.look_through::<webhook::Model>(&mut altered).await?;
         Ok(altered)
     }
 

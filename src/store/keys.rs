@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use minimcp_entities::{idempotency_key, keyring, mcp_credential};
+use minimcp_entities::{idempotency_key, keyring, mcp_credential, webhook};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
@@ -17,7 +17,7 @@ use crate::vault::key_of;
 /// How many records there are, and how many of them a rotation has yet to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SealedRecords {
-    /// Credential sets and remembered answers.
+    /// Credential sets, secrets of webhooks and remembered answers.
     pub all: u64,
     /// Those under a key that is replaced already.
     pub left: u64,
@@ -62,8 +62,17 @@ impl Store {
             .into_tuple::<(String, i64)>()
             .all(&self.reader)
             .await?;
+        let webhooks = webhook::Entity::find()
+            .select_only()
+            .column(webhook::Column::KeyId)
+            .column_as(webhook::Column::KeyId.count(), "records")
+            .filter(webhook::Column::KeyId.is_in(keys))
+            .group_by(webhook::Column::KeyId)
+            .into_tuple::<(String, i64)>()
+            .all(&self.reader)
+            .await?;
         let mut records = HashMap::new();
-        for (key, count) in credentials.into_iter().chain(answers) {
+        for (key, count) in credentials.into_iter().chain(answers).chain(webhooks) {
             *records.entry(key).or_default() += u64::try_from(count).unwrap_or_default();
         }
         Ok(records)
@@ -76,8 +85,10 @@ impl Store {
     pub async fn sealed_records(&self, since: Option<DateTime<Utc>>) -> Result<SealedRecords, StoreError> {
         let credentials = mcp_credential::Entity::find();
         let answers = idempotency_key::Entity::find();
-        let all =
-            credentials.clone().count(&self.reader).await? + answers.clone().count(&self.reader).await?;
+        let webhooks = webhook::Entity::find();
+        let all = credentials.clone().count(&self.reader).await?
+            + answers.clone().count(&self.reader).await?
+            + webhooks.clone().count(&self.reader).await?;
         let Some(since) = since else { return Ok(SealedRecords { all, ..SealedRecords::default() }) };
         let fresh = || {
             let keys = active_keys().filter(keyring::Column::CreatedAt.gte(micros(since)));
@@ -85,7 +96,10 @@ impl Store {
         };
         let credentials = credentials.filter(mcp_credential::Column::KeyId.not_in_subquery(fresh()));
         let answers = answers.filter(idempotency_key::Column::KeyId.not_in_subquery(fresh()));
-        let left = credentials.count(&self.reader).await? + answers.count(&self.reader).await?;
+        let webhooks = webhooks.filter(webhook::Column::KeyId.not_in_subquery(fresh()));
+        let left = credentials.count(&self.reader).await?
+            + answers.count(&self.reader).await?
+            + webhooks.count(&self.reader).await?;
         let users_left = keys_before(since).count(&self.reader).await?;
         Ok(SealedRecords { all, left, users_left })
     }
@@ -145,7 +159,11 @@ impl Store {
         }
         let credentials = mcp_credential::Entity::find().filter(mcp_credential::Column::KeyId.eq(id));
         let answers = idempotency_key::Entity::find().filter(idempotency_key::Column::KeyId.eq(id));
-        if credentials.count(&transaction).await? + answers.count(&transaction).await? > 0 {
+        let webhooks = webhook::Entity::find().filter(webhook::Column::KeyId.eq(id));
+        let sealed = credentials.count(&transaction).await?
+            + answers.count(&transaction).await?
+            + webhooks.count(&transaction).await?;
+        if sealed > 0 {
             return Ok(false);
         }
         keyring::Entity::delete_by_id(id.to_owned()).exec(&transaction).await?;

@@ -10,6 +10,7 @@
 
 mod backup;
 mod credentials;
+mod deliveries;
 mod error;
 mod idempotency;
 mod identities;
@@ -17,6 +18,7 @@ mod instances;
 mod integrity;
 mod journal;
 mod keys;
+mod leases;
 mod location;
 mod page;
 mod peek;
@@ -27,8 +29,10 @@ mod settings;
 mod sqlite;
 mod tokens;
 mod transitions;
+mod trends;
 mod types;
 mod users;
+mod webhooks;
 mod wishes;
 
 use std::sync::Arc;
@@ -43,12 +47,14 @@ use tokio::sync::RwLock;
 
 pub use backup::{BackupError, Draft, back_up};
 pub use credentials::{CredentialFilter, NewCredential, SealedFields};
+pub use deliveries::{MAX_PENDING, NewDelivery, Settled};
 pub use error::{Conflict, Limit, Noun, StoreError};
 pub use idempotency::Remembered;
 pub use identities::NewIdentity;
 pub use instances::{InstanceFilter, NewInstance};
 pub use journal::{Applied, Entry, RuntimeState, Seen};
 pub use keys::SealedRecords;
+pub use leases::RunningLease;
 pub use location::Location;
 pub use page::{Cursor, Page, PageRequest};
 pub use peek::{Peek, peek};
@@ -56,6 +62,7 @@ pub use reminders::{Expiring, NewReminder, Reminder};
 pub use settings::{DEPLOYMENT_ID, KEY_CHECK, ROTATION};
 pub use tokens::NewToken;
 pub use users::{NewUser, Quota, Role, Usage, UserChange};
+pub use webhooks::{NewWebhook, WebhookChange};
 pub use wishes::Desired;
 
 use crate::vault::Vault;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use minimcp_entities::{idempotency_key, keyring, mcp_credential, setting};
+use minimcp_entities::{idempotency_key, keyring, mcp_credential, setting, webhook};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;
@@ -108,6 +108,17 @@ impl Store {
         Ok(query.order_by_asc(idempotency_key::Column::Key).limit(BATCH).all(&self.reader).await?)
     }
 
+    /// Some webhooks whose secrets are under this key, after this one.
+    ///
+    /// # Errors
+    /// Only what every method can fail with.
+    pub async fn webhooks_under(&self, key: &str, after: Uuid) -> Result<Vec<webhook::Model>, StoreError> {
+        let query = webhook::Entity::find()
+            .filter(webhook::Column::KeyId.eq(key))
+            .filter(webhook::COLUMN.id.gt(after));
+        Ok(query.order_by_asc(webhook::Column::Id).limit(BATCH).all(&self.reader).await?)
+    }
+
     /// Puts new seals over the same contents in the place of the old ones. What was changed since it was read
     /// keeps its own. Answers how many were put.
     ///
@@ -157,6 +168,30 @@ impl Store {
                 .exec(&transaction)
                 .await?;
             put += resealed.rows_affected;
+        }
+        transaction.commit().await?;
+        Ok(put)
+    }
+
+    /// The same for the secrets of webhooks.
+    ///
+    /// # Errors
+    /// As [`Self::reseal_credentials`].
+    pub async fn reseal_webhooks(&self, seals: Vec<(webhook::Model, Vec<u8>)>) -> Result<u64, StoreError> {
+        let transaction = self.begin().await?;
+        let mut put = 0;
+        for (read, sealed) in seals {
+            let query = webhook::Entity::find_by_id(read.id).lock_exclusive();
+            let Some(row) = query.one(&transaction).await? else { continue };
+            if row.sealed != read.sealed {
+                continue;
+            }
+            let key_id = self.count_seal(&transaction, &sealed).await?;
+            let mut row = self.intact(row)?.change();
+            row.sealed = Set(sealed);
+            row.key_id = Set(key_id);
+            self.update(&transaction, row).await?;
+            put += 1;
         }
         transaction.commit().await?;
         Ok(put)

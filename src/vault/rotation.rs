@@ -185,6 +185,7 @@ impl KeyRotation {
         for key in store.replaced_keys().await? {
             sealed += self.credentials(&key, stop).await?;
             sealed += self.answers(&key, stop).await?;
+            sealed += self.webhooks(&key, stop).await?;
             if stop.is_cancelled() {
                 return Ok(0);
             }
@@ -211,6 +212,28 @@ impl KeyRotation {
                 }
             }
             sealed += store.reseal_credentials(seals).await?;
+        }
+        Ok(sealed)
+    }
+
+    async fn webhooks(&self, key: &str, stop: &CancellationToken) -> Result<u64, StoreError> {
+        let Inner { store, vault, log, .. } = &*self.0;
+        let (mut after, mut sealed) = (Uuid::nil(), 0);
+        while !stop.is_cancelled() {
+            let rows = store.webhooks_under(key, after).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            let mut seals = Vec::with_capacity(rows.len());
+            for row in rows.into_iter().filter(|row| !store.is_forged(row)) {
+                let scope = Scope::webhook(row.user_id, &row.id, row.version);
+                match vault.open(&scope, &row.sealed).and_then(|content| vault.seal(&scope, &content)) {
+                    Ok(seal) => seals.push((row, seal)),
+                    Err(error) => {
+                        warn!(log, "the secrets of a webhook stay unreadable"; "webhook" => %row.id, "error" => %error);
+                    }
+                }
+            }
+            sealed += store.reseal_webhooks(seals).await?;
         }
         Ok(sealed)
     }

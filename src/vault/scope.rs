@@ -24,6 +24,12 @@ impl<'a> Scope<'a> {
         Self { purpose: "minimcp/credential/1", user_id, record: id.as_bytes(), kind: mcp_type, version }
     }
 
+    /// The secrets of a webhook, at one version of them.
+    #[must_use]
+    pub fn webhook(user_id: Uuid, id: &'a Uuid, version: i64) -> Self {
+        Self { purpose: "minimcp/webhook/1", user_id, record: id.as_bytes(), kind: "", version }
+    }
+
     /// The answer to a request with an idempotency key.
     #[must_use]
     pub fn answer(user_id: Uuid, key: &'a str) -> Self {

@@ -40,6 +40,7 @@ impl Operation {
             Some("credentials") => &things.credential,
             Some("tokens") => &things.token,
             Some("users") => &things.user,
+            Some("webhooks") => &things.webhook,
             _ => "",
         };
         let path =
@@ -58,13 +59,14 @@ struct Things {
     instance: String,
     credential: String,
     token: String,
+    webhook: String,
 }
 
 impl Things {
     /// Ids of nothing.
     fn missing() -> Self {
         let id = || Uuid::now_v7().to_string();
-        Self { user: id(), instance: id(), credential: id(), token: id() }
+        Self { user: id(), instance: id(), credential: id(), token: id(), webhook: id() }
     }
 
     async fn of(daemon: &Daemon, token: &str) -> (Self, String) {
@@ -77,8 +79,11 @@ impl Things {
         let spare =
             daemon.post(&format!("/v1/users/{user}/tokens"), token, &json!({"name": "spare"})).await.json();
         let id = |thing: &Value| thing["id"].as_str().unwrap_or_else(|| panic!("{thing}")).to_owned();
+        let webhook = json!({"url": "http://127.0.0.1:9/"});
+        let webhook = daemon.post("/v1/webhooks", token, &webhook).await.json();
         let access = instance["access_token"].as_str().unwrap().to_owned();
-        (Self { user, instance: id(&instance), credential: id(&credential), token: id(&spare) }, access)
+        let (instance, credential, token) = (id(&instance), id(&credential), id(&spare));
+        (Self { user, instance, credential, token, webhook: id(&webhook) }, access)
     }
 }
 
@@ -142,7 +147,11 @@ impl Callers<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_answers_every_kind_of_caller_as_the_document_says() {
-    let daemon = Daemon::with(&["http.max-rate=0", "http.max-creations=0"], Bounds::default()).await;
+    let daemon = Daemon::with(
+        &["http.max-rate=0", "http.max-creations=0", "webhooks.allow=127.0.0.1"],
+        Bounds::default(),
+    )
+    .await;
     daemon
         .add_type(&json!({
             "name": "keyed", "display_name": "Keyed", "server_script": "faulty/index.mjs", "args": ["ok"],
@@ -232,7 +241,7 @@ fn may(status: StatusCode) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lists_of_all_users_together_are_everything_and_share_nothing() {
-    let daemon = Daemon::start().await;
+    let daemon = Daemon::with(&["webhooks.allow=127.0.0.1"], Bounds::default()).await;
     daemon
         .add_type(&json!({
             "name": "keyed", "display_name": "Keyed", "server_script": "faulty/index.mjs", "args": ["ok"],
@@ -245,7 +254,7 @@ async fn the_lists_of_all_users_together_are_everything_and_share_nothing() {
         let (things, _) = Things::of(&daemon, &token).await;
         users.push((token, things));
     }
-    for list in ["/v1/instances", "/v1/credentials"] {
+    for list in ["/v1/instances", "/v1/credentials", "/v1/webhooks"] {
         let mut seen = BTreeSet::new();
         for (token, things) in &users {
             // One at a time, so that the cursor is followed too.
@@ -261,7 +270,12 @@ async fn the_lists_of_all_users_together_are_everything_and_share_nothing() {
             }
         }
         let of = |things: &Things| {
-            if list.ends_with("instances") { &things.instance } else { &things.credential }.clone()
+            match list {
+                "/v1/instances" => &things.instance,
+                "/v1/credentials" => &things.credential,
+                _ => &things.webhook,
+            }
+            .clone()
         };
         let made: BTreeSet<String> = users.iter().map(|(_, things)| of(things)).collect();
         assert_eq!(seen, made, "{list}");

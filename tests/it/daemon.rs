@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::Actor;
 use chrono::{DateTime, Utc};
+use minimcp::archive::Keeper;
 use minimcp::audit::{Options, Trail, anchor};
 use minimcp::catalog::TypeDefinition;
 use minimcp::config::{Flags, Settings};
@@ -17,7 +18,9 @@ use minimcp::journal::{Journal, JournalState};
 use minimcp::provision::Provisioner;
 use minimcp::stdio::Stdio;
 use minimcp::store::{Location, NewToken, NewUser, Quota, Role, Store};
+use minimcp::trends::Trends;
 use minimcp::vault::{KeyRotation, KeySource, TokenKind, Vault, unlock};
+use minimcp::webhooks::{Lookup, Sources, SystemLookup, Webhooks};
 use minimcp_actors::launch::cgroup::Cgroups;
 use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::local::LocalLauncher;
@@ -51,7 +54,8 @@ pub(crate) struct Daemon {
     pub(crate) trail: Trail,
     /// An administrator's token.
     pub(crate) admin: String,
-    vault: Vault,
+    pub(crate) vault: Vault,
+    pub(crate) rotation: KeyRotation,
     client: reqwest::Client,
     /// Whether the daemon counts as restored.
     pub(crate) restored: watch::Sender<bool>,
@@ -91,6 +95,11 @@ impl Daemon {
 
     /// A daemon with these settings, written as `key=value`, and bounds of connections.
     pub(crate) async fn with(set: &[&str], bounds: Bounds) -> Self {
+        Self::resolving(set, bounds, Arc::new(SystemLookup)).await
+    }
+
+    /// The same with another way from names to addresses.
+    pub(crate) async fn resolving(set: &[&str], bounds: Bounds, lookup: Arc<dyn Lookup>) -> Self {
         clients_can_be_built();
         let dir = private_dir();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -156,23 +165,40 @@ impl Daemon {
             Arc::clone(&settings),
             store.clone(),
             vault.clone(),
-            provisioner,
+            provisioner.clone(),
             supervision.clone(),
             access,
             log.clone(),
         );
         let journal = Arc::new(JournalState::default());
         start_journal(&actors, &store, &supervision, &journal, &log).await;
+        let keeper = Keeper::new(
+            instances.archives().clone(),
+            store.clone(),
+            supervision.clone(),
+            provisioner,
+            log.clone(),
+        );
+        tokio::spawn(keeper.run(restored.clone(), stop.clone()));
+        let trends = Trends::new(store.clone(), supervision.clone(), log.clone());
+        tokio::spawn(trends.run(settings.sample_interval, stop.clone()));
+        let webhooks = settings.webhooks.clone();
+        let webhooks = Webhooks::new(store.clone(), vault.clone(), webhooks, lookup, log.clone()).unwrap();
+        let sources =
+            Sources { journal: Arc::clone(&journal), instances: instances.clone(), trail: trail.clone() };
+        tokio::spawn(webhooks.clone().run(sources, stop.clone()));
+        let rotation = KeyRotation::new(store.clone(), vault.clone(), key, log.clone());
         let context = Context::new(Parts {
             settings: Arc::clone(&settings),
             store: store.clone(),
             vault: vault.clone(),
-            rotation: KeyRotation::new(store.clone(), vault.clone(), key, log.clone()),
+            rotation: rotation.clone(),
             supervision: supervision.clone(),
             instances,
             gateway: Arc::new(gateway),
             isolation: kept_apart,
             trail: trail.clone(),
+            webhooks,
             journal,
             restored,
             stop: stop.clone(),
@@ -189,6 +215,7 @@ impl Daemon {
             trail,
             admin: String::new(),
             vault,
+            rotation,
             client,
             restored: tell_restored,
             stop,

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::daemon::Daemon;
 
 /// The routes of the contract that this version serves, but for the gateway, which is no part of the document.
-const ROUTES: [&str; 47] = [
+const ROUTES: [&str; 55] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -46,6 +46,13 @@ const ROUTES: [&str; 47] = [
     "GET /v1/instances/{id}/stats",
     "GET /v1/instances/{id}/diagnose",
     "GET /v1/instances/{id}/client-config",
+    "GET /v1/webhooks",
+    "POST /v1/webhooks",
+    "GET /v1/webhooks/{id}",
+    "PATCH /v1/webhooks/{id}",
+    "DELETE /v1/webhooks/{id}",
+    "POST /v1/webhooks/{id}/test",
+    "GET /v1/webhooks/{id}/deliveries",
     "GET /v1/keys",
     "POST /v1/keys/rotate",
     "GET /v1/events",

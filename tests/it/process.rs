@@ -30,6 +30,7 @@ mod storm;
 mod story;
 mod transcript;
 mod unreadable;
+mod webhooks;
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};

@@ -12,8 +12,10 @@ mod migrations;
 mod round_trip;
 pub(crate) mod scratch;
 mod settings;
+mod trends;
 mod types;
 mod unlock;
+mod webhooks;
 mod wiping;
 mod wishes;
 

@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use minimcp::store::{Location, Store};
 use minimcp_entities::{
-    api_token, credential_reminder, idempotency_key, identity, keyring, mcp_credential, mcp_instance,
-    mcp_type, setting, transition, user,
+    api_token, credential_reminder, idempotency_key, identity, keyring, lease_reminder, mcp_credential,
+    mcp_instance, mcp_type, setting, transition, trend, user, webhook, webhook_delivery,
 };
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
@@ -187,6 +187,58 @@ async fn rows(database: &DatabaseConnection, full: bool) {
         at: time(),
     };
     round_trip(database, transition).await;
+    let told = lease_reminder::Model {
+        id: i64::from(byte) + 7,
+        instance_id: instance.id,
+        user_id: user.id,
+        expires_at: time(),
+        lead_seconds: i64::MAX,
+        at: time(),
+    };
+    round_trip(database, told).await;
+    let trend = trend::Model {
+        instance_id: instance.id,
+        step_seconds: i32::MAX,
+        begins_at: i64::MIN + i64::from(byte),
+        points: if full { (0..=255).collect() } else { Vec::new() },
+    };
+    round_trip(database, trend).await;
+    let webhook = webhook::Model {
+        id: Uuid::now_v7(),
+        user_id: user.id,
+        name: name.into(),
+        url: "u".repeat(2_048),
+        scope: "own".into(),
+        events: if full { "instance.failed,instance.expired".into() } else { String::new() },
+        enabled: full,
+        sealed: (0..=255).collect(),
+        key_id: "0123456789abcdef0123456789abcdef".into(),
+        version: i64::MAX,
+        previous_until: full.then(time),
+        failing_since: full.then(time),
+        disabled_reason: full.then(|| "ü".into()),
+        dropped: i64::MAX,
+        created_at: time(),
+        updated_at: time(),
+        mac: vec![byte; 32],
+    };
+    round_trip(database, webhook.clone()).await;
+    let delivery = webhook_delivery::Model {
+        id: Uuid::now_v7(),
+        webhook_id: webhook.id,
+        event: "instance.disconnected".into(),
+        event_key: "k".repeat(128),
+        payload: odd().to_string(),
+        state: "delivered".into(),
+        attempts: i32::MAX,
+        next_at: time(),
+        last_attempt_at: full.then(time),
+        last_status: full.then_some(599),
+        last_error: full.then(|| "ü".into()),
+        created_at: time(),
+        finished_at: full.then(time),
+    };
+    round_trip(database, delivery).await;
     let answer = idempotency_key::Model {
         user_id: user.id,
         key: "k".repeat(255),

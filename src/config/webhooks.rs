@@ -1,0 +1,68 @@
+//! Where webhooks may lead, how often they are tried, and when leases are reminded of.
+
+use std::time::Duration;
+
+use super::values::Values;
+use crate::webhooks::Allowed;
+
+/// Settings below `webhooks`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// Hosts, addresses and networks that need not be public, with http and any port.
+    pub allow: Allowed,
+    /// Pauses between attempts; one more attempt than there are pauses is made.
+    pub retry: Vec<Duration>,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// How long before the end of a lease its owner is told.
+    pub lease_leads: Vec<Duration>,
+}
+
+pub(super) fn read(values: &mut Values) -> WebhookSettings {
+    let week = Duration::from_secs(7 * 86_400);
+    WebhookSettings {
+        allow: values.optional("webhooks.allow", Allowed::parse).unwrap_or_default(),
+        retry: values.read("webhooks.retry", |text| durations(text, Duration::from_secs(86_400))),
+        timeout: values.duration("webhooks.timeout", Duration::from_millis(100)..=Duration::from_secs(30)),
+        lease_leads: values.read("webhooks.lease-leads", |text| durations(text, week)),
+    }
+}
+
+/// `5s, 1m`: at most 20, none longer than `longest`.
+fn durations(text: &str, longest: Duration) -> Result<Vec<Duration>, String> {
+    let pieces: Vec<&str> = text.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect();
+    let read = |piece: &&str| humantime::parse_duration(piece).ok().filter(|duration| *duration <= longest);
+    match pieces.iter().map(read).collect::<Option<Vec<_>>>() {
+        Some(durations) if durations.len() <= 20 => Ok(durations),
+        _ => Err(format!(
+            "it has to be at most 20 times up to {}, such as [\"5s\", \"1m\", \"2h\"]",
+            humantime::format_duration(longest)
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::{fault_of, settings};
+
+    #[test]
+    fn lists_of_times_and_of_places_are_read_and_what_is_wrong_is_told() {
+        let webhooks =
+            settings("[webhooks]\nretry = ['1s', '2m']\nlease-leads = []\nallow = ['10.0.0.0/8', 'x.local']")
+                .webhooks;
+        assert_eq!(webhooks.retry, [Duration::from_secs(1), Duration::from_secs(120)]);
+        assert!(webhooks.lease_leads.is_empty());
+        assert!(webhooks.allow.check("http://x.local:1/").is_ok());
+        for (line, key) in [
+            ("retry = ['2d']", "webhooks.retry"),
+            ("retry = ['soon']", "webhooks.retry"),
+            ("lease-leads = ['8d']", "webhooks.lease-leads"),
+            ("timeout = '1m'", "webhooks.timeout"),
+            ("allow = ['a b']", "webhooks.allow"),
+        ] {
+            let told = fault_of(&format!("[webhooks]\n{line}"));
+            assert!(told.contains(key), "{line}: {told}");
+        }
+    }
+}
