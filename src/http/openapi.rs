@@ -31,7 +31,7 @@ use super::{
         instances::restore, instances::extend, instances::token, instances::delete, logs::show, instances::stats,
         instances::diagnose,
         keys::list, keys::rotate,
-        events::follow, actors::list, actors::show, audit::show,
+        events::follow, events::transitions, actors::list, actors::show, audit::show,
     ),
     components(schemas(crate::api::event::Event)),
     modifiers(&Token, &FailsClosed),

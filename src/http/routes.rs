@@ -11,7 +11,7 @@ use warp::{Filter, delete, get, patch, post, put};
 use super::call::{Answer, Call};
 use super::context::Context;
 use super::{
-    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, tokens,
+    actors, audit, credentials, dashboard, docs, events, health, instances, keys, logs, me, metrics, openapi, tokens,
     types, users,
 };
 use crate::problem::{Code, Problem};
@@ -49,6 +49,8 @@ fn instances_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let reads = reads
         .or(one().and(path("diagnose")).and(end()).and(get()).and(call()).then(instances::diagnose))
         .unify();
+    let past = one().and(path("transitions")).and(end()).and(get()).and(call()).then(events::transitions);
+    let reads = reads.or(past).unify();
     let orders = one().and(path("stop")).and(end()).and(post()).and(call()).then(instances::stop);
     let orders = orders
         .or(one().and(path("restart")).and(end()).and(post()).and(call()).then(instances::restart))
@@ -126,6 +128,9 @@ fn public_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes =
         routes.or(path("openapi.json").and(end()).and(get()).and(call()).then(openapi::show)).unify();
     let routes = routes.or(path("docs").and(end()).and(get()).and(call()).then(docs::page)).unify();
+    let routes = routes.or(end().and(get()).and(call()).then(dashboard::page)).unify();
+    let part = path("assets").and(param::<String>()).and(end()).and(get()).and(call()).then(dashboard::asset);
+    let routes = routes.or(part).unify();
     routes
         .or(path("docs").and(param::<String>()).and(end()).and(get()).and(call()).then(docs::part))
         .unify()

@@ -11,6 +11,7 @@ mod audit;
 mod authorization;
 mod children;
 mod cli;
+mod dashboard;
 mod faults;
 mod gateway;
 mod handover;

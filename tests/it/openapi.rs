@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::daemon::Daemon;
 
 /// The routes of the contract that this version serves, but for the gateway, which is no part of the document.
-const ROUTES: [&str; 44] = [
+const ROUTES: [&str; 45] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -43,6 +43,7 @@ const ROUTES: [&str; 44] = [
     "GET /v1/instances/{id}/logs",
     "GET /v1/instances/{id}/stats",
     "GET /v1/instances/{id}/diagnose",
+    "GET /v1/instances/{id}/transitions",
     "GET /v1/keys",
     "POST /v1/keys/rotate",
     "GET /v1/events",
