@@ -13,7 +13,7 @@ import { UserPage } from './pages/user.tsx';
 import { UsersPage } from './pages/users.tsx';
 import { segments } from './router.ts';
 import { isAdmin, mayChange, me, seesAll, token } from './session.ts';
-import { Shell } from './shell.tsx';
+import { PageHead, Shell } from './shell.tsx';
 import { Feedback } from './ui/feedback.tsx';
 import { Empty, Trouble } from './ui/load.tsx';
 
@@ -63,9 +63,12 @@ function Route() {
       return second === undefined ? <UsersPage /> : <UserPage key={second} id={second} />;
   }
   return (
-    <Empty title="There is nothing here">
-      <p>The address leads nowhere, or to something that your role does not see.</p>
-      <p><a href="#/">All servers</a></p>
-    </Empty>
+    <>
+      <PageHead title="Nothing here" />
+      <Empty title="The address leads nowhere">
+        <p>Or to something that your role does not see.</p>
+        <p><a href="#/">All servers</a></p>
+      </Empty>
+    </>
   );
 }

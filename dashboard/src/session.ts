@@ -1,6 +1,6 @@
 // Who is signed in. The token is kept for this tab only and goes with it.
 
-import { computed, signal } from '@preact/signals';
+import { batch, computed, signal } from '@preact/signals';
 import type { Me } from './api/types.ts';
 
 const KEY = 'minimcp.token';
@@ -18,15 +18,19 @@ export const mayChange = computed(() => me.value !== null && me.value.role !== '
 
 export function signIn(shown: string, who: Me): void {
   sessionStorage.setItem(KEY, shown);
-  farewell.value = null;
-  me.value = who;
-  token.value = shown;
+  batch(() => {
+    farewell.value = null;
+    me.value = who;
+    token.value = shown;
+  });
 }
 
 export function signOut(): void {
   sessionStorage.removeItem(KEY);
-  token.value = null;
-  me.value = null;
+  batch(() => {
+    token.value = null;
+    me.value = null;
+  });
 }
 
 /** The daemon does not know the token any more. */

@@ -50,9 +50,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
         <LinkState />
         <div class="top-tools">
           <ThemeButton />
-          <a class="who" href="#/account" aria-label={`Your account: ${me.value!.name}, ${me.value!.role}`}
-            aria-current={segments.value[0] === 'account' ? 'page' : undefined}>
-            <Icon name="account" /><span class="who-name">{me.value!.name}</span><span class="role">{me.value!.role}</span>
+          <a class="who" href="#/account" aria-current={segments.value[0] === 'account' ? 'page' : undefined}>
+            <Icon name="account" /><span class="visually-hidden">Your account: </span>
+            <span class="who-name">{me.value!.name}</span> <span class="role">{me.value!.role}</span>
           </a>
           <button type="button" class="plain" onClick={signOut} aria-label="Sign out" title="Sign out"><Icon name="out" /></button>
         </div>

@@ -52,7 +52,8 @@ export async function send(path: string, options: Options = {}): Promise<Respons
   }
   if (response.ok) return response;
   const refused = await problemOf(response);
-  if (response.status === 401 && options.as === undefined) expire();
+  // An answer to an earlier session says nothing of this one.
+  if (response.status === 401 && shown === token.peek()) expire();
   throw refused;
 }
 

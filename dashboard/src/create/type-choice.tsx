@@ -15,7 +15,7 @@ export function TypeChoice({ types, chosen, onChoose }: {
           <input type="radio" name="type" value={type.name} checked={chosen?.name === type.name} onChange={() => onChoose(type)} />
           <span class="type-name">{type.display_name}</span>
           <span class="type-words">{type.description === '' ? type.name : type.description}</span>
-          <span class="type-needs">{type.credential_fields.required.length === 0 ? 'No account needed' : `Needs ${type.credential_fields.required.map(spoken).join(', ').toLowerCase()}`}</span>
+          <span class="type-needs">{type.credential_fields.required.length === 0 ? 'No account needed' : `Needs ${type.credential_fields.required.map(spoken).join(', ')}`}</span>
         </label>
       ))}
       {types.length === 0 && <p class="muted">There are no types. An administrator adds one with <code>minimcp types add FILE</code>.</p>}

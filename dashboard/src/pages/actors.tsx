@@ -1,5 +1,5 @@
-import { all } from '../api/client.ts';
-import type { Actor } from '../api/types.ts';
+import { get } from '../api/client.ts';
+import type { Actor, Page } from '../api/types.ts';
 import { nameOf } from '../live/alerts.ts';
 import { fleet } from '../live/fleet.ts';
 import { PageHead } from '../shell.tsx';
@@ -17,7 +17,7 @@ interface Branch {
 }
 
 export function ActorsPage() {
-  const actors = useLoad('actors', (signal) => all<Actor>('/v1/actors', signal), EVERY_MS);
+  const actors = useLoad('actors', async (signal) => (await get<Page<Actor>>('/v1/actors', signal)).items, EVERY_MS);
   return (
     <>
       <PageHead title="Actors" note={actors.data === null ? ' ' : `${count(actors.data.length, 'actor')} at work. Looked at every 3 seconds.`} />

@@ -92,8 +92,8 @@ function CredentialCard({ set, type, onReplace, onDelete }: {
       </dl>
       {mayChange.value && isOwn(set.user_id) && (
         <div class="card-actions">
-          {type !== undefined && <button type="button" aria-label={`Replace ${set.name}`} onClick={() => onReplace(type)}>Replace</button>}
-          <button type="button" class="danger-quiet" aria-label={`Delete ${set.name}`} onClick={onDelete}>Delete</button>
+          {type !== undefined && <button type="button" onClick={() => onReplace(type)}>Replace<span class="visually-hidden"> {set.name}</span></button>}
+          <button type="button" class="danger-quiet" onClick={onDelete}>Delete<span class="visually-hidden"> {set.name}</span></button>
         </div>
       )}
     </li>

@@ -103,7 +103,7 @@ function Filters({ choice }: { choice: Choice }) {
     <div class="filters" role="search">
       <div class="search">
         <Icon name="search" size={18} />
-        <input ref={search} type="search" value={choice.text} placeholder="Name, type, id or reason" aria-label="Search servers"
+        <input ref={search} type="search" value={choice.text} placeholder="Name, type, id" aria-label="Search servers"
           aria-keyshortcuts="/" onInput={(event) => change({ text: event.currentTarget.value })} />
         <kbd aria-hidden="true">/</kbd>
       </div>

@@ -31,7 +31,7 @@ export function Tokens({ user }: { user: string }) {
                   </p>
                 </div>
                 {token.revoked_at === null
-                  ? <button type="button" class="danger-quiet" aria-label={`Revoke ${token.name}`} onClick={() => setOpen(token)}>Revoke</button>
+                  ? <button type="button" class="danger-quiet" onClick={() => setOpen(token)}>Revoke<span class="visually-hidden"> {token.name}</span></button>
                   : <span class="tag">revoked</span>}
               </li>
             ))}

@@ -48,7 +48,7 @@ function TypeCard({ type }: { type: McpType }) {
         <p><code class="wrap">{[type.server_script ?? type.command, ...type.args].join(' ')}</code></p>
         <p class="muted">Health: {type.health_check.kind}{type.health_check.endpoint !== null && ` ${type.health_check.endpoint}`}, every {type.health_check.interval_seconds} s.</p>
       </details>
-      {mayChange.value && <div class="card-actions"><a class="button" href={`#/new?type=${encodeURIComponent(type.name)}`} aria-label={`New ${type.display_name} server`}>New server</a></div>}
+      {mayChange.value && <div class="card-actions"><a class="button" href={`#/new?type=${encodeURIComponent(type.name)}`} >New server<span class="visually-hidden"> of type {type.display_name}</span></a></div>}
     </li>
   );
 }

@@ -12,6 +12,10 @@ export interface Series {
   at: number[];
   values: (number | null)[];
   limit: number | null;
+  /** Whether there is anything to measure at present. */
+  live: boolean;
+  /** Whether the scale goes in powers of two. */
+  binary?: boolean;
   text: (value: number) => string;
   tone: 'one' | 'two' | 'three';
   /** The scale reaches at least to here, so that noise does not look like load. */
@@ -19,11 +23,12 @@ export interface Series {
 }
 
 const HEIGHT = 96;
+const POWERS = Array.from({ length: 48 }, (_, power) => 2 ** power);
 
 export function Chart({ series }: { series: Series }) {
-  const { name, at, values, limit, text, tone } = series;
+  const { name, at, values, limit, live, text, tone } = series;
   const seen = values.filter((value) => value !== null);
-  const last = values.at(-1) ?? null;
+  const last = live ? values.at(-1) ?? null : null;
   const peak = seen.length === 0 ? null : Math.max(...seen);
   const facts = [peak !== null && `peak ${text(peak)}`, limit !== null && `limit ${text(limit)}`].filter(Boolean).join(', ');
   return (
@@ -80,7 +85,7 @@ function options(width: number, latest: { current: Series }, { color: line, fill
     },
     axes: [
       { ...axis, size: 20, space: 90, grid: { show: false }, values: (_, splits) => splits.map((at) => clockTime(at * 1_000).slice(0, 5)) },
-      { ...axis, size: 62, space: 30, grid: { stroke: grid, width: 1 }, values: (_, splits) => splits.map((value) => latest.current.text(value)) },
+      { ...axis, ...(latest.current.binary ? { incrs: POWERS } : {}), size: 62, space: 30, grid: { stroke: grid, width: 1 }, values: (_, splits) => splits.map((value) => latest.current.text(value)) },
     ],
     series: [{}, { stroke: line, width: 1.75, fill, points: { show: false }, spanGaps: false }],
   };

@@ -1,7 +1,7 @@
 // A dialog is the browser's own: it keeps the focus inside, ends with Escape and gives the focus back.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { wordsOf } from '../api/client.ts';
 import { Icon } from './icons.tsx';
 
@@ -13,7 +13,7 @@ export function Dialog({ title, onClose, children, wide = false }: {
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current!;
     const before = document.activeElement;
     element.showModal();

@@ -66,7 +66,7 @@ export function shortId(id: string): string {
 
 /** `personal_access_token` as people read it. */
 export function spoken(name: string): string {
-  const text = name.replace(/[_-]+/g, ' ').trim();
+  const text = name.replace(/[_-]+/g, ' ').trim().replace(/\b(api|id|url|mcp|cpu|pr)\b/gi, (word) => word.toUpperCase());
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
