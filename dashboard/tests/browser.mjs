@@ -61,11 +61,12 @@ export async function open(browser, daemon, { token = daemon.admin, colours = 'l
   };
 }
 
-/** Whoever cannot see or use a mouse can use the page as it stands. */
-export async function accessible(page, what) {
+/** Whoever cannot see or use a mouse can use the page as it stands; with `rules` only what these say of it. */
+export async function accessible(page, what, rules) {
   // By way of the debugger: the page itself runs no script that is not its own.
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  const options = { resultTypes: ['violations'], ...(rules === undefined ? {} : { runOnly: rules }) };
+  const { violations } = await page.evaluate((given) => window.axe.run(document, given), options);
   const words = violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.slice(0, 4).map(({ html, failureSummary }) => `    ${html.slice(0, 200)}\n      ${failureSummary}`).join('\n')}`);
   assert.deepEqual(words, [], what);
 }

@@ -29,7 +29,6 @@ test('a token lets in, a wrong one is told what is wrong with it, and none is ev
   const { page, close } = await open(browser, daemon, { token: null });
   const field = page.getByLabel('API token', { exact: true });
   const enter = page.getByRole('button', { name: 'Sign in' });
-  await page.getByText('Where do I find a token?').click();
   await page.getByText('data/admin.token').waitFor();
   await field.fill(server.access_token);
   await enter.click();
@@ -123,7 +122,7 @@ test('administrators add users, bound them, make their tokens and delete them', 
   const token = await dialog.locator('code').textContent();
   assert.equal((await daemon.ask('GET', '/v1/me', undefined, token)).name, 'ida');
   await dialog.getByRole('button', { name: 'I have it' }).click();
-  await page.getByText('laptop').waitFor();
+  await page.getByRole('button', { name: 'Revoke laptop' }).waitFor();
   assert.ok(!(await page.content()).includes(token));
   await page.getByRole('button', { name: 'Delete user' }).click();
   await dialog.getByRole('button', { name: 'Delete user' }).click();

@@ -80,6 +80,14 @@ test('a server is made from the fields of its type, and its token, shown once, o
   assert.equal(await call(address, `${token}x`), 401);
   await connect.getByRole('button', { name: 'Copy access token' }).click();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), token);
+  const { paths } = await (await fetch(`${daemon.url}/openapi.json`)).json();
+  const snippets = connect.getByText('For your client');
+  if ('/v1/instances/{id}/client-config' in paths) {
+    await connect.getByRole('button', { name: 'Inspector' }).click();
+    await connect.locator('pre').filter({ hasText: address }).filter({ hasText: token }).first().waitFor();
+  } else {
+    assert.equal(await snippets.count(), 0);
+  }
   await connect.getByRole('button', { name: 'I have it' }).click();
   assert.ok(!(await page.content()).includes(token), 'and is gone when it was put away');
 

@@ -88,6 +88,15 @@ export interface AccessToken {
   previous_valid_until: string | null;
 }
 
+/** What to paste into an MCP client. It holds no token: the daemon does not know it. */
+export interface ClientConfig {
+  file: string;
+  snippet: string;
+  command: string | null;
+  token_variable: string | null;
+  instructions: string;
+}
+
 export interface Sample {
   at: string;
   cpu_percent: number;

@@ -1,8 +1,8 @@
 // How MCP clients reach the server: its address, its token while it is new, and what to paste where.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { get, Refused } from '../api/client.ts';
-import type { Instance } from '../api/types.ts';
+import type { ClientConfig, Instance } from '../api/types.ts';
 import { isOwn } from '../session.ts';
 import { Copyable } from '../ui/copy.tsx';
 import { Panel } from '../ui/panel.tsx';
@@ -39,56 +39,41 @@ export function Connect({ instance }: { instance: Instance }) {
   );
 }
 
-/** A snippet as the daemon writes it: its text, and where it belongs. */
-interface Snippet {
-  text: string;
-  where: string | null;
-}
-
 function Snippets({ id, token }: { id: string; token: string | null }) {
   const [client, setClient] = useState<string>(CLIENTS[0].key);
-  const snippet = useLoad(`${id} ${client}`, (signal) => snippetOf(id, client, signal));
-  const offered = useLoad(id, (signal) => snippetOf(id, CLIENTS[0].key, signal));
-  if (offered.data === null) return null;
+  const config = useLoad(`${id} ${client}`, (signal) => configFor(id, client, signal));
+  // What was there stays until the next one is, so that nothing jumps.
+  const [shown, setShown] = useState<ClientConfig | null>(null);
+  useEffect(() => { if (config.data !== null) setShown(config.data); }, [config.data]);
+  if (shown === null) return null;
   return (
     <div class="snippets">
       <h3 class="label" id="snippets-of">For your client</h3>
-      <div class="chips" role="group" aria-labelledby="snippets-of">
+      <div class="chips chips-small" role="group" aria-labelledby="snippets-of">
         {CLIENTS.map(({ key, label }) => (
           <button key={key} type="button" aria-pressed={client === key} onClick={() => setClient(key)}>{label}</button>
         ))}
       </div>
-      {snippet.data !== null && (
-        <>
-          <Copyable block text={filled(snippet.data.text, token)} label="snippet" />
-          {snippet.data.where !== null && <p class="hint">{snippet.data.where}</p>}
-        </>
-      )}
-      {snippet.error !== null && <p class="hint">{snippet.error}</p>}
+      <p class="hint">{shown.instructions}</p>
+      <Copyable block text={withToken(shown.snippet, token)} label={shown.file} />
+      {shown.command !== null && <Copyable block text={shown.command} label="command" />}
+      {token !== null && shown.token_variable !== null && <Copyable block text={`export ${shown.token_variable}=${token}`} label="variable" />}
+      {config.error !== null && <p class="error">{config.error}</p>}
     </div>
   );
 }
 
-/** The snippet, or null where this daemon has none. */
-async function snippetOf(id: string, client: string, signal: AbortSignal): Promise<Snippet | null> {
+/** What to paste into a client, or null where the daemon is older than this page. */
+async function configFor(id: string, client: string, signal: AbortSignal): Promise<ClientConfig | null> {
   try {
-    return read(await get<unknown>(`/v1/instances/${id}/client-config?client=${client}`, signal));
+    return await get<ClientConfig>(`/v1/instances/${id}/client-config?client=${client}`, signal);
   } catch (error) {
-    if (error instanceof Refused && (error.status === 404 || error.status === 403)) return null;
+    if (error instanceof Refused && error.code === 'route_not_found') return null;
     throw error;
   }
 }
 
-function read(answer: unknown): Snippet | null {
-  if (typeof answer !== 'object' || answer === null) return null;
-  const given = answer as Record<string, unknown>;
-  const first = (...names: string[]) => names.map((name) => given[name]).find((value) => typeof value === 'string' && value !== '');
-  const text = first('snippet', 'text', 'content');
-  const where = first('instructions', 'where', 'note', 'hint');
-  return typeof text === 'string' ? { text, where: typeof where === 'string' ? where : null } : null;
-}
-
-/** Puts a token that is at hand in the place that the daemon left for it. */
-function filled(text: string, token: string | null): string {
-  return token === null ? text : text.replace(/\$\{[^}]*TOKEN\}|\$[A-Z_]*TOKEN|<[a-z_ -]*token[a-z_ -]*>|YOUR_TOKEN/g, () => token);
+/** The one client that reads no variable gets the token where its place is, while it is at hand. */
+function withToken(snippet: string, token: string | null): string {
+  return token === null ? snippet : snippet.replace('YOUR_ACCESS_TOKEN', () => token);
 }

@@ -45,6 +45,7 @@ function Sought({ id }: { id: string }) {
 function Found({ instance }: { instance: Instance }) {
   const { id, status, status_reason, restarts } = instance;
   const look = LOOKS[status];
+  const troubled = look.tone === 'bad' || look.tone === 'warn';
   const change = latest.value?.instance_id === id ? latest.value : null;
   useEffect(() => {
     if (change !== null) announce(`${nameOf(instance)}: ${LOOKS[change.to].label}. ${change.reason}`);
@@ -57,7 +58,10 @@ function Found({ instance }: { instance: Instance }) {
       </PageHead>
       <section class={`standing standing-${look.tone}`} aria-label="Status">
         <StatusBadge status={status} />
-        <p class="standing-reason">{status_reason ?? look.meaning}</p>
+        <p class="standing-reason">
+          {troubled && status_reason !== null ? status_reason : look.meaning}
+          {!troubled && status_reason !== null && <span class="muted"> Why: {status_reason.charAt(0).toLowerCase() + status_reason.slice(1)}.</span>}
+        </p>
         {restarts.next_at !== null && <p class="muted">Next start <Ago at={restarts.next_at} />.</p>}
       </section>
       <div class="columns">

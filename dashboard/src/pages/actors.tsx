@@ -38,7 +38,7 @@ function Node({ branch: { path, actor, below } }: { branch: Branch }) {
       <div class="actor">
         <div class="actor-name">
           {instance === undefined ? <strong>{name}</strong> : <a href={`#/instances/${name}`}>{nameOf(instance)}</a>}
-          {actor !== null && <span class="muted"> {actor.kind}</span>}
+          {actor !== null && actor.kind !== name && <span class="muted"> {actor.kind}</span>}
           {actor?.state != null && <StatusBadge status={actor.state} />}
         </div>
         {actor !== null && (

@@ -40,7 +40,7 @@ export function SignIn() {
           error={error ?? undefined}
         />
         <button type="submit" class="primary wide" disabled={busy}>{busy ? 'Signing in…' : 'Sign in'}</button>
-        <details>
+        <details open>
           <summary>Where do I find a token?</summary>
           <p>The administrator's lies in the daemon's data directory, on the daemon's own machine:</p>
           <pre tabIndex={0} aria-label="Command that shows the administrator's token">cat data/admin.token</pre>

@@ -67,6 +67,13 @@ function Plot({ series, label }: { series: Series; label: string }) {
   return <div class="plot" ref={place} role="img" aria-label={label} />;
 }
 
+/** Within less than this, minutes alone would repeat themselves. */
+const SHORT_S = 240;
+
+function span({ at }: Series): number {
+  return at.at(-1)! - at[0]!;
+}
+
 function dataOf({ at, values }: Series): uPlot.AlignedData {
   return [at, values];
 }
@@ -84,7 +91,7 @@ function options(width: number, latest: { current: Series }, { color: line, fill
       y: { range: (_, __, max) => [0, Math.max(latest.current.floor, (max ?? 0) * 1.15)] },
     },
     axes: [
-      { ...axis, size: 20, space: 90, grid: { show: false }, values: (_, splits) => splits.map((at) => clockTime(at * 1_000).slice(0, 5)) },
+      { ...axis, size: 20, space: 90, grid: { show: false }, values: (_, splits) => splits.map((at) => clockTime(at * 1_000).slice(0, span(latest.current) < SHORT_S ? 8 : 5)) },
       { ...axis, ...(latest.current.binary ? { incrs: POWERS } : {}), size: 62, space: 30, grid: { stroke: grid, width: 1 }, values: (_, splits) => splits.map((value) => latest.current.text(value)) },
     ],
     series: [{}, { stroke: line, width: 1.75, fill, points: { show: false }, spanGaps: false }],
