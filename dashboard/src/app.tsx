@@ -29,7 +29,11 @@ export function App() {
 function Gate() {
   if (token.value === null) return <SignIn />;
   if (me.value === null) return <Returning />;
-  return <Shell><Route /></Shell>;
+  return (
+    <Shell>
+      <Route />
+    </Shell>
+  );
 }
 
 /** The page was loaded again within a session: who this is has to be asked anew. */
@@ -37,12 +41,23 @@ function Returning() {
   const [error, setError] = useState<string | null>(null);
   const ask = () => {
     setError(null);
-    get<Me>('/v1/me').then((who) => { me.value = who; }, (thrown: unknown) => setError(wordsOf(thrown)));
+    get<Me>('/v1/me').then(
+      (who) => {
+        me.value = who;
+      },
+      (thrown: unknown) => setError(wordsOf(thrown)),
+    );
   };
   useEffect(ask, []);
   return (
     <main class="returning">
-      {error === null ? <p role="status" class="muted">Signing in…</p> : <Trouble text={error} retry={ask} />}
+      {error === null ? (
+        <p role="status" class="muted">
+          Signing in…
+        </p>
+      ) : (
+        <Trouble text={error} retry={ask} />
+      )}
     </main>
   );
 }
@@ -50,14 +65,25 @@ function Returning() {
 function Route() {
   const [first, second] = segments.value;
   switch (first) {
-    case undefined: return <InstancesPage />;
-    case 'instances': if (second !== undefined) return <InstancePage key={second} id={second} />; break;
-    case 'new': if (mayChange.value) return <CreatePage />; break;
-    case 'alerts': return <AlertsPage />;
-    case 'credentials': return <CredentialsPage />;
-    case 'types': return <TypesPage />;
-    case 'actors': if (seesAll.value) return <ActorsPage />; break;
-    case 'account': return <UserPage key={me.value!.id} id={me.value!.id} />;
+    case undefined:
+      return <InstancesPage />;
+    case 'instances':
+      if (second !== undefined) return <InstancePage key={second} id={second} />;
+      break;
+    case 'new':
+      if (mayChange.value) return <CreatePage />;
+      break;
+    case 'alerts':
+      return <AlertsPage />;
+    case 'credentials':
+      return <CredentialsPage />;
+    case 'types':
+      return <TypesPage />;
+    case 'actors':
+      if (seesAll.value) return <ActorsPage />;
+      break;
+    case 'account':
+      return <UserPage key={me.value!.id} id={me.value!.id} />;
     case 'users':
       if (!isAdmin.value) break;
       return second === undefined ? <UsersPage /> : <UserPage key={second} id={second} />;
@@ -67,7 +93,9 @@ function Route() {
       <PageHead title="Nothing here" />
       <Empty title="The address leads nowhere">
         <p>Or to something that your role does not see.</p>
-        <p><a href="#/">All servers</a></p>
+        <p>
+          <a href="#/">All servers</a>
+        </p>
       </Empty>
     </>
   );

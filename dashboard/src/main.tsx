@@ -3,7 +3,10 @@ import { App } from './app.tsx';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/parts.css';
+import './styles/controls.css';
 import './styles/shell.css';
+import './styles/list.css';
+import './styles/instance.css';
 import './styles/pages.css';
 import './styles/phone.css';
 

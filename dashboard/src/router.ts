@@ -7,11 +7,17 @@ function read(): string {
 }
 
 export const address = signal(read());
-addEventListener('hashchange', () => { address.value = read(); });
+addEventListener('hashchange', () => {
+  address.value = read();
+});
 
 /** The address in parts: `/instances/x?tab=logs` is `['instances', 'x']`. */
 export const segments = computed(() =>
-  (address.value.split('?')[0] ?? '').split('/').filter((part) => part !== '').map(decoded));
+  (address.value.split('?')[0] ?? '')
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decoded),
+);
 
 export const query = computed(() => new URLSearchParams(address.value.split('?')[1] ?? ''));
 

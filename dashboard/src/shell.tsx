@@ -44,17 +44,32 @@ export function Shell({ children }: { children: ComponentChildren }) {
   }, [path]);
   return (
     <div class="shell">
-      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to the page</a>
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
+        Skip to the page
+      </a>
       <header class="top">
-        <a class="brand" href="#/"><Logo /><span>MiniMCP</span></a>
+        <a class="brand" href="#/">
+          <Logo />
+          <span>MiniMCP</span>
+        </a>
         <LinkState />
         <div class="top-tools">
           <ThemeButton />
           <a class="who" href="#/account" aria-current={segments.value[0] === 'account' ? 'page' : undefined}>
-            <Icon name="account" /><span class="visually-hidden">Your account: </span>
+            <Icon name="account" />
+            <span class="visually-hidden">Your account: </span>
             <span class="who-name">{me.value!.name}</span> <span class="role">{me.value!.role}</span>
           </a>
-          <button type="button" class="plain" onClick={signOut} aria-label="Sign out" title="Sign out"><Icon name="out" /></button>
+          <button type="button" class="plain" onClick={signOut} aria-label="Sign out" title="Sign out">
+            <Icon name="out" />
+          </button>
         </div>
       </header>
       <nav class="rail" aria-label="Pages">
@@ -69,9 +84,13 @@ export function Shell({ children }: { children: ComponentChildren }) {
             </li>
           ))}
         </ul>
-        <p class="rail-foot"><a href="/docs">API reference</a></p>
+        <p class="rail-foot">
+          <a href="/docs">API reference</a>
+        </p>
       </nav>
-      <main id="main" ref={main} tabIndex={-1}>{children}</main>
+      <main id="main" ref={main} tabIndex={-1}>
+        {children}
+      </main>
     </div>
   );
 }
@@ -80,7 +99,12 @@ function AlertCount() {
   const count = alerts.value.length;
   if (count === 0) return null;
   const worst = alerts.value.some(({ tone }) => tone === 'bad') ? 'bad' : 'warn';
-  return <span class={`count count-${worst}`}>{count > 99 ? '99+' : count}<span class="visually-hidden"> to look at</span></span>;
+  return (
+    <span class={`count count-${worst}`}>
+      {count > 99 ? '99+' : count}
+      <span class="visually-hidden"> to look at</span>
+    </span>
+  );
 }
 
 function LinkState() {
@@ -96,8 +120,18 @@ function LinkState() {
 }
 
 /** The head of a page: its name, which is also that of the window, and what can be done on it. */
-export function PageHead({ title, note, children }: { title: string; note?: ComponentChildren; children?: ComponentChildren }) {
-  useEffect(() => { document.title = `${title} · MiniMCP`; }, [title]);
+export function PageHead({
+  title,
+  note,
+  children,
+}: {
+  title: string;
+  note?: ComponentChildren;
+  children?: ComponentChildren;
+}) {
+  useEffect(() => {
+    document.title = `${title} · MiniMCP`;
+  }, [title]);
   return (
     <header class="page-head">
       <div>

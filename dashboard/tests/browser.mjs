@@ -26,9 +26,17 @@ export async function launch() {
 }
 
 /** A window of its own, and what went wrong in it so far. */
-export async function open(browser, daemon, { token = daemon.admin, colours = 'light', viewport = WIDE, at = '/' } = {}) {
+export async function open(
+  browser,
+  daemon,
+  { token = daemon.admin, colours = 'light', viewport = WIDE, at = '/' } = {},
+) {
   const context = await browser.newContext({
-    viewport, colorScheme: colours, reducedMotion: 'reduce', hasTouch: viewport === PHONE, baseURL: daemon.url,
+    viewport,
+    colorScheme: colours,
+    reducedMotion: 'reduce',
+    hasTouch: viewport === PHONE,
+    baseURL: daemon.url,
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   const page = await context.newPage();
@@ -41,7 +49,8 @@ export async function open(browser, daemon, { token = daemon.admin, colours = 'l
     if (['error', 'warning'].includes(message.type()) && !refusal) wrong.push(`${message.type()}: ${message.text()}`);
   });
   page.on('request', (request) => {
-    if (!request.url().startsWith(daemon.url) && !request.url().startsWith('data:')) wrong.push(`asked elsewhere: ${request.url()}`);
+    if (!request.url().startsWith(daemon.url) && !request.url().startsWith('data:'))
+      wrong.push(`asked elsewhere: ${request.url()}`);
     if (/mmcp_/.test(request.url())) wrong.push(`a token in an address: ${request.url()}`);
   });
   await page.addInitScript(() => {
@@ -49,7 +58,10 @@ export async function open(browser, daemon, { token = daemon.admin, colours = 'l
       console.error(`refused by the policy: ${violatedDirective} ${blockedURI}`);
     });
   });
-  if (token !== null) await context.addInitScript((text) => { sessionStorage.setItem('minimcp.token', text); }, token);
+  if (token !== null)
+    await context.addInitScript((text) => {
+      sessionStorage.setItem('minimcp.token', text);
+    }, token);
   await page.goto(at === '/' ? '/' : `/#${at}`);
   return {
     page,
@@ -67,7 +79,13 @@ export async function accessible(page, what, rules) {
   await page.evaluate(axe);
   const options = { resultTypes: ['violations'], ...(rules === undefined ? {} : { runOnly: rules }) };
   const { violations } = await page.evaluate((given) => window.axe.run(document, given), options);
-  const words = violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.slice(0, 4).map(({ html, failureSummary }) => `    ${html.slice(0, 200)}\n      ${failureSummary}`).join('\n')}`);
+  const words = violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}\n${nodes
+        .slice(0, 4)
+        .map(({ html, failureSummary }) => `    ${html.slice(0, 200)}\n      ${failureSummary}`)
+        .join('\n')}`,
+  );
   assert.deepEqual(words, [], what);
 }
 

@@ -22,7 +22,10 @@ const CALLED = { Transition: 'Event', Page: 'Page_Instance', Readiness: 'Readine
 /** All properties of a schema, also of those it is made from. */
 function properties(schema) {
   const own = Object.keys(schema.properties ?? {});
-  const parts = [...(schema.allOf ?? []), ...(schema.$ref === undefined ? [] : [document.components.schemas[schema.$ref.split('/').at(-1)]])];
+  const parts = [
+    ...(schema.allOf ?? []),
+    ...(schema.$ref === undefined ? [] : [document.components.schemas[schema.$ref.split('/').at(-1)]]),
+  ];
   return [...own, ...parts.flatMap(properties)];
 }
 
@@ -40,8 +43,15 @@ test('every field that is read is one that the daemon sends', () => {
     }
   }
   assert.ok(checked > 100, `${checked} fields`);
-  for (const [ours, theirs] of [['Status', 'Status'], ['Role', 'Role'], ['OnExpiry', 'OnExpiry'], ['FieldType', 'FieldType']]) {
-    const words = [...text.match(new RegExp(`export type ${ours} =([^;]*);`))[1].matchAll(/'(\w+)'/g)].map(([, word]) => word);
+  for (const [ours, theirs] of [
+    ['Status', 'Status'],
+    ['Role', 'Role'],
+    ['OnExpiry', 'OnExpiry'],
+    ['FieldType', 'FieldType'],
+  ]) {
+    const words = [...text.match(new RegExp(`export type ${ours} =([^;]*);`))[1].matchAll(/'(\w+)'/g)].map(
+      ([, word]) => word,
+    );
     const schema = document.components.schemas[theirs];
     const all = schema.enum ?? schema.oneOf.flatMap((each) => each.enum ?? [each.const]);
     assert.deepEqual(words.toSorted(), all.toSorted(), ours);
@@ -60,5 +70,8 @@ test('every route that is asked is there', () => {
   assert.ok(asked.size > 15, [...asked].join(' '));
   const missing = [...asked].filter((path) => !known.has(path) && path !== '/v1/instances/{}/client-config');
   // `stop`, `restart` and the like are put together from the words of a type.
-  assert.deepEqual(missing.filter((path) => path !== '/v1/instances/{}/{}'), []);
+  assert.deepEqual(
+    missing.filter((path) => path !== '/v1/instances/{}/{}'),
+    [],
+  );
 });

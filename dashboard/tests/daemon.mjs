@@ -37,13 +37,30 @@ export class Daemon {
   async start() {
     if (!existsSync(program)) throw new Error(`there is no ${program}: build it, or name it in MINIMCP`);
     const listen = this.url === '' ? '127.0.0.1:0' : new URL(this.url).host;
-    const settings = [`ports=${PORTS}`, 'sample-interval=500ms', 'grace=500ms', 'http.max-failures=1000', 'http.max-creations=600'];
+    const settings = [
+      `ports=${PORTS}`,
+      'sample-interval=500ms',
+      'grace=500ms',
+      'http.max-failures=1000',
+      'http.max-creations=600',
+    ];
     const given = settings.flatMap((setting) => ['--set', setting]);
-    const env = { PATH: process.env['PATH'], HOME: this.dir, MINIMCP_SERVERS_DIR: process.env['MINIMCP_SERVERS_DIR'] ?? join(root, 'mcp-servers') };
-    this.#process = spawn(program, ['serve', '--data-dir', join(this.dir, 'data'), '--listen', listen, ...given], { cwd: this.dir, env });
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: this.dir,
+      MINIMCP_SERVERS_DIR: process.env['MINIMCP_SERVERS_DIR'] ?? join(root, 'mcp-servers'),
+    };
+    this.#process = spawn(program, ['serve', '--data-dir', join(this.dir, 'data'), '--listen', listen, ...given], {
+      cwd: this.dir,
+      env,
+    });
     let said = '';
-    this.#process.stderr.on('data', (text) => { said += text; });
-    this.#process.stdout.on('data', (text) => { said += text; });
+    this.#process.stderr.on('data', (text) => {
+      said += text;
+    });
+    this.#process.stdout.on('data', (text) => {
+      said += text;
+    });
     this.url = await eventually('the daemon listens', () => {
       if (this.#process.exitCode !== null) throw new Error(said);
       return /listening.*url: (http:\S+)/.exec(said)?.[1];
@@ -68,7 +85,10 @@ export class Daemon {
   async ask(method, path, body, token = this.admin) {
     const response = await fetch(this.url + path, {
       method,
-      headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
@@ -79,8 +99,13 @@ export class Daemon {
   /** A type whose servers misbehave as told. */
   faulty(name, args, more = {}) {
     return this.ask('POST', '/v1/types', {
-      name, display_name: `Faulty: ${args.join(' ')}`, description: 'Misbehaves on request.', server_script: 'faulty/index.mjs', args,
-      health_check: { kind: 'http', endpoint: '/health', interval_seconds: 1, timeout_seconds: 1 }, ...more,
+      name,
+      display_name: `Faulty: ${args.join(' ')}`,
+      description: 'Misbehaves on request.',
+      server_script: 'faulty/index.mjs',
+      args,
+      health_check: { kind: 'http', endpoint: '/health', interval_seconds: 1, timeout_seconds: 1 },
+      ...more,
     });
   }
 

@@ -13,17 +13,26 @@ before(async () => {
   daemon = await new Daemon().start();
   browser = await launch();
   await daemon.faulty('steady', ['ok'], {
-    display_name: 'Steady', resource_limits: { max_memory_mb: 256, max_cpu_percent: 50 },
-    credential_fields: { required: ['api_key'], optional: ['private_key'] }, config_template: { region: 'eu', verbose: false },
+    display_name: 'Steady',
+    resource_limits: { max_memory_mb: 256, max_cpu_percent: 50 },
+    credential_fields: { required: ['api_key'], optional: ['private_key'] },
+    config_template: { region: 'eu', verbose: false },
   });
   await daemon.faulty('noisy', ['noisy', '40']);
   await daemon.faulty('crashing', ['crash-after', '150']);
   const una = await daemon.user('una', 'user');
   const expires_at = new Date(Date.now() + 3 * 86_400_000).toISOString();
-  const set = await daemon.ask('POST', '/v1/credentials', { mcp_type: 'steady', name: 'work', fields: { api_key: 'sk-0123456789abcdef' }, expires_at });
+  const set = await daemon.ask('POST', '/v1/credentials', {
+    mcp_type: 'steady',
+    name: 'work',
+    fields: { api_key: 'sk-0123456789abcdef' },
+    expires_at,
+  });
   const steady = await daemon.running('steady', { name: 'mail archive', credential_id: set.id });
   await daemon.running('everything', { name: 'reference', expiration_minutes: 8 }, una.token);
-  const stopped = await daemon.running('noisy', { name: 'a server with quite a long name that has to be cut somewhere' });
+  const stopped = await daemon.running('noisy', {
+    name: 'a server with quite a long name that has to be cut somewhere',
+  });
   await daemon.ask('POST', `/v1/instances/${stopped.id}/stop`);
   const crashing = await daemon.create('crashing', { name: '<img src=x onerror=alert(1)>', restart: { intensity: 1 } });
   await daemon.reaches(crashing.id, 'disconnected');
@@ -49,7 +58,11 @@ after(async () => {
 });
 
 // The colours are all that the dark page has of its own.
-for (const [how, options, rules] of [['light', {}], ['dark', { colours: 'dark' }, ['color-contrast']], ['phone', { viewport: PHONE }]]) {
+for (const [how, options, rules] of [
+  ['light', {}],
+  ['dark', { colours: 'dark' }, ['color-contrast']],
+  ['phone', { viewport: PHONE }],
+]) {
   test(`every page can be used by everybody: ${how}`, async (context) => {
     context.diagnostic(`pictures: ${pictures}`);
     const door = await open(browser, daemon, { ...options, token: null });
@@ -82,24 +95,38 @@ test('the keyboard alone reaches everything, sees where it is, and stays inside 
   await page.getByRole('link', { name: 'mail archive' }).waitFor();
   await page.keyboard.press('Tab');
   const skip = page.getByRole('link', { name: 'Skip to the page' });
-  assert.ok(await skip.evaluate((element) => element === document.activeElement && element.getBoundingClientRect().top >= 0), 'the first stop leads past the navigation, and is seen');
+  assert.ok(
+    await skip.evaluate((element) => element === document.activeElement && element.getBoundingClientRect().top >= 0),
+    'the first stop leads past the navigation, and is seen',
+  );
   await page.keyboard.press('Enter');
-  const focused = () => page.evaluate(() => {
-    const element = document.activeElement;
-    const { outlineStyle, outlineWidth } = getComputedStyle(element);
-    const card = element.closest('.type-card');
-    return { name: element.textContent || element.getAttribute('aria-label') || element.id, seen: card !== null || (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2) };
-  });
+  const focused = () =>
+    page.evaluate(() => {
+      const element = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      const card = element.closest('.type-card');
+      return {
+        name: element.textContent || element.getAttribute('aria-label') || element.id,
+        seen: card !== null || (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2),
+      };
+    });
   const seen = [];
   for (let step = 0; step < 40 && seen.at(-1)?.name !== 'mail archive'; step += 1) {
     await page.keyboard.press('Tab');
     seen.push(await focused());
   }
   assert.equal(seen.at(-1).name, 'mail archive', JSON.stringify(seen));
-  assert.deepEqual(seen.filter((each) => !each.seen), [], 'the focus is always seen');
+  assert.deepEqual(
+    seen.filter((each) => !each.seen),
+    [],
+    'the focus is always seen',
+  );
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { level: 1, name: 'mail archive' }).waitFor();
-  assert.ok(await page.locator('main').evaluate((element) => element === document.activeElement), 'a new page begins at its beginning');
+  assert.ok(
+    await page.locator('main').evaluate((element) => element === document.activeElement),
+    'a new page begins at its beginning',
+  );
 
   await page.getByRole('button', { name: 'Extend lease' }).focus();
   await page.keyboard.press('Enter');
@@ -107,7 +134,12 @@ test('the keyboard alone reaches everything, sees where it is, and stays inside 
   await dialog.waitFor();
   for (let step = 0; step < 8; step += 1) {
     await page.keyboard.press('Tab');
-    assert.ok(await page.evaluate(() => document.activeElement === document.body || document.activeElement.closest('dialog') !== null), `step ${step}`);
+    assert.ok(
+      await page.evaluate(
+        () => document.activeElement === document.body || document.activeElement.closest('dialog') !== null,
+      ),
+      `step ${step}`,
+    );
   }
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
@@ -127,6 +159,8 @@ test('colours are as chosen, also after a reload, and live changes are told to s
   await page.getByRole('heading', { level: 1, name: 'mail archive' }).waitFor();
   assert.equal(await ground(), dark);
   await page.getByRole('button', { name: 'Restart', exact: true }).click();
-  await page.locator('[role=status].visually-hidden', { hasText: 'mail archive: Running' }).waitFor({ state: 'attached' });
+  await page
+    .locator('[role=status].visually-hidden', { hasText: 'mail archive: Running' })
+    .waitFor({ state: 'attached' });
   await close();
 });

@@ -8,15 +8,43 @@ let parts;
 
 before(async () => {
   const sources = join(import.meta.dirname, '../src');
-  const contents = ['live/stream.ts', 'live/alerts.ts', 'pages/instance-order.ts', 'ui/format.ts', 'create/config-fields.tsx', 'ui/lease-field.tsx']
-    .map((name) => `export * from ${JSON.stringify(join(sources, name))};`).join('\n');
+  const contents = [
+    'live/stream.ts',
+    'live/alerts.ts',
+    'pages/instance-order.ts',
+    'ui/format.ts',
+    'create/config-fields.tsx',
+    'ui/lease-field.tsx',
+  ]
+    .map((name) => `export * from ${JSON.stringify(join(sources, name))};`)
+    .join('\n');
   const { outputFiles } = await build({
-    stdin: { contents, resolveDir: sources }, bundle: true, write: false, format: 'esm', platform: 'neutral',
-    mainFields: ['module', 'main'], conditions: ['import'], jsx: 'automatic', jsxImportSource: 'preact',
+    stdin: { contents, resolveDir: sources },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    conditions: ['import'],
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
   });
   // What the modules look at when they are loaded; nothing of it takes part in what is tested.
-  const nothing = { addEventListener() {}, getItem: () => null, hidden: true, hash: '', documentElement: { dataset: {} } };
-  Object.assign(globalThis, { document: nothing, sessionStorage: nothing, localStorage: nothing, location: nothing, addEventListener() {}, matchMedia: () => nothing });
+  const nothing = {
+    addEventListener() {},
+    getItem: () => null,
+    hidden: true,
+    hash: '',
+    documentElement: { dataset: {} },
+  };
+  Object.assign(globalThis, {
+    document: nothing,
+    sessionStorage: nothing,
+    localStorage: nothing,
+    location: nothing,
+    addEventListener() {},
+    matchMedia: () => nothing,
+  });
   parts = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`);
 });
 
@@ -24,14 +52,22 @@ const AT = Date.parse('2030-01-01T00:00:00Z');
 
 function instance(more = {}) {
   return {
-    id: '0190b2a0-7c3e-7000-8000-000000000001', name: 'one', user_id: 'u', mcp_type: 'github', status: 'running', status_reason: null,
-    expires_at: new Date(AT + 3_600_000).toISOString(), restarts: { total: 0, in_window: 0, next_at: null },
-    stats: { cpu_percent: 1, memory_bytes: 5, processes: 1, health: null }, ...more,
+    id: '0190b2a0-7c3e-7000-8000-000000000001',
+    name: 'one',
+    user_id: 'u',
+    mcp_type: 'github',
+    status: 'running',
+    status_reason: null,
+    expires_at: new Date(AT + 3_600_000).toISOString(),
+    restarts: { total: 0, in_window: 0, next_at: null },
+    stats: { cpu_percent: 1, memory_bytes: 5, processes: 1, health: null },
+    ...more,
   };
 }
 
 test('a stream is read alike however it is cut', () => {
-  const text = ': hello\n\nevent: transition\nid: 12.3\ndata: {"a":\ndata: 1}\n\ndata:x\r\n\r\nevent: empty\n\nid: 4\ndata: y\n\n';
+  const text =
+    ': hello\n\nevent: transition\nid: 12.3\ndata: {"a":\ndata: 1}\n\ndata:x\r\n\r\nevent: empty\n\nid: 4\ndata: y\n\n';
   const whole = [];
   parts.parser((message) => whole.push(message))(text);
   assert.deepEqual(whole, [
@@ -64,10 +100,24 @@ test('what needs somebody is an alert, and what does not is none', () => {
     [{ status: 'stopped', ...restarts(5) }, null],
     [{ expires_at: new Date(AT + 60_000).toISOString() }, 'warn'],
     [{ status: 'stopped', expires_at: new Date(AT + 60_000).toISOString() }, null],
-  ]) assert.equal(tone(more), expected, JSON.stringify(more));
-  const set = (more) => parts.credentialAlert({ id: 'c', name: 'work', mcp_type: 'github', unreadable: null, expires_at: null, on_expiry: 'warn', ...more }, AT)?.tone ?? null;
+  ])
+    assert.equal(tone(more), expected, JSON.stringify(more));
+  const set = (more) =>
+    parts.credentialAlert(
+      { id: 'c', name: 'work', mcp_type: 'github', unreadable: null, expires_at: null, on_expiry: 'warn', ...more },
+      AT,
+    )?.tone ?? null;
   const days = (count) => new Date(AT + count * 86_400_000).toISOString();
-  assert.deepEqual([set({}), set({ expires_at: days(8) }), set({ expires_at: days(6) }), set({ expires_at: days(-1) }), set({ unreadable: 'x' })], [null, null, 'warn', 'bad', 'bad']);
+  assert.deepEqual(
+    [
+      set({}),
+      set({ expires_at: days(8) }),
+      set({ expires_at: days(6) }),
+      set({ expires_at: days(-1) }),
+      set({ unreadable: 'x' }),
+    ],
+    [null, null, 'warn', 'bad', 'bad'],
+  );
 });
 
 test('a list shows what was asked for, in the order that was asked for', () => {
@@ -89,23 +139,64 @@ test('a list shows what was asked for, in the order that was asked for', () => {
 
 test('figures and times fit their places', () => {
   const { bytes, duration, relative, safeLink, spoken } = parts;
-  assert.deepEqual([0, 59_999, 61_000, 3_725_000, 47 * 3_600_000, 49 * 3_600_000, -5].map(duration), ['0s', '59s', '1m 01s', '1h 02m', '47h 00m', '2d 1h', '0s']);
-  assert.deepEqual([0, 1_023, 1_024, 50_541_363, 104_857_600, 5e12].map(bytes), ['0 B', '1023 B', '1.0 KiB', '48.2 MiB', '100 MiB', '4.5 TiB']);
-  assert.deepEqual([relative(AT, AT), relative(AT - 90_000, AT), relative(AT + 7_200_000, AT)], ['just now', '1 minute ago', 'in 2 hours']);
+  assert.deepEqual([0, 59_999, 61_000, 3_725_000, 47 * 3_600_000, 49 * 3_600_000, -5].map(duration), [
+    '0s',
+    '59s',
+    '1m 01s',
+    '1h 02m',
+    '47h 00m',
+    '2d 1h',
+    '0s',
+  ]);
+  assert.deepEqual([0, 1_023, 1_024, 50_541_363, 104_857_600, 5e12].map(bytes), [
+    '0 B',
+    '1023 B',
+    '1.0 KiB',
+    '48.2 MiB',
+    '100 MiB',
+    '4.5 TiB',
+  ]);
+  assert.deepEqual(
+    [relative(AT, AT), relative(AT - 90_000, AT), relative(AT + 7_200_000, AT)],
+    ['just now', '1 minute ago', 'in 2 hours'],
+  );
   assert.equal(spoken('personal_access_token'), 'Personal access token');
   assert.equal(spoken('api_key'), 'API key');
   assert.equal(safeLink('https://example.com/a'), 'https://example.com/a');
-  for (const wrong of ['javascript:alert(1)', ' JavaScript:alert(1)', 'data:text/html,x', '/relative', 'gmail.readonly', '']) assert.equal(safeLink(wrong), null, wrong);
+  for (const wrong of [
+    'javascript:alert(1)',
+    ' JavaScript:alert(1)',
+    'data:text/html,x',
+    '/relative',
+    'gmail.readonly',
+    '',
+  ])
+    assert.equal(safeLink(wrong), null, wrong);
 });
 
 test('only the settings that differ from the type are sent, each in its kind', () => {
-  const type = { config_template: { region: 'eu', retries: 3, verbose: false, tags: ['a'], locked: 1, note: null }, config_locked: ['locked'] };
+  const type = {
+    config_template: { region: 'eu', retries: 3, verbose: false, tags: ['a'], locked: 1, note: null },
+    config_locked: ['locked'],
+  };
   const start = parts.startOf(type);
   assert.deepEqual(parts.configOf(type, start), {});
   assert.ok(!('locked' in start));
-  assert.deepEqual(parts.configOf(type, { ...start, retries: '5', verbose: true, tags: '["b"]', note: 'x' }), { retries: 5, verbose: true, tags: ['b'], note: 'x' });
-  for (const [field, text] of [['retries', 'many'], ['retries', ' '], ['tags', '[']]) {
-    assert.throws(() => parts.configOf(type, { ...start, [field]: text }), ({ field: at }) => at === field);
+  assert.deepEqual(parts.configOf(type, { ...start, retries: '5', verbose: true, tags: '["b"]', note: 'x' }), {
+    retries: 5,
+    verbose: true,
+    tags: ['b'],
+    note: 'x',
+  });
+  for (const [field, text] of [
+    ['retries', 'many'],
+    ['retries', ' '],
+    ['tags', '['],
+  ]) {
+    assert.throws(
+      () => parts.configOf(type, { ...start, [field]: text }),
+      ({ field: at }) => at === field,
+    );
   }
   assert.deepEqual(parts.bodyOf({ minutes: '60', until: '' }), { expiration_minutes: 60 });
   assert.deepEqual(parts.bodyOf({ minutes: '', until: 'never' }), {});

@@ -14,7 +14,10 @@ before(async () => {
   daemon = await new Daemon().start();
   browser = await launch();
   await daemon.faulty('plain', ['ok']);
-  await daemon.faulty('keyed', ['ok'], { display_name: 'Keyed', credential_fields: { required: ['api_key'], optional: [] } });
+  await daemon.faulty('keyed', ['ok'], {
+    display_name: 'Keyed',
+    credential_fields: { required: ['api_key'], optional: [] },
+  });
   una = await daemon.user('una', 'user');
   otto = await daemon.user('otto', 'operator');
   server = await daemon.running('plain', { name: 'of una' }, una.token);

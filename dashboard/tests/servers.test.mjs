@@ -11,9 +11,11 @@ before(async () => {
   daemon = await new Daemon().start();
   browser = await launch();
   await daemon.faulty('steady', ['ok'], {
-    display_name: 'Steady', resource_limits: { max_memory_mb: 256, max_cpu_percent: 100 },
+    display_name: 'Steady',
+    resource_limits: { max_memory_mb: 256, max_cpu_percent: 100 },
     credential_fields: { required: ['api_key'], optional: ['private_key'] },
-    config_template: { region: 'eu', retries: 3, verbose: false, tags: ['a'], secret_switch: 'x' }, config_locked: ['secret_switch'],
+    config_template: { region: 'eu', retries: 3, verbose: false, tags: ['a'], secret_switch: 'x' },
+    config_locked: ['secret_switch'],
   });
   await daemon.faulty('plain', ['ok']);
   await daemon.faulty('noisy', ['noisy', '30']);
@@ -29,7 +31,11 @@ after(async () => {
 async function call(address, token) {
   const response = await fetch(address, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' }),
   });
   await response.body?.cancel();
@@ -54,7 +60,10 @@ test('a server is made from the fields of its type, and its token, shown once, o
   await dialog.getByLabel('API key', { exact: true }).fill('sk-canary-0123456789abcdef');
   await dialog.getByRole('button', { name: 'Store' }).click();
   await dialog.waitFor({ state: 'detached' });
-  await page.getByLabel('Credential set').locator('option', { hasText: 'work (ends in cdef)' }).waitFor({ state: 'attached' });
+  await page
+    .getByLabel('Credential set')
+    .locator('option', { hasText: 'work (ends in cdef)' })
+    .waitFor({ state: 'attached' });
   assert.ok(!(await page.content()).includes('sk-canary'), 'a value that was stored is on no page');
 
   await page.getByRole('textbox', { name: /^Name/ }).fill('mail <b>archive</b>');
@@ -103,7 +112,9 @@ test('a server is made from the fields of its type, and its token, shown once, o
 test('the list follows what happens elsewhere without being loaded again', async () => {
   const { page, close } = await open(browser, daemon);
   await page.getByRole('heading', { level: 1, name: 'Servers' }).waitFor();
-  await page.evaluate(() => { window.sameDocument = true; });
+  await page.evaluate(() => {
+    window.sameDocument = true;
+  });
   const first = await daemon.running('plain', { name: 'alpha' });
   const second = await daemon.running('noisy', { name: 'beta' });
   await row(page, first.id).getByText('Running').waitFor();
@@ -158,7 +169,10 @@ test('stop, start, restart, extend, a new token and deletion do what they say', 
   await page.getByRole('dialog').getByLabel('New end').selectOption({ label: '1 day from now' });
   await page.getByRole('dialog').getByRole('button', { name: 'Extend' }).click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
-  await page.getByRole('region', { name: 'Details' }).getByText(/23h 59m/).waitFor();
+  await page
+    .getByRole('region', { name: 'Details' })
+    .getByText(/23h 59m/)
+    .waitFor();
 
   await button('New token').click();
   await page.getByRole('dialog').getByRole('button', { name: 'Make it' }).click();
@@ -169,7 +183,10 @@ test('stop, start, restart, extend, a new token and deletion do what they say', 
   await button('Delete').click();
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
-  assert.ok(await button('Delete').evaluate((element) => element === document.activeElement), 'the focus is where it was');
+  assert.ok(
+    await button('Delete').evaluate((element) => element === document.activeElement),
+    'the focus is where it was',
+  );
   await button('Delete').click();
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await page.getByRole('heading', { level: 1, name: 'Servers' }).waitFor();
@@ -192,7 +209,10 @@ test('a server that keeps ending is an alert, says why, and is restored', async 
   await page.getByRole('region', { name: 'History' }).getByText('Disconnected').first().waitFor();
   const { generation } = await daemon.reaches(made.id, 'disconnected');
   await page.getByRole('button', { name: 'Restore' }).click();
-  await eventually('it ran again', async () => (await daemon.ask('GET', `/v1/instances/${made.id}`)).generation > generation);
+  await eventually(
+    'it ran again',
+    async () => (await daemon.ask('GET', `/v1/instances/${made.id}`)).generation > generation,
+  );
   await badge(page).getByText('Disconnected').waitFor();
   await daemon.ask('DELETE', `/v1/instances/${made.id}`);
   await close();
@@ -202,14 +222,25 @@ test('logs, charts and history go on by themselves, and what servers write is te
   const made = await daemon.running('noisy', { name: '"><script>document.title="stolen"</script>' });
   const { page, close } = await open(browser, daemon, { at: `/instances/${made.id}` });
   const log = page.getByRole('region', { name: 'Log lines' });
-  await log.getByText(/line 29\b|0*29/).first().waitFor();
+  await log
+    .getByText(/line 29\b|0*29/)
+    .first()
+    .waitFor();
   const lines = await log.locator('.log-line').count();
   await page.getByRole('button', { name: 'Restart', exact: true }).click();
   await eventually('more lines come', async () => (await log.locator('.log-line').count()) > lines);
   await page.getByRole('region', { name: 'History' }).getByText('run 2').first().waitFor();
   const cpu = page.getByRole('img', { name: /^CPU from/ });
   await cpu.waitFor();
-  assert.ok(await cpu.locator('canvas').evaluate((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)), 'something is drawn');
+  assert.ok(
+    await cpu.locator('canvas').evaluate((canvas) =>
+      canvas
+        .getContext('2d')
+        .getImageData(0, 0, canvas.width, canvas.height)
+        .data.some((value) => value > 0),
+    ),
+    'something is drawn',
+  );
   await page.getByRole('button', { name: 'Stderr' }).click();
   await log.locator('.log-stderr').first().waitFor();
   assert.equal(await log.locator('.log-stdout').count(), 0);
@@ -230,7 +261,10 @@ test('a daemon that goes away is said to be away, and everything goes on when it
   await row(page, made.id).waitFor();
   await daemon.start();
   await page.locator('.link-state').getByText('Live').waitFor();
-  await eventually('it is adopted', async () => (await daemon.ask('GET', `/v1/instances/${made.id}`)).status === 'running');
+  await eventually(
+    'it is adopted',
+    async () => (await daemon.ask('GET', `/v1/instances/${made.id}`)).status === 'running',
+  );
   await daemon.ask('POST', `/v1/instances/${made.id}/stop`);
   await row(page, made.id).getByText('Stopped').waitFor();
   await close();

@@ -116,7 +116,9 @@ async function problemOf(response: Response): Promise<Refused> {
   const unknown = `the daemon answered ${response.status}`;
   try {
     const problem = (await response.json()) as {
-      code?: unknown; detail?: unknown; errors?: { pointer: string; detail: string }[];
+      code?: unknown;
+      detail?: unknown;
+      errors?: { pointer: string; detail: string }[];
     };
     const places = new Map((problem.errors ?? []).map(({ pointer, detail }) => [pointer, detail]));
     const text = (value: unknown, otherwise: string) => (typeof value === 'string' ? value : otherwise);

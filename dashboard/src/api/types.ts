@@ -2,8 +2,17 @@
 // document of a running daemon.
 
 export type Status =
-  | 'pending' | 'starting' | 'running' | 'unhealthy' | 'restarting' | 'stopping' | 'hibernated'
-  | 'disconnected' | 'stopped' | 'expired' | 'failed';
+  | 'pending'
+  | 'starting'
+  | 'running'
+  | 'unhealthy'
+  | 'restarting'
+  | 'stopping'
+  | 'hibernated'
+  | 'disconnected'
+  | 'stopped'
+  | 'expired'
+  | 'failed';
 
 export type Role = 'admin' | 'operator' | 'user';
 

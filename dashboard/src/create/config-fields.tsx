@@ -10,7 +10,10 @@ export type Settings = Record<string, string | boolean>;
 
 /** What stands in a field is no value of its kind. */
 export class Malformed extends Error {
-  constructor(readonly field: string, message: string) {
+  constructor(
+    readonly field: string,
+    message: string,
+  ) {
     super(message);
   }
 }
@@ -69,7 +72,12 @@ function parsed(key: string, kind: Kind, given: string | boolean): unknown {
   }
 }
 
-export function ConfigFields({ type, settings, onChange, places }: {
+export function ConfigFields({
+  type,
+  settings,
+  onChange,
+  places,
+}: {
   type: McpType;
   settings: Settings;
   onChange: (settings: Settings) => void;
@@ -83,10 +91,18 @@ export function ConfigFields({ type, settings, onChange, places }: {
         const given = settings[key] ?? '';
         const set = (next: string | boolean) => onChange({ ...settings, [key]: next });
         const kind = kindOf(value);
-        if (typeof given === 'boolean') return <CheckField key={key} label={spoken(key)} checked={given} onChange={set} />;
+        if (typeof given === 'boolean')
+          return <CheckField key={key} label={spoken(key)} checked={given} onChange={set} />;
         return (
-          <TextField key={key} label={spoken(key)} value={given} onInput={set} optional={value === '' || value === null}
-            error={places.get(`/config/${key}`)} {...(kind === 'json' ? { hint: 'JSON.' } : {})} />
+          <TextField
+            key={key}
+            label={spoken(key)}
+            value={given}
+            onInput={set}
+            optional={value === '' || value === null}
+            error={places.get(`/config/${key}`)}
+            {...(kind === 'json' ? { hint: 'JSON.' } : {})}
+          />
         );
       })}
     </Panel>

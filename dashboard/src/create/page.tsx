@@ -22,9 +22,16 @@ export function CreatePage() {
   const types = useLoad('types', (signal) => all<McpType>('/v1/types', signal));
   return (
     <>
-      <p class="crumbs"><a href="#/"><Icon name="back" size={16} />Servers</a></p>
+      <p class="crumbs">
+        <a href="#/">
+          <Icon name="back" size={16} />
+          Servers
+        </a>
+      </p>
       <PageHead title="New server" note="It starts at once, and is yours until its lease ends." />
-      <Loaded of={types} rows={6}>{(list) => <Form types={list} />}</Loaded>
+      <Loaded of={types} rows={6}>
+        {(list) => <Form types={list} />}
+      </Loaded>
     </>
   );
 }
@@ -55,7 +62,11 @@ function Form({ types }: { types: readonly McpType[] }) {
   const fields = type?.credential_fields;
   const asks = fields !== undefined && fields.required.length + fields.optional.length > 0;
   const sets = credentials.value.filter(({ mcp_type, user_id }) => mcp_type === type?.name && isOwn(user_id));
-  const chosen = sets.some(({ id }) => id === credential) ? credential : fields !== undefined && fields.required.length > 0 ? sets[0]?.id ?? '' : '';
+  const chosen = sets.some(({ id }) => id === credential)
+    ? credential
+    : fields !== undefined && fields.required.length > 0
+      ? (sets[0]?.id ?? '')
+      : '';
 
   const choose = (next: McpType) => {
     setType(next);
@@ -97,56 +108,157 @@ function Form({ types }: { types: readonly McpType[] }) {
       {type !== null && (
         <>
           {asks && (
-            <Panel title="Credentials" tools={<button type="button" onClick={() => setAdding(true)}><Icon name="plus" size={16} />Add credentials</button>}>
-              {sets.length === 0
-                ? <p class={fields.required.length > 0 ? 'notice notice-warn' : 'muted'}>
-                    You have none for {type.display_name} yet{fields.required.length > 0 ? ', and it needs some.' : '; it works without, too.'}
-                  </p>
-                : <SelectField label="Credential set" value={chosen} onChange={setCredential} error={places.get('/credential_id')}
-                    options={[
-                      ...(fields.required.length === 0 ? [{ value: '', label: 'None' }] : []),
-                      ...sets.map(({ id, name: of, hint }) => ({ value: id, label: hint === null ? of : `${of} (ends in ${hint})` })),
-                    ]} />}
+            <Panel
+              title="Credentials"
+              tools={
+                <button type="button" onClick={() => setAdding(true)}>
+                  <Icon name="plus" size={16} />
+                  Add credentials
+                </button>
+              }
+            >
+              {sets.length === 0 ? (
+                <p class={fields.required.length > 0 ? 'notice notice-warn' : 'muted'}>
+                  You have none for {type.display_name} yet
+                  {fields.required.length > 0 ? ', and it needs some.' : '; it works without, too.'}
+                </p>
+              ) : (
+                <SelectField
+                  label="Credential set"
+                  value={chosen}
+                  onChange={setCredential}
+                  error={places.get('/credential_id')}
+                  options={[
+                    ...(fields.required.length === 0 ? [{ value: '', label: 'None' }] : []),
+                    ...sets.map(({ id, name: of, hint }) => ({
+                      value: id,
+                      label: hint === null ? of : `${of} (ends in ${hint})`,
+                    })),
+                  ]}
+                />
+              )}
             </Panel>
           )}
           <Panel title="Name and lease">
-            <TextField label="Name" value={name} onInput={setName} optional maxLength={100} placeholder={`my ${type.name}`} error={places.get('/name')} hint="What you call it. Commands take it in place of the id." />
-            <LeaseField label="Lease ends" lease={lease} onChange={setLease} error={places.get('/expiration_minutes') ?? places.get('/expires_at')} />
+            <TextField
+              label="Name"
+              value={name}
+              onInput={setName}
+              optional
+              maxLength={100}
+              placeholder={`my ${type.name}`}
+              error={places.get('/name')}
+              hint="What you call it. Commands take it in place of the id."
+            />
+            <LeaseField
+              label="Lease ends"
+              lease={lease}
+              onChange={setLease}
+              error={places.get('/expiration_minutes') ?? places.get('/expires_at')}
+            />
           </Panel>
           <ConfigFields type={type} settings={config} onChange={setConfig} places={places} />
           <details class="panel panel-details">
             <summary>Limits, sleep and restarts</summary>
             <div class="pair">
-              <TextField label="Memory limit, MiB" type="number" min={1} value={more.memory} optional onInput={(memory) => change({ memory })}
-                error={places.get('/limits/max_memory_mb')} hint={type.resource_limits.max_memory_mb === null ? 'The type sets none.' : `The type allows ${type.resource_limits.max_memory_mb}.`} />
-              <TextField label="CPU limit, % of a core" type="number" min={1} value={more.cpu} optional onInput={(cpu) => change({ cpu })}
-                error={places.get('/limits/max_cpu_percent')} hint={type.resource_limits.max_cpu_percent === null ? 'The type sets none.' : `The type allows ${type.resource_limits.max_cpu_percent}.`} />
+              <TextField
+                label="Memory limit, MiB"
+                type="number"
+                min={1}
+                value={more.memory}
+                optional
+                onInput={(memory) => change({ memory })}
+                error={places.get('/limits/max_memory_mb')}
+                hint={
+                  type.resource_limits.max_memory_mb === null
+                    ? 'The type sets none.'
+                    : `The type allows ${type.resource_limits.max_memory_mb}.`
+                }
+              />
+              <TextField
+                label="CPU limit, % of a core"
+                type="number"
+                min={1}
+                value={more.cpu}
+                optional
+                onInput={(cpu) => change({ cpu })}
+                error={places.get('/limits/max_cpu_percent')}
+                hint={
+                  type.resource_limits.max_cpu_percent === null
+                    ? 'The type sets none.'
+                    : `The type allows ${type.resource_limits.max_cpu_percent}.`
+                }
+              />
             </div>
-            <TextField label="Sleep after minutes without a call" type="number" min={1} max={43200} value={more.idleMinutes} optional
-              onInput={(idleMinutes) => change({ idleMinutes })} error={places.get('/idle_timeout_seconds')} hint="The next call wakes it." />
-            <SelectField label="When it ends by itself" value={more.policy} onChange={(policy) => change({ policy })} options={[
-              { value: '', label: 'Start it again, whatever the reason' },
-              { value: 'transient', label: 'Start it again after a fault only' },
-              { value: 'temporary', label: 'Leave it ended' },
-            ]} />
-            <CheckField label="Debug output" checked={more.debug} onChange={(debug) => change({ debug })} hint="Its logs then say much more." />
+            <TextField
+              label="Sleep after minutes without a call"
+              type="number"
+              min={1}
+              max={43200}
+              value={more.idleMinutes}
+              optional
+              onInput={(idleMinutes) => change({ idleMinutes })}
+              error={places.get('/idle_timeout_seconds')}
+              hint="The next call wakes it."
+            />
+            <SelectField
+              label="When it ends by itself"
+              value={more.policy}
+              onChange={(policy) => change({ policy })}
+              options={[
+                { value: '', label: 'Start it again, whatever the reason' },
+                { value: 'transient', label: 'Start it again after a fault only' },
+                { value: 'temporary', label: 'Leave it ended' },
+              ]}
+            />
+            <CheckField
+              label="Debug output"
+              checked={more.debug}
+              onChange={(debug) => change({ debug })}
+              hint="Its logs then say much more."
+            />
           </details>
-          {error !== null && <p class="notice notice-bad" role="alert">{error}</p>}
+          {error !== null && (
+            <p class="notice notice-bad" role="alert">
+              {error}
+            </p>
+          )}
           <div class="form-actions">
-            <a class="button" href="#/">Cancel</a>
-            <button type="submit" class="primary" disabled={busy || (asks && fields.required.length > 0 && chosen === '')}>{busy ? 'Starting…' : 'Start the server'}</button>
+            <a class="button" href="#/">
+              Cancel
+            </a>
+            <button
+              type="submit"
+              class="primary"
+              disabled={busy || (asks && fields.required.length > 0 && chosen === '')}
+            >
+              {busy ? 'Starting…' : 'Start the server'}
+            </button>
           </div>
         </>
       )}
       {adding && type !== null && (
-        <CredentialDialog type={type} replaced={null} onClose={() => setAdding(false)}
-          onDone={(made) => { void refreshCredentials().then(() => setCredential(made.id)); }} />
+        <CredentialDialog
+          type={type}
+          replaced={null}
+          onClose={() => setAdding(false)}
+          onDone={(made) => {
+            void refreshCredentials().then(() => setCredential(made.id));
+          }}
+        />
       )}
     </form>
   );
 }
 
-function bodyFor(type: McpType, name: string, credential: string, lease: Lease, settings: Settings, more: More): object {
+function bodyFor(
+  type: McpType,
+  name: string,
+  credential: string,
+  lease: Lease,
+  settings: Settings,
+  more: More,
+): object {
   const config = configOf(type, settings);
   const { memory, cpu, idleMinutes, policy, debug } = more;
   return {
@@ -158,11 +270,13 @@ function bodyFor(type: McpType, name: string, credential: string, lease: Lease, 
     ...(debug ? { debug } : {}),
     ...(idleMinutes === '' ? {} : { idle_timeout_seconds: Math.round(Number(idleMinutes) * 60) }),
     ...(policy === '' ? {} : { restart: { policy } }),
-    ...(memory === '' && cpu === '' ? {} : {
-      limits: {
-        ...(memory === '' ? {} : { max_memory_mb: Number(memory) }),
-        ...(cpu === '' ? {} : { max_cpu_percent: Number(cpu) }),
-      },
-    }),
+    ...(memory === '' && cpu === ''
+      ? {}
+      : {
+          limits: {
+            ...(memory === '' ? {} : { max_memory_mb: Number(memory) }),
+            ...(cpu === '' ? {} : { max_cpu_percent: Number(cpu) }),
+          },
+        }),
   };
 }

@@ -36,7 +36,14 @@ export function Actions({ instance }: { instance: Instance }) {
   return (
     <>
       {status === 'disconnected' && leased && (
-        <button type="button" class="primary" disabled={busy} onClick={() => void order('restore', 'It is being restored.')}>Restore</button>
+        <button
+          type="button"
+          class="primary"
+          disabled={busy}
+          onClick={() => void order('restore', 'It is being restored.')}
+        >
+          Restore
+        </button>
       )}
       {status !== 'disconnected' && status !== 'stopping' && leased && (
         <button type="button" disabled={busy} onClick={() => void order('restart', 'A new run begins.')}>
@@ -44,11 +51,23 @@ export function Actions({ instance }: { instance: Instance }) {
         </button>
       )}
       {(isUp(status) || status === 'hibernated' || status === 'disconnected') && (
-        <button type="button" disabled={busy} onClick={() => setOpen('stop')}>Stop</button>
+        <button type="button" disabled={busy} onClick={() => setOpen('stop')}>
+          Stop
+        </button>
       )}
-      {leased && <button type="button" onClick={() => setOpen('extend')}>Extend lease</button>}
-      {isOwn(instance.user_id) && leased && <button type="button" onClick={() => setOpen('token')}>New token</button>}
-      <button type="button" class="danger-quiet" onClick={() => setOpen('delete')}>Delete</button>
+      {leased && (
+        <button type="button" onClick={() => setOpen('extend')}>
+          Extend lease
+        </button>
+      )}
+      {isOwn(instance.user_id) && leased && (
+        <button type="button" onClick={() => setOpen('token')}>
+          New token
+        </button>
+      )}
+      <button type="button" class="danger-quiet" onClick={() => setOpen('delete')}>
+        Delete
+      </button>
       {open === 'extend' && <ExtendDialog instance={instance} onClose={close} />}
       {open === 'stop' && <StopDialog instance={instance} onClose={close} />}
       {open === 'token' && <TokenDialog instance={instance} onClose={close} />}
@@ -69,7 +88,10 @@ function StopDialog({ instance, onClose }: Part) {
   };
   return (
     <Confirm title={`Stop ${nameOf(instance)}?`} action="Stop" onConfirm={stop} onClose={onClose}>
-      <p>Its process ends, and calls under way are given a moment. Its address, token and logs stay, so it can be started again.</p>
+      <p>
+        Its process ends, and calls under way are given a moment. Its address, token and logs stay, so it can be started
+        again.
+      </p>
     </Confirm>
   );
 }
@@ -103,7 +125,9 @@ function DeleteDialog({ instance, onClose }: Part) {
       {set !== null && (
         <label class="choice">
           <input type="checkbox" checked={also} onChange={(event) => setAlso(event.currentTarget.checked)} />
-          <span>Delete its credentials <strong>{set.name}</strong>, too. No other server uses them.</span>
+          <span>
+            Delete its credentials <strong>{set.name}</strong>, too. No other server uses them.
+          </span>
         </label>
       )}
     </Confirm>

@@ -28,11 +28,15 @@ export function Connect({ instance }: { instance: Instance }) {
           <h3>Access token, shown this once</h3>
           <Copyable text={token} label="access token" />
           <p class="hint">Keep it where your client does. If it is lost, make a new one.</p>
-          <button type="button" onClick={() => forgetToken(instance.id)}>I have it, put it away</button>
+          <button type="button" onClick={() => forgetToken(instance.id)}>
+            I have it, put it away
+          </button>
         </div>
       )}
       {token === undefined && isOwn(instance.user_id) && (
-        <p class="hint">Clients send the access token that was shown when the server was made. “New token” replaces it.</p>
+        <p class="hint">
+          Clients send the access token that was shown when the server was made. “New token” replaces it.
+        </p>
       )}
       <Snippets id={instance.id} token={token ?? null} />
     </Panel>
@@ -44,20 +48,28 @@ function Snippets({ id, token }: { id: string; token: string | null }) {
   const config = useLoad(`${id} ${client}`, (signal) => configFor(id, client, signal));
   // What was there stays until the next one is, so that nothing jumps.
   const [shown, setShown] = useState<ClientConfig | null>(null);
-  useEffect(() => { if (config.data !== null) setShown(config.data); }, [config.data]);
+  useEffect(() => {
+    if (config.data !== null) setShown(config.data);
+  }, [config.data]);
   if (shown === null) return null;
   return (
     <div class="snippets">
-      <h3 class="label" id="snippets-of">For your client</h3>
+      <h3 class="label" id="snippets-of">
+        For your client
+      </h3>
       <div class="chips chips-small" role="group" aria-labelledby="snippets-of">
         {CLIENTS.map(({ key, label }) => (
-          <button key={key} type="button" aria-pressed={client === key} onClick={() => setClient(key)}>{label}</button>
+          <button key={key} type="button" aria-pressed={client === key} onClick={() => setClient(key)}>
+            {label}
+          </button>
         ))}
       </div>
       <p class="hint">{shown.instructions}</p>
       <Copyable block text={withToken(shown.snippet, token)} label={shown.file} />
       {shown.command !== null && <Copyable block text={shown.command} label="command" />}
-      {token !== null && shown.token_variable !== null && <Copyable block text={`export ${shown.token_variable}=${token}`} label="variable" />}
+      {token !== null && shown.token_variable !== null && (
+        <Copyable block text={`export ${shown.token_variable}=${token}`} label="variable" />
+      )}
       {config.error !== null && <p class="error">{config.error}</p>}
     </div>
   );

@@ -22,19 +22,31 @@ export function ExtendDialog({ instance, onClose }: { instance: Instance; onClos
       told(`The lease goes on until ${moment(later.expires_at)}.`);
       onClose();
     } catch (thrown) {
-      setError(thrown instanceof Refused && thrown.places.size > 0 ? [...thrown.places.values()].join(' ') : wordsOf(thrown));
+      setError(
+        thrown instanceof Refused && thrown.places.size > 0 ? [...thrown.places.values()].join(' ') : wordsOf(thrown),
+      );
       setBusy(false);
     }
   };
   return (
     <Dialog title="Extend the lease" onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
-        <p class="muted">It ends in <LeaseLeft at={instance.expires_at} ended={false} />, {moment(instance.expires_at)}.</p>
+        <p class="muted">
+          It ends in <LeaseLeft at={instance.expires_at} ended={false} />, {moment(instance.expires_at)}.
+        </p>
         <LeaseField lease={lease} onChange={setLease} label="New end" />
-        {error !== null && <p class="notice notice-bad" role="alert">{error}</p>}
+        {error !== null && (
+          <p class="notice notice-bad" role="alert">
+            {error}
+          </p>
+        )}
         <div class="dialog-actions">
-          <button type="button" onClick={onClose}>Cancel</button>
-          <button type="submit" class="primary" disabled={busy}>{busy ? 'Working…' : 'Extend'}</button>
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary" disabled={busy}>
+            {busy ? 'Working…' : 'Extend'}
+          </button>
         </div>
       </form>
     </Dialog>

@@ -13,7 +13,9 @@ const PAGE = 12;
 export function History({ id }: { id: string }) {
   const [limit, setLimit] = useState(PAGE);
   const [live, setLive] = useState<readonly Transition[]>([]);
-  const past = useLoad(`${id} ${limit}`, (signal) => get<Page<Transition>>(`/v1/instances/${id}/transitions?limit=${limit}`, signal));
+  const past = useLoad(`${id} ${limit}`, (signal) =>
+    get<Page<Transition>>(`/v1/instances/${id}/transitions?limit=${limit}`, signal),
+  );
   const newest = latest.value;
   useEffect(() => {
     if (newest !== null && newest.instance_id === id) setLive((old) => [newest, ...old].slice(0, 100));
@@ -31,13 +33,25 @@ export function History({ id }: { id: string }) {
                   <li key={seq}>
                     <Mark tone={LOOKS[to].tone} />
                     <div>
-                      <p><strong>{LOOKS[to].label}</strong> <time class="muted" dateTime={at} title={moment(at)}>{clockTime(at)}</time></p>
-                      <p class="history-reason">{reason}{generation > 0 && <span class="muted"> · run {generation}</span>}</p>
+                      <p>
+                        <strong>{LOOKS[to].label}</strong>{' '}
+                        <time class="muted" dateTime={at} title={moment(at)}>
+                          {clockTime(at)}
+                        </time>
+                      </p>
+                      <p class="history-reason">
+                        {reason}
+                        {generation > 0 && <span class="muted"> · run {generation}</span>}
+                      </p>
                     </div>
                   </li>
                 ))}
               </ol>
-              {next_cursor !== null && <button type="button" onClick={() => setLimit(Math.min(500, limit * 4))}>Show older</button>}
+              {next_cursor !== null && (
+                <button type="button" onClick={() => setLimit(Math.min(500, limit * 4))}>
+                  Show older
+                </button>
+              )}
             </>
           );
         }}

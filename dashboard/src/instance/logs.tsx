@@ -48,7 +48,11 @@ export function Logs({ id }: { id: string }) {
       signal: until.signal,
       resume: false,
       // Each reading begins with the last lines again.
-      opened: () => { waiting = []; setLines([]); setState('live'); },
+      opened: () => {
+        waiting = [];
+        setLines([]);
+        setState('live');
+      },
       message: ({ data }) => {
         const { stream: from, line } = JSON.parse(data) as { stream: Stream; line: string };
         waiting.push({ key: key++, stream: from, line });
@@ -72,18 +76,41 @@ export function Logs({ id }: { id: string }) {
     setFollowing(scrollHeight - scrollTop - clientHeight < 40);
   };
   return (
-    <Panel title="Logs" flush tools={
-      <>
-        <div class="chips chips-small" role="group" aria-label="Which output">
-          {CHOICES.map(({ key, label }) => (
-            <button key={key} type="button" aria-pressed={stream === key} onClick={() => setStream(key)}>{label}</button>
-          ))}
-        </div>
-        <label class="only-own"><input type="checkbox" checked={following} onChange={(event) => setFollowing(event.currentTarget.checked)} /> Follow</label>
-      </>
-    }>
+    <Panel
+      title="Logs"
+      flush
+      tools={
+        <>
+          <div class="chips chips-small" role="group" aria-label="Which output">
+            {CHOICES.map(({ key, label }) => (
+              <button key={key} type="button" aria-pressed={stream === key} onClick={() => setStream(key)}>
+                {label}
+              </button>
+            ))}
+          </div>
+          <label class="only-own">
+            <input
+              type="checkbox"
+              checked={following}
+              onChange={(event) => setFollowing(event.currentTarget.checked)}
+            />{' '}
+            Follow
+          </label>
+        </>
+      }
+    >
       <div class="log" ref={box} onScroll={scrolled} tabIndex={0} role="region" aria-label="Log lines">
-        {lines.length === 0 && <p class="log-empty">{{ opening: 'Opening…', live: 'It has written nothing yet.', away: 'The log cannot be read at the moment. Trying again…' }[state]}</p>}
+        {lines.length === 0 && (
+          <p class="log-empty">
+            {
+              {
+                opening: 'Opening…',
+                live: 'It has written nothing yet.',
+                away: 'The log cannot be read at the moment. Trying again…',
+              }[state]
+            }
+          </p>
+        )}
         {lines.map(({ key, stream: from, line }) => (
           <div key={key} class={`log-line log-${from}`}>
             {stream === '' && <span class="log-stream">{from}</span>}
@@ -97,5 +124,7 @@ export function Logs({ id }: { id: string }) {
 
 /** Without the codes that colour a terminal, and without characters that turn text around. */
 function plain(line: string): string {
-  return line.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '').replace(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+  return line
+    .replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '')
+    .replace(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

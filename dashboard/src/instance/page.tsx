@@ -23,7 +23,14 @@ import { Logs } from './logs.tsx';
 export function InstancePage({ id }: { id: string }) {
   const instance = fleet.value.get(id);
   if (instance !== undefined) return <Found instance={instance} />;
-  return loaded.value ? <Sought id={id} /> : <><PageHead title="Server" /><Skeleton rows={6} /></>;
+  return loaded.value ? (
+    <Sought id={id} />
+  ) : (
+    <>
+      <PageHead title="Server" />
+      <Skeleton rows={6} />
+    </>
+  );
 }
 
 /** It is in no list: it was deleted, belongs to somebody else, or is newer than the list. */
@@ -36,8 +43,12 @@ function Sought({ id }: { id: string }) {
   return (
     <>
       <PageHead title="Server" />
-      <Loaded of={found} rows={6}>{() => null}</Loaded>
-      <p><a href="#/">All servers</a></p>
+      <Loaded of={found} rows={6}>
+        {() => null}
+      </Loaded>
+      <p>
+        <a href="#/">All servers</a>
+      </p>
     </>
   );
 }
@@ -52,17 +63,36 @@ function Found({ instance }: { instance: Instance }) {
   }, [change?.id]);
   return (
     <>
-      <p class="crumbs"><a href="#/"><Icon name="back" size={16} />Servers</a></p>
-      <PageHead title={nameOf(instance)} note={<>{instance.mcp_type}{seesAll.value && <> of {personOf(instance.user_id)}</>}, made <Ago at={instance.created_at} /></>}>
+      <p class="crumbs">
+        <a href="#/">
+          <Icon name="back" size={16} />
+          Servers
+        </a>
+      </p>
+      <PageHead
+        title={nameOf(instance)}
+        note={
+          <>
+            {instance.mcp_type}
+            {seesAll.value && <> of {personOf(instance.user_id)}</>}, made <Ago at={instance.created_at} />
+          </>
+        }
+      >
         <Actions instance={instance} />
       </PageHead>
       <section class={`standing standing-${look.tone}`} aria-label="Status">
         <StatusBadge status={status} />
         <p class="standing-reason">
           {troubled && status_reason !== null ? status_reason : look.meaning}
-          {!troubled && status_reason !== null && <span class="muted"> Why: {status_reason.charAt(0).toLowerCase() + status_reason.slice(1)}.</span>}
+          {!troubled && status_reason !== null && (
+            <span class="muted"> Why: {status_reason.charAt(0).toLowerCase() + status_reason.slice(1)}.</span>
+          )}
         </p>
-        {restarts.next_at !== null && <p class="muted">Next start <Ago at={restarts.next_at} />.</p>}
+        {restarts.next_at !== null && (
+          <p class="muted">
+            Next start <Ago at={restarts.next_at} />.
+          </p>
+        )}
       </section>
       <div class="columns">
         <div class="column-wide">

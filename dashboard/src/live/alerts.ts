@@ -34,24 +34,43 @@ export function instanceAlert(instance: Instance, at: number): Omit<Alert, 'subj
   const left = Date.parse(instance.expires_at) - at;
   const key = `${id}:${status}`;
   if (status === 'disconnected' && left > 0) {
-    return { key, tone: 'bad', title: `${name} is disconnected`, detail: `${reason}Restore it, or delete it if it is not needed.` };
+    return {
+      key,
+      tone: 'bad',
+      title: `${name} is disconnected`,
+      detail: `${reason}Restore it, or delete it if it is not needed.`,
+    };
   }
   if (status === 'failed') {
-    return { key, tone: 'bad', title: `${name} could not be started`, detail: `${reason}Its page says what was tried and what to mend.` };
+    return {
+      key,
+      tone: 'bad',
+      title: `${name} could not be started`,
+      detail: `${reason}Its page says what was tried and what to mend.`,
+    };
   }
   if (restarts.in_window >= LOOP && isUp(status)) {
     const waits = restarts.next_at === null ? '' : ' It waits before its next start.';
     return {
-      key: `${id}:loop`, tone: 'bad', title: `${name} keeps ending`,
+      key: `${id}:loop`,
+      tone: 'bad',
+      title: `${name} keeps ending`,
       detail: `It came back ${restarts.in_window} times in a short while.${waits} The end of its last run says why.`,
     };
   }
   if (status === 'unhealthy') {
-    return { key, tone: 'warn', title: `${name} misses its health checks`, detail: `${reason}It is replaced if it goes on.` };
+    return {
+      key,
+      tone: 'warn',
+      title: `${name} misses its health checks`,
+      detail: `${reason}It is replaced if it goes on.`,
+    };
   }
   if (isUp(status) && left > 0 && left < SOON_MS) {
     return {
-      key: `${id}:lease`, tone: 'warn', title: `The lease of ${name} ends soon`,
+      key: `${id}:lease`,
+      tone: 'warn',
+      title: `The lease of ${name} ends soon`,
       detail: `It is ended in ${duration(left)} unless the lease is extended.`,
     };
   }
@@ -61,7 +80,12 @@ export function instanceAlert(instance: Instance, at: number): Omit<Alert, 'subj
 export function credentialAlert(credential: Credential, at: number): Omit<Alert, 'subject'> | null {
   const { id, name, mcp_type, unreadable, expires_at, on_expiry } = credential;
   if (unreadable !== null) {
-    return { key: `${id}:unreadable`, tone: 'bad', title: `The credentials ${name} (${mcp_type}) cannot be used`, detail: ended(unreadable) };
+    return {
+      key: `${id}:unreadable`,
+      tone: 'bad',
+      title: `The credentials ${name} (${mcp_type}) cannot be used`,
+      detail: ended(unreadable),
+    };
   }
   if (expires_at === null) return null;
   const left = Date.parse(expires_at) - at;
@@ -71,11 +95,18 @@ export function credentialAlert(credential: Credential, at: number): Omit<Alert,
     stop: 'Servers that use them are stopped.',
   }[on_expiry];
   if (left <= 0) {
-    return { key: `${id}:expired`, tone: 'bad', title: `The credentials ${name} (${mcp_type}) have expired`, detail: `${then} Replace them.` };
+    return {
+      key: `${id}:expired`,
+      tone: 'bad',
+      title: `The credentials ${name} (${mcp_type}) have expired`,
+      detail: `${then} Replace them.`,
+    };
   }
   if (left > NOTICE_DAYS * DAY_MS) return null;
   return {
-    key: `${id}:expiring`, tone: 'warn', title: `The credentials ${name} (${mcp_type}) expire in ${duration(left)}`,
+    key: `${id}:expiring`,
+    tone: 'warn',
+    title: `The credentials ${name} (${mcp_type}) expire in ${duration(left)}`,
     detail: `${then} Replace them in time.`,
   };
 }

@@ -10,7 +10,9 @@ function run(): void {
   clearInterval(timer);
   if (document.hidden) return;
   now.value = Date.now();
-  timer = setInterval(() => { now.value = Date.now(); }, 1_000);
+  timer = setInterval(() => {
+    now.value = Date.now();
+  }, 1_000);
 }
 
 document.addEventListener('visibilitychange', run);

@@ -40,13 +40,14 @@ effect(() => {
   session = new AbortController();
   changed.clear();
   if (shown !== null && known) begin(session.signal);
-  else batch(() => {
-    fleet.value = new Map();
-    credentials.value = [];
-    loaded.value = false;
-    latest.value = null;
-    link.value = { kind: 'connecting' };
-  });
+  else
+    batch(() => {
+      fleet.value = new Map();
+      credentials.value = [];
+      loaded.value = false;
+      latest.value = null;
+      link.value = { kind: 'connecting' };
+    });
 });
 
 function begin(until: AbortSignal): void {
@@ -63,7 +64,9 @@ function begin(until: AbortSignal): void {
       if (event === 'transition') note(JSON.parse(data) as Transition, until);
       else if (event.startsWith('credential.')) void refreshCredentials(until);
     },
-    broken: (retryAt) => { link.value = { kind: 'away', retryAt }; },
+    broken: (retryAt) => {
+      link.value = { kind: 'away', retryAt };
+    },
   });
   void keepFresh(until);
 }

@@ -14,7 +14,12 @@ const SILENCE_MS = 40_000;
 /** Reads one stream to its end. Ends with an error if it breaks, is refused or falls silent. */
 export async function readStream(
   path: string,
-  { headers = {}, signal, opened, message }: {
+  {
+    headers = {},
+    signal,
+    opened,
+    message,
+  }: {
     headers?: Record<string, string>;
     signal: AbortSignal;
     opened?: () => void;
@@ -76,7 +81,13 @@ export function parser(tell: (message: Message) => void): (text: string) => void
 /** Reads a stream again and again until told to stop, later and later while it cannot be had. */
 export async function follow(
   path: string,
-  { signal, resume, opened, message, broken }: {
+  {
+    signal,
+    resume,
+    opened,
+    message,
+    broken,
+  }: {
     signal: AbortSignal;
     /** Goes on behind the last event that was seen. */
     resume: boolean;
@@ -89,25 +100,76 @@ export async function follow(
   let last: string | null = null;
   let failures = 0;
   while (!signal.aborted) {
+    await seen(signal);
+    const watched = whileSeen(signal);
     try {
       await readStream(path, {
         headers: resume && last !== null ? { 'last-event-id': last } : {},
-        signal,
-        opened: () => { failures = 0; opened(); },
-        message: (each) => { if (each.id !== null) last = each.id; message(each); },
+        signal: watched.signal,
+        opened: () => {
+          failures = 0;
+          opened();
+        },
+        message: (each) => {
+          if (each.id !== null) last = each.id;
+          message(each);
+        },
       });
     } catch (error) {
       if (signal.aborted || (error instanceof Refused && error.status < 500 && error.status !== 429)) {
         if (!(error instanceof Refused && error.code === 'invalid_header')) return;
         last = null;
       }
+    } finally {
+      watched.end();
     }
     if (signal.aborted) return;
+    if (watched.signal.aborted) continue;
     failures += 1;
     const wait = Math.min(30_000, 500 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2);
     broken(Date.now() + wait);
     await pause(wait, signal);
   }
+}
+
+/**
+ * A browser has six connections for all tabs of one daemon, and each stream is one: a tab that nobody sees gives its
+ * own back after this long, and goes on where it was when it is seen again.
+ */
+const UNSEEN_MS = 20_000;
+
+function whileSeen(signal: AbortSignal): { signal: AbortSignal; end: () => void } {
+  const watched = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const look = () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(() => watched.abort(), UNSEEN_MS);
+  };
+  const stop = () => watched.abort();
+  signal.addEventListener('abort', stop);
+  document.addEventListener('visibilitychange', look);
+  look();
+  const end = () => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+    document.removeEventListener('visibilitychange', look);
+  };
+  return { signal: watched.signal, end };
+}
+
+/** Waits until somebody looks. */
+function seen(signal: AbortSignal): Promise<void> {
+  if (!document.hidden || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden && !signal.aborted) return;
+      document.removeEventListener('visibilitychange', look);
+      signal.removeEventListener('abort', look);
+      resolve();
+    };
+    document.addEventListener('visibilitychange', look);
+    signal.addEventListener('abort', look);
+  });
 }
 
 /** Waits, but no longer than until the network is back or somebody looks again. */

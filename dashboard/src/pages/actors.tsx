@@ -20,14 +20,27 @@ export function ActorsPage() {
   const actors = useLoad('actors', async (signal) => (await get<Page<Actor>>('/v1/actors', signal)).items, EVERY_MS);
   return (
     <>
-      <PageHead title="Actors" note={actors.data === null ? ' ' : `${count(actors.data.length, 'actor')} at work. Looked at every 3 seconds.`} />
-      <Loaded of={actors} rows={6}>{(list) => <Tree branches={treeOf(list)} />}</Loaded>
+      <PageHead
+        title="Actors"
+        note={actors.data === null ? ' ' : `${count(actors.data.length, 'actor')} at work. Looked at every 3 seconds.`}
+      />
+      <Loaded of={actors} rows={6}>
+        {(list) => <Tree branches={treeOf(list)} />}
+      </Loaded>
     </>
   );
 }
 
 function Tree({ branches }: { branches: readonly Branch[] }) {
-  return <ul class="tree">{branches.map((branch) => <li key={branch.path}><Node branch={branch} /></li>)}</ul>;
+  return (
+    <ul class="tree">
+      {branches.map((branch) => (
+        <li key={branch.path}>
+          <Node branch={branch} />
+        </li>
+      ))}
+    </ul>
+  );
 }
 
 function Node({ branch: { path, actor, below } }: { branch: Branch }) {
@@ -45,9 +58,18 @@ function Node({ branch: { path, actor, below } }: { branch: Branch }) {
           <dl class="actor-figures">
             <Figure name="Mailbox" value={String(actor.mailbox_depth)} alarming={actor.mailbox_depth > 100} />
             <Figure name="Handled" value={actor.messages_handled.toLocaleString('en')} />
-            <Figure name="Last" value={actor.last_message_age_ms === null ? '–' : `${duration(actor.last_message_age_ms)} ago`} />
+            <Figure
+              name="Last"
+              value={actor.last_message_age_ms === null ? '–' : `${duration(actor.last_message_age_ms)} ago`}
+            />
             {actor.kind === 'instance' && <Figure name="Run" value={String(actor.generation)} />}
-            {actor.restarts_in_window !== null && <Figure name="Restarts" value={String(actor.restarts_in_window)} alarming={actor.restarts_in_window > 2} />}
+            {actor.restarts_in_window !== null && (
+              <Figure
+                name="Restarts"
+                value={String(actor.restarts_in_window)}
+                alarming={actor.restarts_in_window > 2}
+              />
+            )}
             <Figure name="Up" value={duration(actor.uptime_seconds * 1_000)} />
           </dl>
         )}
@@ -58,7 +80,12 @@ function Node({ branch: { path, actor, below } }: { branch: Branch }) {
 }
 
 function Figure({ name, value, alarming = false }: { name: string; value: string; alarming?: boolean }) {
-  return <div><dt>{name}</dt><dd class={alarming ? 'figure soon' : 'figure'}>{value}</dd></div>;
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd class={alarming ? 'figure soon' : 'figure'}>{value}</dd>
+    </div>
+  );
 }
 
 /** Actors come as paths; the tree is in them. */

@@ -15,14 +15,32 @@ export function AlertsPage() {
   const found = alerts.value;
   return (
     <>
-      <PageHead title="Alerts" note={loaded.value ? (found.length === 0 ? 'Nothing needs you.' : `${count(found.length, 'thing')} to look at`) : ' '} />
+      <PageHead
+        title="Alerts"
+        note={
+          loaded.value
+            ? found.length === 0
+              ? 'Nothing needs you.'
+              : `${count(found.length, 'thing')} to look at`
+            : ' '
+        }
+      />
       <DaemonState />
       {loadError.value !== null && <Trouble text={loadError.value} retry={() => void refresh()} />}
       {!loaded.value && loadError.value === null && <Skeleton rows={3} />}
       {loaded.value && found.length === 0 && (
-        <Empty title="All is well"><p>Servers that are disconnected or keep ending, leases that run out and credentials that expire are shown here.</p></Empty>
+        <Empty title="All is well">
+          <p>
+            Servers that are disconnected or keep ending, leases that run out and credentials that expire are shown
+            here.
+          </p>
+        </Empty>
       )}
-      <ul class="alerts">{found.map((alert) => <AlertRow key={alert.key} alert={alert} />)}</ul>
+      <ul class="alerts">
+        {found.map((alert) => (
+          <AlertRow key={alert.key} alert={alert} />
+        ))}
+      </ul>
     </>
   );
 }
@@ -35,10 +53,17 @@ function AlertRow({ alert }: { alert: Alert }) {
     <li class={`alert alert-${tone}`}>
       <Mark tone={tone} />
       <div class="alert-words">
-        <h2><a href={place}>{title}</a></h2>
-        <p>{detail}{!isOwn(owner) && <span class="muted"> Of {personOf(owner)}.</span>}</p>
+        <h2>
+          <a href={place}>{title}</a>
+        </h2>
+        <p>
+          {detail}
+          {!isOwn(owner) && <span class="muted"> Of {personOf(owner)}.</span>}
+        </p>
       </div>
-      {subject.kind === 'instance' && subject.instance.status === 'disconnected' && mayChangeOf(owner) && <RestoreButton instance={subject.instance} />}
+      {subject.kind === 'instance' && subject.instance.status === 'disconnected' && mayChangeOf(owner) && (
+        <RestoreButton instance={subject.instance} />
+      )}
     </li>
   );
 }
@@ -55,20 +80,31 @@ function RestoreButton({ instance }: { instance: Instance }) {
       setBusy(false);
     }
   };
-  return <button type="button" disabled={busy} onClick={() => void restore()}>Restore</button>;
+  return (
+    <button type="button" disabled={busy} onClick={() => void restore()}>
+      Restore
+    </button>
+  );
 }
 
 /** What the daemon itself waits for. It answers 503 then, and says the same. */
 function DaemonState() {
-  const state = useLoad('readyz', async (signal) => {
-    const response = await fetch('/readyz', { signal, credentials: 'omit' });
-    return (await response.json()) as Readiness;
-  }, 10_000);
+  const state = useLoad(
+    'readyz',
+    async (signal) => {
+      const response = await fetch('/readyz', { signal, credentials: 'omit' });
+      return (await response.json()) as Readiness;
+    },
+    10_000,
+  );
   const waiting = (state.data?.parts ?? []).filter(({ ready }) => !ready);
   if (waiting.length === 0) return null;
   return (
     <div class="notice notice-bad" role="alert">
-      <p>The daemon cannot do everything at present. {waiting.map(({ name, detail }) => `${spoken(name)}: ${detail ?? 'not ready'}.`).join(' ')}</p>
+      <p>
+        The daemon cannot do everything at present.{' '}
+        {waiting.map(({ name, detail }) => `${spoken(name)}: ${detail ?? 'not ready'}.`).join(' ')}
+      </p>
     </div>
   );
 }

@@ -14,7 +14,12 @@ const ON_EXPIRY: { value: OnExpiry; label: string }[] = [
   { value: 'stop', label: 'Stop the servers that use them, too' },
 ];
 
-export function CredentialDialog({ type, replaced, onClose, onDone }: {
+export function CredentialDialog({
+  type,
+  replaced,
+  onClose,
+  onDone,
+}: {
   type: McpType;
   /** The set that gets new values, or null for a new one. */
   replaced: Credential | null;
@@ -36,10 +41,17 @@ export function CredentialDialog({ type, replaced, onClose, onDone }: {
     setBusy(true);
     setError(null);
     setPlaces(new Map());
-    const fields = Object.fromEntries([...required, ...optional]
-      .filter((field) => required.includes(field) || (values[field] ?? '') !== '')
-      .map((field) => [field, typed(values[field] ?? '', field_types[field] ?? 'string')]));
-    const rest = { name: name.trim(), fields, on_expiry: onExpiry, ...(expires === '' ? {} : { expires_at: new Date(expires).toISOString() }) };
+    const fields = Object.fromEntries(
+      [...required, ...optional]
+        .filter((field) => required.includes(field) || (values[field] ?? '') !== '')
+        .map((field) => [field, typed(values[field] ?? '', field_types[field] ?? 'string')]),
+    );
+    const rest = {
+      name: name.trim(),
+      fields,
+      on_expiry: onExpiry,
+      ...(expires === '' ? {} : { expires_at: new Date(expires).toISOString() }),
+    };
     try {
       if (replaced === null) {
         const made = await create<Credential>('/v1/credentials', { mcp_type: type.name, ...rest }, key);
@@ -47,7 +59,11 @@ export function CredentialDialog({ type, replaced, onClose, onDone }: {
         onDone(made);
       } else {
         const made = await put<Credential & { replacing: number }>(`/v1/credentials/${replaced.id}`, rest);
-        told(made.replacing === 0 ? `The credentials ${made.name} are replaced.` : `The credentials ${made.name} are replaced. ${count(made.replacing, 'server')} that used them ${made.replacing === 1 ? 'gets' : 'get'} a new process.`);
+        told(
+          made.replacing === 0
+            ? `The credentials ${made.name} are replaced.`
+            : `The credentials ${made.name} are replaced. ${count(made.replacing, 'server')} that used them ${made.replacing === 1 ? 'gets' : 'get'} a new process.`,
+        );
         onDone(made);
       }
       onClose();
@@ -58,36 +74,79 @@ export function CredentialDialog({ type, replaced, onClose, onDone }: {
     }
   };
   return (
-    <Dialog title={replaced === null ? `Credentials for ${type.display_name}` : `Replace ${replaced.name}`} onClose={onClose}>
+    <Dialog
+      title={replaced === null ? `Credentials for ${type.display_name}` : `Replace ${replaced.name}`}
+      onClose={onClose}
+    >
       <form onSubmit={(event) => void submit(event)} autoComplete="off">
         <p class="muted">
           {replaced === null
             ? 'They are encrypted as they arrive and are never shown again, to anybody.'
             : 'All values are replaced: fill in every one that is needed. Servers that use them get a new process with the new ones.'}
         </p>
-        <TextField label="Name" value={name} onInput={setName} required maxLength={100} placeholder="work" autoFocus error={places.get('/name')} hint="Unique among your sets of this type." />
+        <TextField
+          label="Name"
+          value={name}
+          onInput={setName}
+          required
+          maxLength={100}
+          placeholder="work"
+          autoFocus
+          error={places.get('/name')}
+          hint="Unique among your sets of this type."
+        />
         {[...required, ...optional].map((field) => (
-          <ValueField key={field} field={field} kind={field_types[field] ?? 'string'} value={values[field] ?? ''}
-            required={required.includes(field)} error={places.get(`/fields/${field}`)} onInput={(value) => setValues({ ...values, [field]: value })} />
+          <ValueField
+            key={field}
+            field={field}
+            kind={field_types[field] ?? 'string'}
+            value={values[field] ?? ''}
+            required={required.includes(field)}
+            error={places.get(`/fields/${field}`)}
+            onInput={(value) => setValues({ ...values, [field]: value })}
+          />
         ))}
         {required.length + optional.length === 0 && <p class="notice notice-warn">This type takes no credentials.</p>}
         <details open={expires !== ''}>
           <summary>Do they expire?</summary>
-          <TextField label="They expire at" type="datetime-local" value={expires} onInput={setExpires} optional error={places.get('/expires_at')} hint="You are told 30, 7 and 1 days before." />
+          <TextField
+            label="They expire at"
+            type="datetime-local"
+            value={expires}
+            onInput={setExpires}
+            optional
+            error={places.get('/expires_at')}
+            hint="You are told 30, 7 and 1 days before."
+          />
           <SelectField label="And then" value={onExpiry} options={ON_EXPIRY} onChange={setOnExpiry} />
         </details>
         {type.required_scopes.length > 0 && <p class="hint">They should have: {type.required_scopes.join(', ')}.</p>}
-        {error !== null && <p class="notice notice-bad" role="alert">{error}</p>}
+        {error !== null && (
+          <p class="notice notice-bad" role="alert">
+            {error}
+          </p>
+        )}
         <div class="dialog-actions">
-          <button type="button" onClick={onClose}>Cancel</button>
-          <button type="submit" class="primary" disabled={busy}>{busy ? 'Storing…' : replaced === null ? 'Store' : 'Replace'}</button>
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary" disabled={busy}>
+            {busy ? 'Storing…' : replaced === null ? 'Store' : 'Replace'}
+          </button>
         </div>
       </form>
     </Dialog>
   );
 }
 
-function ValueField({ field, kind, value, required, error, onInput }: {
+function ValueField({
+  field,
+  kind,
+  value,
+  required,
+  error,
+  onInput,
+}: {
   field: string;
   kind: FieldType;
   value: string;
@@ -96,10 +155,19 @@ function ValueField({ field, kind, value, required, error, onInput }: {
   onInput: (value: string) => void;
 }) {
   const label = spoken(field);
-  if (kind === 'boolean') return <CheckField label={label} checked={value === 'true'} onChange={(checked) => onInput(String(checked))} />;
+  if (kind === 'boolean')
+    return <CheckField label={label} checked={value === 'true'} onChange={(checked) => onInput(String(checked))} />;
   return (
-    <SecretField label={label} value={value} onInput={onInput} required={required} optional={!required} error={error}
-      lines={/private_key|certificate|pem$|json$/.test(field)} {...(kind === 'number' ? { hint: 'A number.' } : {})} />
+    <SecretField
+      label={label}
+      value={value}
+      onInput={onInput}
+      required={required}
+      optional={!required}
+      error={error}
+      lines={/private_key|certificate|pem$|json$/.test(field)}
+      {...(kind === 'number' ? { hint: 'A number.' } : {})}
+    />
   );
 }
 

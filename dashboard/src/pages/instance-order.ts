@@ -35,17 +35,39 @@ export function chosen(query: URLSearchParams): Choice {
 
 /** What needs attention comes first, what has ended last. */
 const URGENCY = [
-  'failed', 'disconnected', 'unhealthy', 'restarting', 'starting', 'pending', 'stopping', 'running', 'hibernated', 'stopped', 'expired',
+  'failed',
+  'disconnected',
+  'unhealthy',
+  'restarting',
+  'starting',
+  'pending',
+  'stopping',
+  'running',
+  'hibernated',
+  'stopped',
+  'expired',
 ];
 
 export function shownOf(list: readonly Instance[], choice: Choice, people: ReadonlyMap<string, string>): Instance[] {
-  const words = choice.text.toLowerCase().split(/\s+/).filter((word) => word !== '');
+  const words = choice.text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
   const group = GROUPS.find(({ key }) => key === choice.group);
   const user = (instance: Instance) => people.get(instance.user_id) ?? instance.user_id;
   const fits = (instance: Instance) => {
     if (group !== undefined && !group.statuses.includes(instance.status)) return false;
     if (choice.type !== '' && instance.mcp_type !== choice.type) return false;
-    const text = [nameOf(instance), instance.mcp_type, instance.id, instance.status, instance.status_reason, user(instance)].join(' ').toLowerCase();
+    const text = [
+      nameOf(instance),
+      instance.mcp_type,
+      instance.id,
+      instance.status,
+      instance.status_reason,
+      user(instance),
+    ]
+      .join(' ')
+      .toLowerCase();
     return words.every((word) => text.includes(word));
   };
   const value: Record<Column, (instance: Instance) => number | string> = {
@@ -63,7 +85,9 @@ export function shownOf(list: readonly Instance[], choice: Choice, people: Reado
     const [x, y] = [of(a), of(b)];
     const by = typeof x === 'string' ? x.localeCompare(String(y), 'en', { numeric: true }) : x - Number(y);
     // Ids grow with time, so that rows of equal rank keep their places.
-    return (choice.down ? -by : by) || nameOf(a).localeCompare(nameOf(b), 'en', { numeric: true }) || (a.id < b.id ? -1 : 1);
+    return (
+      (choice.down ? -by : by) || nameOf(a).localeCompare(nameOf(b), 'en', { numeric: true }) || (a.id < b.id ? -1 : 1)
+    );
   };
   return list.filter(fits).sort(compare);
 }

@@ -26,21 +26,39 @@ export function InstanceRow({ instance, withUser }: { instance: Instance; withUs
     <tr data-instance={id}>
       <th scope="row" class="cell-name">
         <a href={`#/instances/${id}`}>{nameOf(instance)}</a>
-        <span class="id" title={id}>…{shortId(id)}</span>
+        <span class="id" title={id}>
+          …{shortId(id)}
+        </span>
       </th>
-      <td class="cell-status"><StatusBadge status={status} /></td>
+      <td class="cell-status">
+        <StatusBadge status={status} />
+      </td>
       <td data-label="Type">{instance.mcp_type}</td>
       {withUser && <td data-label="User">{personOf(instance.user_id)}</td>}
       <td class="numeric" data-label="CPU">
-        {stats.cpu_percent === null ? <Nothing /> : <Meter text={percent(stats.cpu_percent)} part={share(stats.cpu_percent, cpuLimit)} of="CPU" />}
+        {stats.cpu_percent === null ? (
+          <Nothing />
+        ) : (
+          <Meter text={percent(stats.cpu_percent)} part={share(stats.cpu_percent, cpuLimit)} of="CPU" />
+        )}
       </td>
       <td class="numeric" data-label="Memory">
-        {stats.memory_bytes === null ? <Nothing /> : <Meter text={bytes(stats.memory_bytes)} part={share(stats.memory_bytes, memoryLimit === null ? null : memoryLimit * 1_048_576)} of="memory" />}
+        {stats.memory_bytes === null ? (
+          <Nothing />
+        ) : (
+          <Meter
+            text={bytes(stats.memory_bytes)}
+            part={share(stats.memory_bytes, memoryLimit === null ? null : memoryLimit * 1_048_576)}
+            of="memory"
+          />
+        )}
       </td>
       <td class="numeric" data-label="Restarts">
         <span class={restarts.in_window > 0 ? 'figure soon' : 'figure'}>{restarts.total}</span>
       </td>
-      <td class="numeric" data-label="Lease left"><LeaseLeft at={instance.expires_at} ended={ended} /></td>
+      <td class="numeric" data-label="Lease left">
+        <LeaseLeft at={instance.expires_at} ended={ended} />
+      </td>
     </tr>
   );
 }
@@ -50,5 +68,9 @@ function share(value: number, limit: number | null): number | null {
 }
 
 function Nothing() {
-  return <span class="muted" aria-label="none">–</span>;
+  return (
+    <span class="muted" aria-label="none">
+      –
+    </span>
+  );
 }

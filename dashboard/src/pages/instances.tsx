@@ -24,7 +24,12 @@ export function InstancesPage() {
   return (
     <>
       <PageHead title="Servers" note={loaded.value ? `${up} of ${count(mine.length, 'server')} running` : ' '}>
-        {mayChange.value && <a class="button primary" href="#/new"><Icon name="plus" size={18} />New server</a>}
+        {mayChange.value && (
+          <a class="button primary" href="#/new">
+            <Icon name="plus" size={18} />
+            New server
+          </a>
+        )}
       </PageHead>
       {loadError.value !== null && <Trouble text={loadError.value} retry={() => void refresh()} />}
       <Filters choice={choice} />
@@ -33,7 +38,9 @@ export function InstancesPage() {
       {fleet.value.size > 0 && rows.length === 0 && (
         <Empty title="No server fits">
           <p>None of {count(mine.length, 'server')} has what you look for.</p>
-          <button type="button" onClick={() => replace('/')}>Show all</button>
+          <button type="button" onClick={() => replace('/')}>
+            Show all
+          </button>
         </Empty>
       )}
       {rows.length > 0 && (
@@ -43,18 +50,26 @@ export function InstancesPage() {
             <thead>
               <tr>
                 {columns.map(({ key, label, numeric }) => (
-                  <th key={key} scope="col" class={numeric ? 'numeric' : undefined}
-                    aria-sort={choice.sort === key ? (choice.down ? 'descending' : 'ascending') : 'none'}>
+                  <th
+                    key={key}
+                    scope="col"
+                    class={numeric ? 'numeric' : undefined}
+                    aria-sort={choice.sort === key ? (choice.down ? 'descending' : 'ascending') : 'none'}
+                  >
                     <button type="button" class="sort" onClick={() => sortBy(choice, key)}>
                       {label}
-                      <span class="sort-mark">{choice.sort === key && <Icon name={choice.down ? 'down' : 'up'} size={14} />}</span>
+                      <span class="sort-mark">
+                        {choice.sort === key && <Icon name={choice.down ? 'down' : 'up'} size={14} />}
+                      </span>
                     </button>
                   </th>
                 ))}
               </tr>
             </thead>
             <tbody>
-              {rows.slice(0, limit).map((instance) => <InstanceRow key={instance.id} instance={instance} withUser={seesAll.value} />)}
+              {rows.slice(0, limit).map((instance) => (
+                <InstanceRow key={instance.id} instance={instance} withUser={seesAll.value} />
+              ))}
             </tbody>
           </table>
           {rows.length > limit && (
@@ -71,11 +86,18 @@ export function InstancesPage() {
 function Beginning() {
   return (
     <Empty title="No servers yet">
-      <p>A server is an MCP program of yours that MiniMCP keeps alive. Start one, and get an address and a token to
-        paste into Claude Code, Cursor or VS Code.</p>
-      {mayChange.value
-        ? <a class="button primary" href="#/new"><Icon name="plus" size={18} />Start the first one</a>
-        : <p class="muted">As an operator you see everybody's, and nobody has one.</p>}
+      <p>
+        A server is an MCP program of yours that MiniMCP keeps alive. Start one, and get an address and a token to paste
+        into Claude Code, Cursor or VS Code.
+      </p>
+      {mayChange.value ? (
+        <a class="button primary" href="#/new">
+          <Icon name="plus" size={18} />
+          Start the first one
+        </a>
+      ) : (
+        <p class="muted">As an operator you see everybody's, and nobody has one.</p>
+      )}
     </Empty>
   );
 }
@@ -97,36 +119,80 @@ function Filters({ choice }: { choice: Choice }) {
   const change = (part: Partial<Choice>) => replace(addressOf({ ...choice, ...part }));
   const inGroup = (key: string) => {
     const group = GROUPS.find((each) => each.key === key)!;
-    return all.filter(({ status, user_id }) => group.statuses.includes(status) && (!choice.own || user_id === me.value!.id)).length;
+    return all.filter(
+      ({ status, user_id }) => group.statuses.includes(status) && (!choice.own || user_id === me.value!.id),
+    ).length;
   };
   return (
     <div class="filters" role="search">
       <div class="search">
         <Icon name="search" size={18} />
-        <input ref={search} type="search" value={choice.text} placeholder="Name, type, id" aria-label="Search servers"
-          aria-keyshortcuts="/" onInput={(event) => change({ text: event.currentTarget.value })} />
+        <input
+          ref={search}
+          type="search"
+          value={choice.text}
+          placeholder="Name, type, id"
+          aria-label="Search servers"
+          aria-keyshortcuts="/"
+          onInput={(event) => change({ text: event.currentTarget.value })}
+        />
         <kbd aria-hidden="true">/</kbd>
       </div>
       <div class="chips" role="group" aria-label="By status">
-        <button type="button" aria-pressed={choice.group === ''} onClick={() => change({ group: '' })}>All</button>
+        <button type="button" aria-pressed={choice.group === ''} onClick={() => change({ group: '' })}>
+          All
+        </button>
         {GROUPS.map(({ key, label }) => (
-          <button key={key} type="button" aria-pressed={choice.group === key} onClick={() => change({ group: choice.group === key ? '' : key })}>
+          <button
+            key={key}
+            type="button"
+            aria-pressed={choice.group === key}
+            onClick={() => change({ group: choice.group === key ? '' : key })}
+          >
             {label} <span class="chip-count">{inGroup(key)}</span>
           </button>
         ))}
       </div>
-      <select aria-label="By type" value={choice.type} onChange={(event) => change({ type: event.currentTarget.value })}>
+      <select
+        aria-label="By type"
+        value={choice.type}
+        onChange={(event) => change({ type: event.currentTarget.value })}
+      >
         <option value="">All types</option>
-        {types.map((type) => <option key={type} value={type}>{type}</option>)}
+        {types.map((type) => (
+          <option key={type} value={type}>
+            {type}
+          </option>
+        ))}
       </select>
       {seesAll.value && mayChange.value && (
-        <label class="only-own"><input type="checkbox" checked={choice.own} onChange={(event) => change({ own: event.currentTarget.checked })} /> Only mine</label>
+        <label class="only-own">
+          <input
+            type="checkbox"
+            checked={choice.own}
+            onChange={(event) => change({ own: event.currentTarget.checked })}
+          />{' '}
+          Only mine
+        </label>
       )}
-      <select class="phone-sort" aria-label="Order" value={`${choice.sort}${choice.down ? '-' : ''}`}
-        onChange={(event) => change({ sort: event.currentTarget.value.replace('-', '') as Column, down: event.currentTarget.value.endsWith('-') })}>
+      <select
+        class="phone-sort"
+        aria-label="Order"
+        value={`${choice.sort}${choice.down ? '-' : ''}`}
+        onChange={(event) =>
+          change({
+            sort: event.currentTarget.value.replace('-', '') as Column,
+            down: event.currentTarget.value.endsWith('-'),
+          })
+        }
+      >
         {COLUMNS.map(({ key, label }) => [
-          <option key={key} value={key}>{label}, rising</option>,
-          <option key={`${key}-`} value={`${key}-`}>{label}, falling</option>,
+          <option key={key} value={key}>
+            {label}, rising
+          </option>,
+          <option key={`${key}-`} value={`${key}-`}>
+            {label}, falling
+          </option>,
         ])}
       </select>
     </div>
@@ -148,4 +214,3 @@ function addressOf({ text, group, type, own, sort, down }: Choice): string {
   const words = parameters.toString();
   return words === '' ? '/' : `/?${words}`;
 }
-

@@ -21,30 +21,54 @@ export function SignIn() {
       const response = await send('/v1/me', { as: shown });
       signIn(shown, (await response.json()) as Me);
     } catch (thrown) {
-      setError(thrown instanceof Refused && thrown.status === 401
-        ? 'The daemon does not know this token. Check that all of it was copied, and that it was not revoked.'
-        : wordsOf(thrown));
+      setError(
+        thrown instanceof Refused && thrown.status === 401
+          ? 'The daemon does not know this token. Check that all of it was copied, and that it was not revoked.'
+          : wordsOf(thrown),
+      );
       setBusy(false);
     }
   };
   return (
     <main class="door">
       <form class="door-card" onSubmit={(event) => void submit(event)}>
-        <div class="door-head"><Logo /><ThemeButton /></div>
+        <div class="door-head">
+          <Logo />
+          <ThemeButton />
+        </div>
         <h1>Sign in to MiniMCP</h1>
         <p class="muted">Your MCP servers, live: what runs, what it uses, and what needs you.</p>
-        {farewell.value !== null && <p class="notice notice-warn" role="status">{farewell.value}</p>}
+        {farewell.value !== null && (
+          <p class="notice notice-warn" role="status">
+            {farewell.value}
+          </p>
+        )}
         <SecretField
-          label="API token" value={text} onInput={setText} required autoFocus kept="current-password"
-          hint={<>It begins with <code>mmcp_api_</code>. It stays in this tab and is forgotten with it.</>}
+          label="API token"
+          value={text}
+          onInput={setText}
+          required
+          autoFocus
+          kept="current-password"
+          hint={
+            <>
+              It begins with <code>mmcp_api_</code>. It stays in this tab and is forgotten with it.
+            </>
+          }
           error={error ?? undefined}
         />
-        <button type="submit" class="primary wide" disabled={busy}>{busy ? 'Signing in…' : 'Sign in'}</button>
+        <button type="submit" class="primary wide" disabled={busy}>
+          {busy ? 'Signing in…' : 'Sign in'}
+        </button>
         <details open>
           <summary>Where do I find a token?</summary>
           <p>The administrator's lies in the daemon's data directory, on the daemon's own machine:</p>
-          <pre tabIndex={0} aria-label="Command that shows the administrator's token">cat data/admin.token</pre>
-          <p>An administrator can make one for you, here under Users or with <code>minimcp tokens add</code>.</p>
+          <pre tabIndex={0} aria-label="Command that shows the administrator's token">
+            cat data/admin.token
+          </pre>
+          <p>
+            An administrator can make one for you, here under Users or with <code>minimcp tokens add</code>.
+          </p>
         </details>
       </form>
     </main>

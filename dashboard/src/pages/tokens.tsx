@@ -17,34 +17,72 @@ export function Tokens({ user }: { user: string }) {
   const tokens = useLoad(`tokens ${user}`, (signal) => all<ApiToken>(`/v1/users/${user}/tokens`, signal));
   const close = () => setOpen(null);
   return (
-    <Panel title="API tokens" tools={<button type="button" onClick={() => setOpen('make')}><Icon name="plus" size={16} />New API token</button>}>
+    <Panel
+      title="API tokens"
+      tools={
+        <button type="button" onClick={() => setOpen('make')}>
+          <Icon name="plus" size={16} />
+          New API token
+        </button>
+      }
+    >
       <Loaded of={tokens} rows={3}>
-        {(list) => list.length === 0 ? <p class="muted">None yet.</p> : (
-          <ul class="rows">
-            {list.map((token) => (
-              <li key={token.id}>
-                <div>
-                  <p><strong>{token.name}</strong> <span class="muted">ends in <code>{token.hint}</code></span></p>
-                  <p class="muted">
-                    Made <Ago at={token.created_at} />{token.last_used_at === null ? ', never used' : <>, used <Ago at={token.last_used_at} /></>}
-                    {token.expires_at !== null && <>, {Date.parse(token.expires_at) > now.value ? 'expires' : 'expired'} <Ago at={token.expires_at} /></>}
-                  </p>
-                </div>
-                {token.revoked_at === null
-                  ? <button type="button" class="danger-quiet" onClick={() => setOpen(token)}>Revoke<span class="visually-hidden"> {token.name}</span></button>
-                  : <span class="tag">revoked</span>}
-              </li>
-            ))}
-          </ul>
-        )}
+        {(list) =>
+          list.length === 0 ? (
+            <p class="muted">None yet.</p>
+          ) : (
+            <ul class="rows">
+              {list.map((token) => (
+                <li key={token.id}>
+                  <div>
+                    <p>
+                      <strong>{token.name}</strong>{' '}
+                      <span class="muted">
+                        ends in <code>{token.hint}</code>
+                      </span>
+                    </p>
+                    <p class="muted">
+                      Made <Ago at={token.created_at} />
+                      {token.last_used_at === null ? (
+                        ', never used'
+                      ) : (
+                        <>
+                          , used <Ago at={token.last_used_at} />
+                        </>
+                      )}
+                      {token.expires_at !== null && (
+                        <>
+                          , {Date.parse(token.expires_at) > now.value ? 'expires' : 'expired'}{' '}
+                          <Ago at={token.expires_at} />
+                        </>
+                      )}
+                    </p>
+                  </div>
+                  {token.revoked_at === null ? (
+                    <button type="button" class="danger-quiet" onClick={() => setOpen(token)}>
+                      Revoke<span class="visually-hidden"> {token.name}</span>
+                    </button>
+                  ) : (
+                    <span class="tag">revoked</span>
+                  )}
+                </li>
+              ))}
+            </ul>
+          )
+        }
       </Loaded>
       {open === 'make' && <MakeDialog user={user} onClose={close} onDone={tokens.reload} />}
       {open !== null && open !== 'make' && (
-        <Confirm title={`Revoke ${open.name}?`} action="Revoke" onClose={close} onConfirm={async () => {
-          await remove(`/v1/tokens/${open.id}`);
-          told(`The token ${open.name} is revoked.`);
-          tokens.reload();
-        }}>
+        <Confirm
+          title={`Revoke ${open.name}?`}
+          action="Revoke"
+          onClose={close}
+          onConfirm={async () => {
+            await remove(`/v1/tokens/${open.id}`);
+            told(`The token ${open.name} is revoked.`);
+            tokens.reload();
+          }}
+        >
           <p>Whoever uses it is refused from now on. If it is the one you signed in with, you are signed out.</p>
         </Confirm>
       )}
@@ -64,7 +102,13 @@ function MakeDialog({ user, onClose, onDone }: { user: string; onClose: () => vo
     setBusy(true);
     setError(null);
     try {
-      setMade(await create<CreatedToken>(`/v1/users/${user}/tokens`, { name: name.trim(), ...(expires === '' ? {} : { expires_at: new Date(expires).toISOString() }) }, key));
+      setMade(
+        await create<CreatedToken>(
+          `/v1/users/${user}/tokens`,
+          { name: name.trim(), ...(expires === '' ? {} : { expires_at: new Date(expires).toISOString() }) },
+          key,
+        ),
+      );
       onDone();
     } catch (thrown) {
       setError(wordsOf(thrown));
@@ -76,19 +120,39 @@ function MakeDialog({ user, onClose, onDone }: { user: string; onClose: () => vo
       <Dialog title={`The token ${made.name}`} onClose={onClose}>
         <p>Copy it now. It is shown this once.</p>
         <Copyable text={made.token} label="API token" />
-        <div class="dialog-actions"><button type="button" class="primary" onClick={onClose}>I have it</button></div>
+        <div class="dialog-actions">
+          <button type="button" class="primary" onClick={onClose}>
+            I have it
+          </button>
+        </div>
       </Dialog>
     );
   }
   return (
     <Dialog title="New API token" onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
-        <TextField label="Name" value={name} onInput={setName} required maxLength={100} autoFocus placeholder="laptop" />
+        <TextField
+          label="Name"
+          value={name}
+          onInput={setName}
+          required
+          maxLength={100}
+          autoFocus
+          placeholder="laptop"
+        />
         <TextField label="Expires at" type="datetime-local" value={expires} onInput={setExpires} optional />
-        {error !== null && <p class="notice notice-bad" role="alert">{error}</p>}
+        {error !== null && (
+          <p class="notice notice-bad" role="alert">
+            {error}
+          </p>
+        )}
         <div class="dialog-actions">
-          <button type="button" onClick={onClose}>Cancel</button>
-          <button type="submit" class="primary" disabled={busy}>{busy ? 'Making…' : 'Make it'}</button>
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary" disabled={busy}>
+            {busy ? 'Making…' : 'Make it'}
+          </button>
         </div>
       </form>
     </Dialog>

@@ -12,9 +12,21 @@ export function TypesPage() {
     <>
       <PageHead title="Types" note="The kinds of servers that this daemon can start." />
       <Loaded of={types} rows={6}>
-        {(list) => list.length === 0
-          ? <Empty title="No types"><p>An administrator adds one with <code>minimcp types add FILE</code>.</p></Empty>
-          : <ul class="cards">{list.map((type) => <TypeCard key={type.name} type={type} />)}</ul>}
+        {(list) =>
+          list.length === 0 ? (
+            <Empty title="No types">
+              <p>
+                An administrator adds one with <code>minimcp types add FILE</code>.
+              </p>
+            </Empty>
+          ) : (
+            <ul class="cards">
+              {list.map((type) => (
+                <TypeCard key={type.name} type={type} />
+              ))}
+            </ul>
+          )
+        }
       </Loaded>
     </>
   );
@@ -34,21 +46,66 @@ function TypeCard({ type }: { type: McpType }) {
       </div>
       <p>{type.description}</p>
       <dl class="facts">
-        <dt>Name</dt><dd><code>{type.name}</code></dd>
+        <dt>Name</dt>
+        <dd>
+          <code>{type.name}</code>
+        </dd>
         <dt>Credentials</dt>
-        <dd>{required.length + optional.length === 0 ? 'none' : required.map(spoken).join(', ')}{optional.length > 0 && <span class="muted">{required.length > 0 ? '; ' : ''}optional: {optional.map(spoken).join(', ')}</span>}</dd>
-        <dt>Limits</dt><dd>{bounds === '' ? 'none' : bounds}</dd>
-        <dt>Servers</dt><dd>{uses === 0 ? 'none' : <a href={`#/?type=${encodeURIComponent(type.name)}`}>{count(uses, 'server')}</a>}</dd>
+        <dd>
+          {required.length + optional.length === 0 ? 'none' : required.map(spoken).join(', ')}
+          {optional.length > 0 && (
+            <span class="muted">
+              {required.length > 0 ? '; ' : ''}optional: {optional.map(spoken).join(', ')}
+            </span>
+          )}
+        </dd>
+        <dt>Limits</dt>
+        <dd>{bounds === '' ? 'none' : bounds}</dd>
+        <dt>Servers</dt>
+        <dd>
+          {uses === 0 ? 'none' : <a href={`#/?type=${encodeURIComponent(type.name)}`}>{count(uses, 'server')}</a>}
+        </dd>
       </dl>
       <details>
         <summary>What it can do and needs</summary>
-        {type.capabilities.length > 0 && <p class="tags">{type.capabilities.map((each) => <span key={each} class="tag">{spoken(each)}</span>)}</p>}
-        {type.required_scopes.length > 0 && <><h3 class="label">Scopes of its credentials</h3><ul class="plain-list">{type.required_scopes.map((scope) => <li key={scope}><Scope text={scope} /></li>)}</ul></>}
+        {type.capabilities.length > 0 && (
+          <p class="tags">
+            {type.capabilities.map((each) => (
+              <span key={each} class="tag">
+                {spoken(each)}
+              </span>
+            ))}
+          </p>
+        )}
+        {type.required_scopes.length > 0 && (
+          <>
+            <h3 class="label">Scopes of its credentials</h3>
+            <ul class="plain-list">
+              {type.required_scopes.map((scope) => (
+                <li key={scope}>
+                  <Scope text={scope} />
+                </li>
+              ))}
+            </ul>
+          </>
+        )}
         <h3 class="label">Program</h3>
-        <p><code class="wrap">{[type.server_script ?? type.command, ...type.args].join(' ')}</code></p>
-        <p class="muted">Health: {type.health_check.kind}{type.health_check.endpoint !== null && ` ${type.health_check.endpoint}`}, every {type.health_check.interval_seconds} s.</p>
+        <p>
+          <code class="wrap">{[type.server_script ?? type.command, ...type.args].join(' ')}</code>
+        </p>
+        <p class="muted">
+          Health: {type.health_check.kind}
+          {type.health_check.endpoint !== null && ` ${type.health_check.endpoint}`}, every{' '}
+          {type.health_check.interval_seconds} s.
+        </p>
       </details>
-      {mayChange.value && <div class="card-actions"><a class="button" href={`#/new?type=${encodeURIComponent(type.name)}`} >New server<span class="visually-hidden"> of type {type.display_name}</span></a></div>}
+      {mayChange.value && (
+        <div class="card-actions">
+          <a class="button" href={`#/new?type=${encodeURIComponent(type.name)}`}>
+            New server<span class="visually-hidden"> of type {type.display_name}</span>
+          </a>
+        </div>
+      )}
     </li>
   );
 }
@@ -56,5 +113,11 @@ function TypeCard({ type }: { type: McpType }) {
 /** Some vendors name scopes by addresses. */
 function Scope({ text }: { text: string }) {
   const link = safeLink(text);
-  return link === null ? <code>{text}</code> : <a href={link} rel="noreferrer noopener" target="_blank">{text}</a>;
+  return link === null ? (
+    <code>{text}</code>
+  ) : (
+    <a href={link} rel="noreferrer noopener" target="_blank">
+      {text}
+    </a>
+  );
 }

@@ -30,10 +30,14 @@ function Own({ id }: { id: string }) {
         {({ name, role, limits, usage }) => (
           <Panel title={name}>
             <dl class="facts">
-              <dt>Role</dt><dd>{role}</dd>
-              <dt>Servers</dt><dd>{used(usage.instances, limits.max_instances)}</dd>
-              <dt>Running</dt><dd>{used(usage.running, limits.max_running)}</dd>
-              <dt>Credential sets</dt><dd>{used(usage.credentials, limits.max_credentials)}</dd>
+              <dt>Role</dt>
+              <dd>{role}</dd>
+              <dt>Servers</dt>
+              <dd>{used(usage.instances, limits.max_instances)}</dd>
+              <dt>Running</dt>
+              <dd>{used(usage.running, limits.max_running)}</dd>
+              <dt>Credential sets</dt>
+              <dd>{used(usage.credentials, limits.max_credentials)}</dd>
             </dl>
           </Panel>
         )}
@@ -52,9 +56,18 @@ function Other({ id }: { id: string }) {
   const user = useLoad(`user ${id}`, (signal) => get<User>(`/v1/users/${encodeURIComponent(id)}`, signal));
   return (
     <>
-      <p class="crumbs"><a href="#/users"><Icon name="back" size={16} />Users</a></p>
+      <p class="crumbs">
+        <a href="#/users">
+          <Icon name="back" size={16} />
+          Users
+        </a>
+      </p>
       <PageHead title={user.data?.name ?? 'User'}>
-        {user.data !== null && <button type="button" class="danger-quiet" onClick={() => setDeleting(true)}>Delete user</button>}
+        {user.data !== null && (
+          <button type="button" class="danger-quiet" onClick={() => setDeleting(true)}>
+            Delete user
+          </button>
+        )}
       </PageHead>
       <Loaded of={user} rows={4}>
         {(found) => (
@@ -82,7 +95,9 @@ function ChangeForm({ user, onDone }: { user: User; onDone: () => void }) {
     event.preventDefault();
     setBusy(true);
     setError(null);
-    const wanted = Object.fromEntries(Object.entries(limits).map(([key, value]) => [key, value === '' ? null : Number(value)]));
+    const wanted = Object.fromEntries(
+      Object.entries(limits).map(([key, value]) => [key, value === '' ? null : Number(value)]),
+    );
     try {
       await patch<User>(`/v1/users/${user.id}`, { role, limits: wanted });
       told(`${user.name} is changed.`);
@@ -95,16 +110,37 @@ function ChangeForm({ user, onDone }: { user: User; onDone: () => void }) {
   };
   const effective = user.effective_limits;
   const field = (key: keyof typeof limits, label: string) => (
-    <TextField label={label} type="number" min={0} value={limits[key]} optional onInput={(value) => setLimits({ ...limits, [key]: value })}
-      hint={limits[key] === '' ? `As the daemon has it${effective[key] !== null && user.limits[key] === null ? `: ${effective[key]}` : ''}.` : undefined} />
+    <TextField
+      label={label}
+      type="number"
+      min={0}
+      value={limits[key]}
+      optional
+      onInput={(value) => setLimits({ ...limits, [key]: value })}
+      hint={
+        limits[key] === ''
+          ? `As the daemon has it${effective[key] !== null && user.limits[key] === null ? `: ${effective[key]}` : ''}.`
+          : undefined
+      }
+    />
   );
   return (
     <Panel title="Role and limits">
       <form onSubmit={(event) => void submit(event)}>
         <SelectField label="Role" value={role} options={ROLES} onChange={setRole} />
-        <div class="pair">{field('max_instances', 'Servers')}{field('max_running', 'Running at once')}{field('max_credentials', 'Credential sets')}</div>
-        {error !== null && <p class="notice notice-bad" role="alert">{error}</p>}
-        <button type="submit" disabled={busy}>{busy ? 'Saving…' : 'Save'}</button>
+        <div class="pair">
+          {field('max_instances', 'Servers')}
+          {field('max_running', 'Running at once')}
+          {field('max_credentials', 'Credential sets')}
+        </div>
+        {error !== null && (
+          <p class="notice notice-bad" role="alert">
+            {error}
+          </p>
+        )}
+        <button type="submit" disabled={busy}>
+          {busy ? 'Saving…' : 'Save'}
+        </button>
       </form>
     </Panel>
   );

@@ -29,19 +29,37 @@ export function UsersPage() {
   return (
     <>
       <PageHead title="Users" note="Who may do what, and how much.">
-        <button type="button" class="primary" onClick={() => setAdding(true)}><Icon name="plus" size={18} />Add user</button>
+        <button type="button" class="primary" onClick={() => setAdding(true)}>
+          <Icon name="plus" size={18} />
+          Add user
+        </button>
       </PageHead>
       <Loaded of={users} rows={4}>
         {(list) => (
           <ul class="cards">
             {list.map(({ id, name, role, created_at, effective_limits: limits }) => (
               <li key={id} class="card">
-                <div class="card-head"><h2><a href={`#/users/${id}`}>{name}</a></h2><span class="tag">{role}</span>{isOwn(id) && <span class="tag">you</span>}</div>
+                <div class="card-head">
+                  <h2>
+                    <a href={`#/users/${id}`}>{name}</a>
+                  </h2>
+                  <span class="tag">{role}</span>
+                  {isOwn(id) && <span class="tag">you</span>}
+                </div>
                 <dl class="facts">
-                  <dt>Servers</dt><dd>{instances.value.filter(({ user_id }) => user_id === id).length}{limits.max_instances !== null && <span class="muted"> of {limits.max_instances}</span>}</dd>
-                  <dt>Running at most</dt><dd>{limits.max_running ?? 'any number'}</dd>
-                  <dt>Credentials at most</dt><dd>{limits.max_credentials === null ? 'any number' : count(limits.max_credentials, 'set')}</dd>
-                  <dt>Made</dt><dd><Ago at={created_at} /></dd>
+                  <dt>Servers</dt>
+                  <dd>
+                    {instances.value.filter(({ user_id }) => user_id === id).length}
+                    {limits.max_instances !== null && <span class="muted"> of {limits.max_instances}</span>}
+                  </dd>
+                  <dt>Running at most</dt>
+                  <dd>{limits.max_running ?? 'any number'}</dd>
+                  <dt>Credentials at most</dt>
+                  <dd>{limits.max_credentials === null ? 'any number' : count(limits.max_credentials, 'set')}</dd>
+                  <dt>Made</dt>
+                  <dd>
+                    <Ago at={created_at} />
+                  </dd>
                 </dl>
               </li>
             ))}
@@ -78,12 +96,28 @@ function AddDialog({ onClose, onDone }: { onClose: () => void; onDone: () => voi
   return (
     <Dialog title="Add a user" onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
-        <TextField label="Name" value={name} onInput={setName} required maxLength={100} autoFocus error={places.get('/name')} />
+        <TextField
+          label="Name"
+          value={name}
+          onInput={setName}
+          required
+          maxLength={100}
+          autoFocus
+          error={places.get('/name')}
+        />
         <SelectField label="Role" value={role} options={ROLES} onChange={setRole} error={places.get('/role')} />
-        {error !== null && <p class="notice notice-bad" role="alert">{error}</p>}
+        {error !== null && (
+          <p class="notice notice-bad" role="alert">
+            {error}
+          </p>
+        )}
         <div class="dialog-actions">
-          <button type="button" onClick={onClose}>Cancel</button>
-          <button type="submit" class="primary" disabled={busy}>{busy ? 'Adding…' : 'Add'}</button>
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary" disabled={busy}>
+            {busy ? 'Adding…' : 'Add'}
+          </button>
         </div>
       </form>
     </Dialog>

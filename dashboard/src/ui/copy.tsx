@@ -7,9 +7,13 @@ export function Copyable({ text, label, block = false }: { text: string; label: 
   const area = useRef<HTMLElement>(null);
   return (
     <div class={block ? 'copyable copyable-block' : 'copyable'}>
-      {block
-        ? <pre ref={area as never} tabIndex={0} aria-label={label}>{text}</pre>
-        : <code ref={area as never}>{text}</code>}
+      {block ? (
+        <pre ref={area as never} tabIndex={0} aria-label={label}>
+          {text}
+        </pre>
+      ) : (
+        <code ref={area as never}>{text}</code>
+      )}
       <CopyButton text={text} label={label} source={area} />
     </div>
   );

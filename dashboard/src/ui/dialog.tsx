@@ -5,7 +5,12 @@ import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { wordsOf } from '../api/client.ts';
 import { Icon } from './icons.tsx';
 
-export function Dialog({ title, onClose, children, wide = false }: {
+export function Dialog({
+  title,
+  onClose,
+  children,
+  wide = false,
+}: {
   title: string;
   onClose: () => void;
   children: ComponentChildren;
@@ -27,13 +32,20 @@ export function Dialog({ title, onClose, children, wide = false }: {
       ref={dialog}
       class={wide ? 'dialog dialog-wide' : 'dialog'}
       aria-labelledby={heading}
-      onCancel={(event) => { event.preventDefault(); onClose(); }}
-      onMouseDown={(event) => { if (event.target === dialog.current) onClose(); }}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onMouseDown={(event) => {
+        if (event.target === dialog.current) onClose();
+      }}
     >
       <div class="dialog-body">
         <header class="dialog-head">
           <h2 id={heading}>{title}</h2>
-          <button type="button" class="plain" aria-label="Close" onClick={onClose}><Icon name="close" /></button>
+          <button type="button" class="plain" aria-label="Close" onClick={onClose}>
+            <Icon name="close" />
+          </button>
         </header>
         {children}
       </div>
@@ -42,7 +54,14 @@ export function Dialog({ title, onClose, children, wide = false }: {
 }
 
 /** Asks before something that cannot be undone. */
-export function Confirm({ title, action, danger = true, onConfirm, onClose, children }: {
+export function Confirm({
+  title,
+  action,
+  danger = true,
+  onConfirm,
+  onClose,
+  children,
+}: {
   title: string;
   action: string;
   danger?: boolean;
@@ -66,9 +85,15 @@ export function Confirm({ title, action, danger = true, onConfirm, onClose, chil
   return (
     <Dialog title={title} onClose={onClose}>
       <div class="prose">{children}</div>
-      {error !== null && <p class="notice notice-bad" role="alert">{error}</p>}
+      {error !== null && (
+        <p class="notice notice-bad" role="alert">
+          {error}
+        </p>
+      )}
       <div class="dialog-actions">
-        <button type="button" onClick={onClose}>Cancel</button>
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
         <button type="button" class={danger ? 'danger' : 'primary'} disabled={busy} onClick={() => void confirm()}>
           {busy ? 'Working…' : action}
         </button>

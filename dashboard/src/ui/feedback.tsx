@@ -42,7 +42,9 @@ function dismiss(id: number): void {
 export function Feedback() {
   return (
     <>
-      <div class="visually-hidden" role="status" aria-live="polite">{spoken.value}</div>
+      <div class="visually-hidden" role="status" aria-live="polite">
+        {spoken.value}
+      </div>
       <div class="toasts" role="log" aria-live="polite" aria-label="Messages">
         {toasts.value.map(({ id, text, tone }) => (
           <div key={id} class={`toast toast-${tone}`}>

@@ -15,7 +15,11 @@ export function duration(ms: number): string {
 /** `3 minutes ago`, `in 2 hours`. */
 export function relative(at: number, now: number): string {
   const seconds = Math.round((at - now) / 1_000);
-  const steps: [Intl.RelativeTimeFormatUnit, number][] = [['day', 86_400], ['hour', 3_600], ['minute', 60]];
+  const steps: [Intl.RelativeTimeFormatUnit, number][] = [
+    ['day', 86_400],
+    ['hour', 3_600],
+    ['minute', 60],
+  ];
   for (const [unit, length] of steps) {
     if (Math.abs(seconds) >= length) return words.format(Math.trunc(seconds / length), unit);
   }
@@ -66,7 +70,10 @@ export function shortId(id: string): string {
 
 /** `personal_access_token` as people read it. */
 export function spoken(name: string): string {
-  const text = name.replace(/[_-]+/g, ' ').trim().replace(/\b(api|id|url|mcp|cpu|pr)\b/gi, (word) => word.toUpperCase());
+  const text = name
+    .replace(/[_-]+/g, ' ')
+    .trim()
+    .replace(/\b(api|id|url|mcp|cpu|pr)\b/gi, (word) => word.toUpperCase());
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 

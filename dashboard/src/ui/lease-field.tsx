@@ -19,7 +19,12 @@ const LENGTHS = [
   { value: '', label: 'Until a moment that you choose' },
 ];
 
-export function LeaseField({ lease, onChange, label, error }: {
+export function LeaseField({
+  lease,
+  onChange,
+  label,
+  error,
+}: {
   lease: Lease;
   onChange: (lease: Lease) => void;
   label: string;
@@ -30,9 +35,22 @@ export function LeaseField({ lease, onChange, label, error }: {
   };
   return (
     <>
-      <SelectField label={label} value={lease.minutes} options={LENGTHS} onChange={choose} error={lease.minutes === '' ? undefined : error} />
+      <SelectField
+        label={label}
+        value={lease.minutes}
+        options={LENGTHS}
+        onChange={choose}
+        error={lease.minutes === '' ? undefined : error}
+      />
       {lease.minutes === '' && (
-        <TextField label="Ends at" type="datetime-local" value={lease.until} required error={error} onInput={(until) => onChange({ minutes: '', until })} />
+        <TextField
+          label="Ends at"
+          type="datetime-local"
+          value={lease.until}
+          required
+          error={error}
+          onInput={(until) => onChange({ minutes: '', until })}
+        />
       )}
     </>
   );

@@ -12,7 +12,11 @@ export interface Loading<T> {
 
 /** Loads when the key changes and, with `every`, again and again while somebody looks. What was there stays until there is more. */
 export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every?: number): Loading<T> {
-  const [state, setState] = useState<{ key: string; data: T | null; error: string | null }>({ key, data: null, error: null });
+  const [state, setState] = useState<{ key: string; data: T | null; error: string | null }>({
+    key,
+    data: null,
+    error: null,
+  });
   const [round, setRound] = useState(0);
   const latest = useRef(load);
   latest.current = load;
@@ -42,7 +46,11 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
 }
 
 /** Shows what came, room for it until then, or why it does not come. */
-export function Loaded<T>({ of, rows = 3, children }: {
+export function Loaded<T>({
+  of,
+  rows = 3,
+  children,
+}: {
   of: Loading<T>;
   /** How many lines to keep free until it is there. */
   rows?: number;
@@ -64,7 +72,11 @@ export function Trouble({ text, retry }: { text: string; retry?: () => void }) {
   return (
     <div class="notice notice-bad" role="alert">
       <p>{text}</p>
-      {retry !== undefined && <button type="button" onClick={retry}>Try again</button>}
+      {retry !== undefined && (
+        <button type="button" onClick={retry}>
+          Try again
+        </button>
+      )}
     </div>
   );
 }
@@ -72,7 +84,9 @@ export function Trouble({ text, retry }: { text: string; retry?: () => void }) {
 export function Skeleton({ rows }: { rows: number }) {
   return (
     <div class="skeleton" role="status" aria-label="Loading">
-      {Array.from({ length: rows }, (_, row) => <div key={row} class="skeleton-row" />)}
+      {Array.from({ length: rows }, (_, row) => (
+        <div key={row} class="skeleton-row" />
+      ))}
     </div>
   );
 }

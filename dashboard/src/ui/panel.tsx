@@ -2,7 +2,12 @@ import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
 
 /** A part of a page under a heading of its own. */
-export function Panel({ title, tools, children, flush = false }: {
+export function Panel({
+  title,
+  tools,
+  children,
+  flush = false,
+}: {
   title: string;
   tools?: ComponentChildren;
   children: ComponentChildren;

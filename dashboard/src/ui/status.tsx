@@ -43,9 +43,13 @@ export function Mark({ tone }: { tone: Tone }) {
   return (
     <svg class={`mark mark-${tone}`} viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">
       {tone === 'good' && <circle cx="6" cy="6" r="4.5" fill="currentColor" />}
-      {tone === 'busy' && <circle cx="6" cy="6" r="4" fill="none" stroke="currentColor" stroke-width="2" stroke-dasharray="16 9" />}
+      {tone === 'busy' && (
+        <circle cx="6" cy="6" r="4" fill="none" stroke="currentColor" stroke-width="2" stroke-dasharray="16 9" />
+      )}
       {tone === 'warn' && <path d="M6 1 11.5 11H.5z" fill="currentColor" />}
-      {tone === 'bad' && <path d="m2 2 8 8m0-8-8 8" fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round" />}
+      {tone === 'bad' && (
+        <path d="m2 2 8 8m0-8-8 8" fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round" />
+      )}
       {tone === 'idle' && <circle cx="6" cy="6" r="4" fill="none" stroke="currentColor" stroke-width="2" />}
     </svg>
   );

@@ -34,7 +34,13 @@ export function ThemeButton() {
     else localStorage.setItem(KEY, next);
   };
   return (
-    <button type="button" class="plain" onClick={choose} title={`Colours: ${theme.value}. Press for ${next}.`} aria-label={`Colours: ${theme.value}. Change to ${next}.`}>
+    <button
+      type="button"
+      class="plain"
+      onClick={choose}
+      title={`Colours: ${theme.value}. Press for ${next}.`}
+      aria-label={`Colours: ${theme.value}. Change to ${next}.`}
+    >
       <Icon name={theme.value} />
     </button>
   );

@@ -3,7 +3,11 @@ import { duration, moment, relative } from './format.ts';
 
 /** How long ago, with the moment itself for whoever points at it. */
 export function Ago({ at }: { at: string }) {
-  return <time dateTime={at} title={moment(at)}>{relative(Date.parse(at), now.value)}</time>;
+  return (
+    <time dateTime={at} title={moment(at)}>
+      {relative(Date.parse(at), now.value)}
+    </time>
+  );
 }
 
 /** How long a lease goes on. Within its last minutes it stands out. */
