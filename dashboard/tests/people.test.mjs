@@ -172,3 +172,36 @@ test('credentials are added, replaced and deleted, and their values are never sh
   await page.getByRole('heading', { name: 'No credentials yet' }).waitFor();
   await close();
 });
+
+test('administrators register a type from its definition and remove it when nothing uses it', async () => {
+  const { page, close } = await open(browser, daemon, { at: '/types' });
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Add type' }).click();
+  const definition = { name: 'Wrong Name', display_name: 'New one', server_script: 'faulty/index.mjs', args: ['ok'] };
+  await dialog.getByLabel('Definition').fill('{');
+  await dialog.getByRole('button', { name: 'Register' }).click();
+  await dialog.getByText('This is no JSON').waitFor();
+  await dialog.getByLabel('Definition').fill(JSON.stringify(definition));
+  await dialog.getByRole('button', { name: 'Register' }).click();
+  await dialog.getByText('/name:').waitFor();
+  await dialog.getByLabel('Definition').fill(JSON.stringify({ ...definition, name: 'new-one' }));
+  await dialog.getByRole('button', { name: 'Register' }).click();
+  const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'New one' }) });
+  await card.waitFor();
+  const made = await daemon.running('new-one', { expiration_minutes: 5 });
+  await page.getByRole('link', { name: /^Alerts/ }).click();
+  await page.getByRole('button', { name: 'Extend' }).click();
+  await dialog.getByRole('button', { name: 'Extend' }).click();
+  await page.getByText(/^The lease of new-one/).waitFor({ state: 'detached' });
+  await page.getByRole('link', { name: 'Types' }).click();
+  await card.getByRole('button', { name: 'Remove New one' }).click();
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await dialog.getByRole('alert').waitFor();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await daemon.ask('DELETE', `/v1/instances/${made.id}`);
+  await card.getByRole('button', { name: 'Remove New one' }).click();
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await card.waitFor({ state: 'detached' });
+  assert.equal(await page.getByRole('button', { name: 'Remove Slack MCP' }).count(), 0, 'what the daemon brings stays');
+  await close();
+});

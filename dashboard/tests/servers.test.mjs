@@ -251,6 +251,39 @@ test('logs, charts and history go on by themselves, and what servers write is te
   await close();
 });
 
+test('a tab that nobody sees gives its connection back, and goes on where it was when it is seen', async () => {
+  const made = await daemon.running('plain', { name: 'epsilon' });
+  const { page, close } = await open(browser, daemon, { at: '/nowhere' });
+  await page.clock.install();
+  await page.goto('/#/');
+  await page.reload();
+  await row(page, made.id).getByText('Running').waitFor();
+  const streams = [];
+  page.on('request', (request) => {
+    if (request.url().endsWith('/v1/events')) streams.push(request.headers()['last-event-id']);
+  });
+  const ended = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/v1/events'));
+  const show = (hidden) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { value, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  await daemon.ask('POST', `/v1/instances/${made.id}/restart`);
+  await row(page, made.id).getByText('Running').waitFor();
+  await show(true);
+  await page.clock.fastForward(25_000);
+  await ended;
+  await daemon.ask('POST', `/v1/instances/${made.id}/stop`);
+  await daemon.reaches(made.id, 'stopped');
+  assert.deepEqual(streams, [], 'it asks for nothing while it is not seen');
+  await show(false);
+  await row(page, made.id).getByText('Stopped').waitFor();
+  await eventually('it goes on', () => streams.length === 1);
+  assert.match(streams[0], /^\d+/, 'behind the last event that it had seen');
+  await daemon.ask('DELETE', `/v1/instances/${made.id}`);
+  await close();
+});
+
 test('a daemon that goes away is said to be away, and everything goes on when it is back', async () => {
   const made = await daemon.running('plain', { name: 'delta' });
   const { page, close } = await open(browser, daemon);

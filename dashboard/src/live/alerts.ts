@@ -14,6 +14,8 @@ export interface Alert {
   title: string;
   /** Why, and what to do. */
   detail: string;
+  /** What helps at once, where something does. */
+  remedy?: 'restore' | 'extend';
   subject: { kind: 'instance'; instance: Instance } | { kind: 'credential'; credential: Credential };
 }
 
@@ -37,6 +39,7 @@ export function instanceAlert(instance: Instance, at: number): Omit<Alert, 'subj
     return {
       key,
       tone: 'bad',
+      remedy: 'restore',
       title: `${name} is disconnected`,
       detail: `${reason}Restore it, or delete it if it is not needed.`,
     };
@@ -70,6 +73,7 @@ export function instanceAlert(instance: Instance, at: number): Omit<Alert, 'subj
     return {
       key: `${id}:lease`,
       tone: 'warn',
+      remedy: 'extend',
       title: `The lease of ${name} ends soon`,
       detail: `It is ended in ${duration(left)} unless the lease is extended.`,
     };

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { post, wordsOf } from '../api/client.ts';
 import type { Instance, Readiness } from '../api/types.ts';
+import { ExtendDialog } from '../instance/extend.tsx';
 import { alerts, type Alert } from '../live/alerts.ts';
 import { loaded, loadError, put, refresh } from '../live/fleet.ts';
 import { personOf } from '../live/people.ts';
@@ -61,8 +62,11 @@ function AlertRow({ alert }: { alert: Alert }) {
           {!isOwn(owner) && <span class="muted"> Of {personOf(owner)}.</span>}
         </p>
       </div>
-      {subject.kind === 'instance' && subject.instance.status === 'disconnected' && mayChangeOf(owner) && (
+      {subject.kind === 'instance' && mayChangeOf(owner) && alert.remedy === 'restore' && (
         <RestoreButton instance={subject.instance} />
+      )}
+      {subject.kind === 'instance' && mayChangeOf(owner) && alert.remedy === 'extend' && (
+        <ExtendButton instance={subject.instance} />
       )}
     </li>
   );
@@ -84,6 +88,18 @@ function RestoreButton({ instance }: { instance: Instance }) {
     <button type="button" disabled={busy} onClick={() => void restore()}>
       Restore
     </button>
+  );
+}
+
+function ExtendButton({ instance }: { instance: Instance }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <button type="button" onClick={() => setOpen(true)}>
+        Extend
+      </button>
+      {open && <ExtendDialog instance={instance} onClose={() => setOpen(false)} />}
+    </>
   );
 }
 

@@ -1,16 +1,30 @@
+import { useState } from 'preact/hooks';
 import { all } from '../api/client.ts';
 import type { McpType } from '../api/types.ts';
 import { instances } from '../live/fleet.ts';
-import { mayChange } from '../session.ts';
+import { isAdmin, mayChange } from '../session.ts';
 import { PageHead } from '../shell.tsx';
 import { count, safeLink, spoken } from '../ui/format.ts';
+import { Icon } from '../ui/icons.tsx';
 import { Empty, Loaded, useLoad } from '../ui/load.tsx';
+import { AddTypeDialog, DeleteTypeDialog } from './type-dialogs.tsx';
 
 export function TypesPage() {
   const types = useLoad('types', (signal) => all<McpType>('/v1/types', signal));
+  const [open, setOpen] = useState<'add' | McpType | null>(null);
+  const close = () => setOpen(null);
   return (
     <>
-      <PageHead title="Types" note="The kinds of servers that this daemon can start." />
+      <PageHead title="Types" note="The kinds of servers that this daemon can start.">
+        {isAdmin.value && (
+          <button type="button" class="primary" onClick={() => setOpen('add')}>
+            <Icon name="plus" size={18} />
+            Add type
+          </button>
+        )}
+      </PageHead>
+      {open === 'add' && <AddTypeDialog onClose={close} onDone={types.reload} />}
+      {open !== null && open !== 'add' && <DeleteTypeDialog type={open} onClose={close} onDone={types.reload} />}
       <Loaded of={types} rows={6}>
         {(list) =>
           list.length === 0 ? (
@@ -22,7 +36,7 @@ export function TypesPage() {
           ) : (
             <ul class="cards">
               {list.map((type) => (
-                <TypeCard key={type.name} type={type} />
+                <TypeCard key={type.name} type={type} onDelete={() => setOpen(type)} />
               ))}
             </ul>
           )
@@ -32,7 +46,7 @@ export function TypesPage() {
   );
 }
 
-function TypeCard({ type }: { type: McpType }) {
+function TypeCard({ type, onDelete }: { type: McpType; onDelete: () => void }) {
   const { required, optional } = type.credential_fields;
   const { max_memory_mb: memory, max_cpu_percent: cpu } = type.resource_limits;
   const uses = instances.value.filter(({ mcp_type }) => mcp_type === type.name).length;
@@ -104,6 +118,11 @@ function TypeCard({ type }: { type: McpType }) {
           <a class="button" href={`#/new?type=${encodeURIComponent(type.name)}`}>
             New server<span class="visually-hidden"> of type {type.display_name}</span>
           </a>
+          {isAdmin.value && !type.builtin && (
+            <button type="button" class="danger-quiet" onClick={onDelete}>
+              Remove<span class="visually-hidden"> {type.display_name}</span>
+            </button>
+          )}
         </div>
       )}
     </li>
