@@ -169,9 +169,15 @@ fn answer_unmatched(method: &Method, path: &str) -> Answer {
     Ok(response)
 }
 
-static PATHS: LazyLock<Vec<(String, Vec<&'static str>)>> = LazyLock::new(openapi::methods);
+/// Routes for browsers, which the OpenAPI document does not speak of.
+const PAGES: [&str; 3] = ["/", "/assets/{name}", "/docs/{name}"];
 
-/// The methods of a path, as the OpenAPI document has them.
+static PATHS: LazyLock<Vec<(String, Vec<&'static str>)>> = LazyLock::new(|| {
+    let pages = PAGES.into_iter().map(|path| (path.to_owned(), vec!["GET"]));
+    openapi::methods().into_iter().chain(pages).collect()
+});
+
+/// The methods of a path.
 fn methods_of(path: &str) -> Option<Vec<&'static str>> {
     PATHS.iter().find(|(template, _)| fits(template, path)).map(|(_, methods)| methods.clone())
 }
@@ -221,8 +227,10 @@ mod tests {
             allowed(&Method::POST, "/v1/actors/supervisor/x"),
             Some((405, "GET, HEAD, OPTIONS".into()))
         );
+        for page in ["/", "/assets/app.js", "/docs/page.css"] {
+            assert_eq!(allowed(&Method::POST, page), Some((405, "GET, HEAD, OPTIONS".into())), "{page}");
+        }
         for unknown in [
-            "/",
             "/v1",
             "/v1/instance",
             "/v1/instances/",
