@@ -11,8 +11,8 @@ use warp::{Filter, delete, get, patch, post, put};
 use super::call::{Answer, Call};
 use super::context::Context;
 use super::{
-    actors, audit, credentials, dashboard, docs, events, health, instances, keys, logs, me, metrics, openapi, tokens,
-    types, users,
+    actors, audit, credentials, dashboard, docs, events, health, instances, keys, logs, me, metrics, openapi,
+    tokens, types, users,
 };
 use crate::problem::{Code, Problem};
 
@@ -230,13 +230,9 @@ mod tests {
         for page in ["/", "/assets/app.js", "/docs/page.css"] {
             assert_eq!(allowed(&Method::POST, page), Some((405, "GET, HEAD, OPTIONS".into())), "{page}");
         }
-        for unknown in [
-            "/v1",
-            "/v1/instance",
-            "/v1/instances/",
-            "/register",
-            "/.well-known/oauth-authorization-server",
-        ] {
+        for unknown in
+            ["/v1", "/v1/instance", "/v1/instances/", "/register", "/.well-known/oauth-authorization-server"]
+        {
             assert_eq!(
                 answer_unmatched(&Method::GET, unknown).unwrap_err().code(),
                 Code::RouteNotFound,

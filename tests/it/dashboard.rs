@@ -38,7 +38,9 @@ async fn the_dashboard_answers_under_our_names_only_and_has_no_other_parts() {
     let daemon = Daemon::start().await;
     let elsewhere = daemon.request(Method::GET, "/", "").header("host", "evil.example").send().await.unwrap();
     assert_eq!(elsewhere.status(), StatusCode::FORBIDDEN);
-    for path in ["/assets/", "/assets/nothing.js", "/assets/..%2findex.html", "/assets/.gitignore", "/index.html"] {
+    for path in
+        ["/assets/", "/assets/nothing.js", "/assets/..%2findex.html", "/assets/.gitignore", "/index.html"]
+    {
         assert_eq!(daemon.get(path, "").await.status, StatusCode::NOT_FOUND, "{path}");
     }
     assert_eq!(daemon.get("/?token=x", "").await.status, StatusCode::BAD_REQUEST);

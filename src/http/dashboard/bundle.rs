@@ -12,8 +12,9 @@ use rust_embed::RustEmbed;
 #[folder = "dashboard/dist"]
 struct Built;
 
-static BUILT: LazyLock<Bundle> =
-    LazyLock::new(|| Bundle::of(Built::iter().filter_map(|name| Some((name.clone(), Built::get(&name)?.data)))));
+static BUILT: LazyLock<Bundle> = LazyLock::new(|| {
+    Bundle::of(Built::iter().filter_map(|name| Some((name.clone(), Built::get(&name)?.data))))
+});
 
 /// The parts of a dashboard by name; empty if it was not built.
 #[derive(Debug, Default)]
@@ -44,7 +45,9 @@ impl Bundle {
         let part = |name: &String| {
             let compressed = ENCODINGS
                 .into_iter()
-                .filter_map(|(encoding, ending)| Some((encoding, files.get(&format!("{name}{ending}"))?.clone())))
+                .filter_map(|(encoding, ending)| {
+                    Some((encoding, files.get(&format!("{name}{ending}"))?.clone()))
+                })
                 .collect();
             Some((name.clone(), Part { kind: kind_of(name)?, plain: files[name].clone(), compressed }))
         };
