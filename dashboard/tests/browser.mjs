@@ -65,6 +65,8 @@ export async function open(
   await page.goto(at === '/' ? '/' : `/#${at}`);
   return {
     page,
+    /** What went wrong so far, which then counts as seen. */
+    seen: () => wrong.splice(0),
     /** Nothing went wrong; then closes the window. */
     async close() {
       await context.close();

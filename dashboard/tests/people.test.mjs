@@ -205,3 +205,45 @@ test('administrators register a type from its definition and remove it when noth
   assert.equal(await page.getByRole('button', { name: 'Remove Slack MCP' }).count(), 0, 'what the daemon brings stays');
   await close();
 });
+
+test('what somebody else put into the page could neither run nor send anything', async () => {
+  const { page, seen, close } = await open(browser, daemon);
+  await page.getByRole('heading', { level: 1, name: 'Servers' }).waitFor();
+  const tried = await page.evaluate(async () => {
+    const outcome = {};
+    const attempt = async (name, act) => {
+      try {
+        await act();
+        outcome[name] = 'done';
+      } catch {
+        outcome[name] = 'refused';
+      }
+    };
+    const put = (name, change) => {
+      const element = document.createElement(name);
+      change(element);
+      document.body.append(element);
+      return element;
+    };
+    await attempt('markup', () => put('p', (element) => (element.innerHTML = '<b>x</b>')));
+    await attempt('script', () => put('script', (element) => (element.text = 'window.ran = 1')));
+    await attempt('elsewhere', () => fetch('https://elsewhere.invalid/'));
+    put('img', (element) => (element.src = 'https://elsewhere.invalid/x.png'));
+    put('p', (element) => element.setAttribute('style', 'color: red'));
+    outcome.ran = 'ran' in window;
+    outcome.style = document.body.lastElementChild.style.color;
+    return outcome;
+  });
+  assert.deepEqual(tried, {
+    markup: 'refused',
+    script: 'refused',
+    elsewhere: 'refused',
+    ran: false,
+    style: '',
+  });
+  const told = seen().join('\n');
+  for (const rule of ['connect-src', 'img-src', 'style-src', 'require-trusted-types-for']) {
+    assert.ok(told.includes(`refused by the policy: ${rule}`), `${rule} in ${told}`);
+  }
+  await close();
+});

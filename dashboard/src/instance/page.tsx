@@ -85,7 +85,7 @@ function Found({ instance }: { instance: Instance }) {
         <p class="standing-reason">
           {troubled && status_reason !== null ? status_reason : look.meaning}
           {!troubled && status_reason !== null && (
-            <span class="muted"> Why: {status_reason.charAt(0).toLowerCase() + status_reason.slice(1)}.</span>
+            <span class="muted"> Last change: {status_reason.charAt(0).toLowerCase() + status_reason.slice(1)}.</span>
           )}
         </p>
         {restarts.next_at !== null && (
