@@ -44,7 +44,7 @@ export async function open(
   const wrong = [];
   page.on('pageerror', (error) => wrong.push(`error: ${error.stack}`));
   page.on('console', (message) => {
-    // The browser writes each refused request there, too. What the page makes of it is what the tests look at.
+    // Whatever the page's policy stops is an error there. So is each request that the daemon refuses: What the page makes of it is what the tests look at.
     const refusal = /^Failed to load resource/.test(message.text()) && new URL(message.location().url).pathname !== '/';
     if (['error', 'warning'].includes(message.type()) && !refusal) wrong.push(`${message.type()}: ${message.text()}`);
   });
@@ -52,11 +52,6 @@ export async function open(
     if (!request.url().startsWith(daemon.url) && !request.url().startsWith('data:'))
       wrong.push(`asked elsewhere: ${request.url()}`);
     if (/mmcp_/.test(request.url())) wrong.push(`a token in an address: ${request.url()}`);
-  });
-  await page.addInitScript(() => {
-    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
-      console.error(`refused by the policy: ${violatedDirective} ${blockedURI}`);
-    });
   });
   if (token !== null)
     await context.addInitScript((text) => {
