@@ -20,7 +20,7 @@ export function Charts({ instance }: { instance: Instance }) {
       ? null
       : `${count(stats.data.requests, 'request')}${stats.data.in_flight > 0 ? `, ${stats.data.in_flight} under way` : ''}`;
   return (
-    <Panel title="Use over the last ten minutes" tools={requests !== null && <span class="muted">{requests}</span>}>
+    <Panel title="Recent use" tools={requests !== null && <span class="muted">{requests}</span>}>
       <Loaded of={stats} rows={4}>
         {({ samples }) => {
           const at = samples.map((sample) => Date.parse(sample.at) / 1_000);

@@ -36,9 +36,6 @@ export function Dialog({
         event.preventDefault();
         onClose();
       }}
-      onMouseDown={(event) => {
-        if (event.target === dialog.current) onClose();
-      }}
     >
       <div class="dialog-body">
         <header class="dialog-head">
