@@ -1,6 +1,6 @@
 # What there is to do. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak demo clients fuzz check fmt lint doc deny watch audit bench mutants servers clean
+.PHONY: help run test soak demo clients fuzz check fmt lint doc deny watch audit bench mutants servers dashboard clean
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -16,14 +16,16 @@ CARGO_DENY_VERSION := 0.20.2
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
-run: servers ## Build everything and serve on 127.0.0.1:7878
+run: servers dashboard ## Build everything and serve on 127.0.0.1:7878
 	$(CARGO) build --release --bin minimcp
 	target/release/minimcp serve
 
-test: servers ## Run every test, with real processes, Node servers, SQLite and PostgreSQL
+test: servers dashboard ## Run every test, with real processes, Node servers, a browser, SQLite and PostgreSQL
 	scripts/fault-tools
 	cd mcp-servers && npm run --silent check && npm test --silent && node conformance/run.mjs
 	$(CARGO) test --workspace --features minimcp-actors/fake --no-run
+	scripts/chromium
+	cd dashboard && npm run --silent check && npm test --silent
 	url=$$(scripts/postgres start $(POSTGRES_DIR)); \
 	trap 'scripts/postgres stop $(POSTGRES_DIR)' EXIT; \
 	MINIMCP_TEST_POSTGRES_URL=$$url $(CARGO) test --workspace --features minimcp-actors/fake
@@ -70,6 +72,7 @@ watch: ## Alerts, their tests and the dashboard's queries, by Prometheus' own ch
 audit: $(CARGO_DENY) ## Known vulnerabilities; asks the advisory databases, so it needs the internet
 	$(CARGO_DENY) check advisories
 	cd mcp-servers && npm audit --omit=dev
+	cd dashboard && npm audit --omit=dev
 
 # Built from source: the packaged one that PyPI has is too old to know the licence Unicode-3.0.
 $(CARGO_DENY):
@@ -92,6 +95,15 @@ mcp-servers/node_modules/.package-lock.json: mcp-servers/package-lock.json
 mcp-servers/dist/github.cjs: mcp-servers/build.mjs $(wildcard mcp-servers/build/* mcp-servers/*/src/*.ts) mcp-servers/node_modules/.package-lock.json
 	cd mcp-servers && npm run --silent build
 
+dashboard: dashboard/dist/index.html ## The dashboard, which the next build of the program carries
+
+dashboard/node_modules/.package-lock.json: dashboard/package-lock.json
+	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+dashboard/dist/index.html: dashboard/build.mjs $(shell find dashboard/src -type f) dashboard/node_modules/.package-lock.json
+	cd dashboard && npm run --silent build
+
 clean: ## Remove what was built
 	$(CARGO) clean
-	rm -rf mcp-servers/dist mcp-servers/node_modules
+	rm -rf mcp-servers/dist mcp-servers/node_modules dashboard/dist/assets dashboard/dist/index.html* dashboard/node_modules

@@ -10,6 +10,7 @@ mod auth;
 mod call;
 mod context;
 mod credentials;
+mod dashboard;
 mod docs;
 mod edge;
 mod events;

@@ -32,6 +32,7 @@ pub struct AuditRecord {
 
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditActor)]
 pub struct Actor {
     /// How they showed who they are.
     pub kind: ActorKind,

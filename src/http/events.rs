@@ -8,10 +8,11 @@ use minimcp_entities::transition;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::call::{Answer, Call};
+use super::call::{self, Answer, Call, ok};
 use super::stream;
 use crate::api::event::{CredentialEvent, Event, StreamMessage, Told};
 use crate::api::instance::Status;
+use crate::api::problem::ProblemDocument;
 use crate::expiry::OnExpiry;
 use crate::problem::{Code, Problem};
 use crate::store::{Reminder, Store, StoreError};
@@ -54,6 +55,21 @@ pub(super) async fn follow(call: Call) -> Answer {
         }
     });
     stream::answer(&call, events)
+}
+
+/// The changes of an instance's status, the newest first.
+#[utoipa::path(get, path = "/v1/instances/{id}/transitions", tag = "watching", security(("token" = ["owner"]), ("token" = ["operator"]), ("token" = ["admin"])),
+    params(("id" = Uuid, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = crate::api::Page<Event>), (status = 404, body = ProblemDocument)))]
+pub(super) async fn transitions(text: String, call: Call) -> Answer {
+    let own = call.caller()?.reads();
+    let mut query = call.query();
+    let page = call::page(&mut query)?;
+    query.end()?;
+    let store = &call.parts().store;
+    let page = store.transitions(store.instance(call::id(&text)?, own).await?.id, &page).await?;
+    let items = page.items.iter().map(view).collect::<Result<_, _>>()?;
+    ok(&crate::api::Page { items, next_cursor: page.next_cursor })
 }
 
 /// How far a reader got in the two histories that make the stream.
@@ -157,6 +173,7 @@ fn reminded(Reminder { given, credential }: &Reminder) -> Result<CredentialEvent
     })
 }
 
+/// A row of the history as callers see it.
 fn view(row: &transition::Model) -> Result<Event, StoreError> {
     let status = |name: &str, column| {
         let status = minimcp_actors::state::Status::from_name(name);

@@ -31,7 +31,7 @@ use super::{
         instances::restore, instances::extend, instances::token, instances::delete, logs::show, stats::show,
         instances::diagnose, instances::client_config,
         keys::list, keys::rotate,
-        events::follow, actors::list, actors::show, audit::show, system::isolation,
+        events::follow, events::transitions, actors::list, actors::show, audit::show, system::isolation,
         webhooks::list, webhooks::create, webhooks::show, webhooks::change, webhooks::delete, webhooks::test,
         webhooks::deliveries,
     ),

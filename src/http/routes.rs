@@ -11,8 +11,8 @@ use warp::{Filter, delete, get, patch, post, put};
 use super::call::{Answer, Call};
 use super::context::Context;
 use super::{
-    actors, audit, credentials, docs, events, health, instances, keys, logs, me, metrics, openapi, stats,
-    system, tokens, types, users, webhooks,
+    actors, audit, credentials, dashboard, docs, events, health, instances, keys, logs, me, metrics, openapi,
+    stats, system, tokens, types, users, webhooks,
 };
 use crate::problem::{Code, Problem};
 
@@ -54,6 +54,8 @@ fn instances_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let reads = reads
         .or(one().and(path("client-config")).and(end()).and(get()).and(call()).then(instances::client_config))
         .unify();
+    let past = one().and(path("transitions")).and(end()).and(get()).and(call()).then(events::transitions);
+    let reads = reads.or(past).unify();
     let orders = one().and(path("stop")).and(end()).and(post()).and(call()).then(instances::stop);
     let orders = orders
         .or(one().and(path("restart")).and(end()).and(post()).and(call()).then(instances::restart))
@@ -152,6 +154,9 @@ fn public_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {
     let routes =
         routes.or(path("openapi.json").and(end()).and(get()).and(call()).then(openapi::show)).unify();
     let routes = routes.or(path("docs").and(end()).and(get()).and(call()).then(docs::page)).unify();
+    let routes = routes.or(end().and(get()).and(call()).then(dashboard::page)).unify();
+    let part = path("assets").and(param::<String>()).and(end()).and(get()).and(call()).then(dashboard::asset);
+    let routes = routes.or(part).unify();
     routes
         .or(path("docs").and(param::<String>()).and(end()).and(get()).and(call()).then(docs::part))
         .unify()
@@ -190,9 +195,15 @@ fn answer_unmatched(method: &Method, path: &str) -> Answer {
     Ok(response)
 }
 
-static PATHS: LazyLock<Vec<(String, Vec<&'static str>)>> = LazyLock::new(openapi::methods);
+/// Routes for browsers, which the OpenAPI document does not speak of.
+const PAGES: [&str; 3] = ["/", "/assets/{name}", "/docs/{name}"];
 
-/// The methods of a path, as the OpenAPI document has them.
+static PATHS: LazyLock<Vec<(String, Vec<&'static str>)>> = LazyLock::new(|| {
+    let pages = PAGES.into_iter().map(|path| (path.to_owned(), vec!["GET"]));
+    openapi::methods().into_iter().chain(pages).collect()
+});
+
+/// The methods of a path.
 fn methods_of(path: &str) -> Option<Vec<&'static str>> {
     PATHS.iter().find(|(template, _)| fits(template, path)).map(|(_, methods)| methods.clone())
 }
@@ -242,14 +253,12 @@ mod tests {
             allowed(&Method::POST, "/v1/actors/supervisor/x"),
             Some((405, "GET, HEAD, OPTIONS".into()))
         );
-        for unknown in [
-            "/",
-            "/v1",
-            "/v1/instance",
-            "/v1/instances/",
-            "/register",
-            "/.well-known/oauth-authorization-server",
-        ] {
+        for page in ["/", "/assets/app.js", "/docs/page.css"] {
+            assert_eq!(allowed(&Method::POST, page), Some((405, "GET, HEAD, OPTIONS".into())), "{page}");
+        }
+        for unknown in
+            ["/v1", "/v1/instance", "/v1/instances/", "/register", "/.well-known/oauth-authorization-server"]
+        {
             assert_eq!(
                 answer_unmatched(&Method::GET, unknown).unwrap_err().code(),
                 Code::RouteNotFound,

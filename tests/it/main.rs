@@ -12,6 +12,7 @@ mod audit;
 mod authorization;
 mod children;
 mod cli;
+mod dashboard;
 mod diagnose;
 mod faults;
 mod gateway;

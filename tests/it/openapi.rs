@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::daemon::Daemon;
 
 /// The routes of the contract that this version serves, but for the gateway, which is no part of the document.
-const ROUTES: [&str; 55] = [
+const ROUTES: [&str; 56] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -53,6 +53,7 @@ const ROUTES: [&str; 55] = [
     "DELETE /v1/webhooks/{id}",
     "POST /v1/webhooks/{id}/test",
     "GET /v1/webhooks/{id}/deliveries",
+    "GET /v1/instances/{id}/transitions",
     "GET /v1/keys",
     "POST /v1/keys/rotate",
     "GET /v1/events",

@@ -51,6 +51,45 @@ async fn events_go_on_where_a_reader_left_off_and_only_the_own_ones_are_told() {
     assert_eq!(wrong.code(), "invalid_header");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_of_an_instance_is_told_newest_first_and_page_by_page() {
+    let daemon = Daemon::start().await;
+    let (una, ugo) = (daemon.user("una", Role::User).await, daemon.user("ugo", Role::User).await);
+    let mcp_type = daemon.faulty(&["ok"]).await;
+    let made = daemon.running(&mcp_type, &una).await;
+    daemon.running(&mcp_type, &una).await;
+    let id = id(&made);
+    order(&daemon, &una, id, "stop").await;
+    wait(&daemon, &una, id, "stopped").await;
+    let path = format!("/v1/instances/{id}/transitions");
+    // The journal writes in batches, behind what the answers tell.
+    let written = async {
+        loop {
+            let page = daemon.get(&path, &una).await.json();
+            if page["items"][0]["to"] == "stopped" {
+                break page;
+            }
+        }
+    };
+    let whole = tokio::time::timeout(crate::ground::PATIENCE, written).await.unwrap();
+    let all = whole["items"].as_array().unwrap();
+    assert!(all.iter().all(|event| event["instance_id"] == made["id"]), "{all:?}");
+    let seqs: Vec<i64> = all.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+    assert!(seqs.len() > 3 && seqs.windows(2).all(|pair| pair[0] == pair[1] + 1), "{seqs:?}");
+    assert_eq!(all.last().unwrap()["to"], "pending");
+
+    let mut cursor = String::new();
+    let mut paged = Vec::new();
+    loop {
+        let page = daemon.get(&format!("{path}?limit=2{cursor}"), &una).await.json();
+        paged.extend(page["items"].as_array().unwrap().clone());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(&paged, all);
+    assert_eq!(daemon.get(&path, &ugo).await.code(), "instance_not_found");
+}
+
 /// The events of a stream's text with their ids.
 fn events(text: &str) -> Vec<(i64, Value)> {
     let mut events = Vec::new();
