@@ -272,17 +272,17 @@ mod tests {
         std::fs::write(&secret, "secret\n").unwrap();
         let log = directory.path().join("app.log");
         std::os::unix::fs::symlink(&secret, &log).unwrap();
-        assert!(tail(directory.path(), Stream::App, 10).await.unwrap().0.is_empty(), "a link");
+        assert!(tail(directory.path(), Stream::App, 10, &ALL).await.unwrap().0.is_empty(), "a link");
         std::fs::remove_file(&log).unwrap();
         std::fs::hard_link(&secret, &log).unwrap();
         assert!(
-            tail(directory.path(), Stream::App, 10).await.unwrap().0.is_empty(),
+            tail(directory.path(), Stream::App, 10, &ALL).await.unwrap().0.is_empty(),
             "another name of a file"
         );
         std::fs::remove_file(&log).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, &log, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
         assert!(
-            tail(directory.path(), Stream::App, 10).await.unwrap().0.is_empty(),
+            tail(directory.path(), Stream::App, 10, &ALL).await.unwrap().0.is_empty(),
             "a pipe that nobody writes to"
         );
     }
