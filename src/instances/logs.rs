@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use crate::catalog::plan::OUTPUT;
+use crate::catalog::plan::output_of;
 
 /// Bytes read from the end of a file at most.
 const TAIL_BYTES: u64 = 1 << 20;
@@ -47,7 +47,7 @@ impl Stream {
     fn file(self, directory: &Path) -> PathBuf {
         let directory = match self {
             Self::App | Self::Error => directory.to_owned(),
-            Self::Stdout | Self::Stderr => directory.join(OUTPUT),
+            Self::Stdout | Self::Stderr => output_of(directory),
         };
         directory.join(format!("{}.log", self.as_str()))
     }
@@ -181,15 +181,16 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_lines_come_first_and_then_what_is_added_even_to_a_new_file() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join(OUTPUT)).unwrap();
-        let path = directory.path().join(OUTPUT).join("stderr.log");
-        let (lines, mut absent) = tail(directory.path(), Stream::Stderr, 5).await.unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("logs");
+        std::fs::create_dir(output_of(&directory)).unwrap();
+        let path = output_of(&directory).join("stderr.log");
+        let (lines, mut absent) = tail(&directory, Stream::Stderr, 5).await.unwrap();
         assert!(lines.is_empty() && absent.more().await.unwrap().is_empty());
 
         std::fs::write(&path, "one\ntwo\nthree\r\nhal").unwrap();
         assert_eq!(absent.more().await.unwrap(), ["one", "two", "three"], "it has come to be");
-        let (lines, mut follower) = tail(directory.path(), Stream::Stderr, 2).await.unwrap();
+        let (lines, mut follower) = tail(&directory, Stream::Stderr, 2).await.unwrap();
         assert_eq!(lines, ["two", "three"]);
 
         let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
