@@ -30,6 +30,7 @@ use crate::api::diagnosis::Diagnosis;
 use crate::api::instance::{AccessToken, ExtendLease, Instance};
 use crate::archive::Archives;
 use crate::catalog::TypeDefinition;
+use crate::catalog::plan::output_of;
 use crate::config::Settings;
 use crate::expiry::Bell;
 use crate::gateway::{AccessTable, Grant};
@@ -343,7 +344,7 @@ impl Instances {
     async fn clear_files(&self, row: &mcp_instance::Model) {
         let logs = self.provisioner.log_dir(row.user_id, row.id, &row.mcp_type);
         let archive = self.archives.of_instance(row.user_id, row.id, &row.mcp_type);
-        for directory in [logs, archive, self.provisioner.home_dir(row.id)] {
+        for directory in [output_of(&logs), logs, archive, self.provisioner.home_dir(row.id)] {
             match tokio::fs::remove_dir_all(&directory).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -16,7 +16,7 @@ use flate2::write::GzEncoder;
 use rustix::fs::OFlags;
 
 use super::{Archive, Archived};
-use crate::catalog::plan::OUTPUT;
+use crate::catalog::plan::output_of;
 
 /// Bytes of one file that are archived at most: its end.
 const LONGEST: u64 = 64 << 20;
@@ -38,10 +38,11 @@ pub(crate) fn put_away(live: &Path, to: &Path) -> io::Result<u64> {
     DirBuilder::new().mode(0o700).create(&partial)?;
     let mut bytes = 0;
     let mut entries = entries(live)?;
-    // What was captured has a directory of its own, unless the server put something else there.
-    let output = live.join(OUTPUT);
-    if std::fs::symlink_metadata(&output).is_ok_and(|metadata| metadata.is_dir()) {
-        entries.extend(self::entries(&output)?);
+    let output = output_of(live);
+    match self::entries(&output) {
+        Ok(captured) => entries.extend(captured),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
     for path in entries.into_iter().filter(|path| is_plain(path)).take(MOST_FILES) {
         if let (Some(file), Some(name)) = (open_plain(&path)?, path.file_name()) {
@@ -54,6 +55,7 @@ pub(crate) fn put_away(live: &Path, to: &Path) -> io::Result<u64> {
     gone(std::fs::remove_dir_all(to))?;
     std::fs::rename(&partial, to)?;
     File::open(parent)?.sync_all()?;
+    gone(std::fs::remove_dir_all(output))?;
     std::fs::remove_dir_all(live)?;
     Ok(bytes)
 }

@@ -1,6 +1,6 @@
 //! From a recipe to a process: program, arguments, environment and working directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use minimcp_actors::launch::{Launch, Plan, Reach};
 use secrecy::SecretString;
@@ -16,9 +16,14 @@ use super::{CredentialsExposure, Invalid, TypeDefinition, config};
 /// What Node runs before a server's own code, so that the server finds what came in the sealed memory file.
 pub const PRELOAD: &str = include_str!("../../mcp-servers/handover/preload.cjs");
 
-/// Below the directory for the logs of an instance: where its output is captured. The directory is the daemon's, the
-/// one above it the instance's.
-pub const OUTPUT: &str = "output";
+/// Where the output of an instance with this directory for its logs is captured: beside it, because the directory is
+/// the server's own and what is captured is not.
+#[must_use]
+pub fn output_of(log_dir: &Path) -> PathBuf {
+    let mut name = log_dir.as_os_str().to_owned();
+    name.push(".output");
+    name.into()
+}
 
 /// What is to run and for whom.
 #[derive(Debug, Clone)]
@@ -141,7 +146,7 @@ pub fn plan(subject: &Subject<'_>, host: &Host, launch: &Launch) -> Result<Plan,
         args,
         env: env.0,
         sealed,
-        log_dir: host.log_dir.join(OUTPUT),
+        log_dir: output_of(&host.log_dir),
         reach: Reach {
             readable: vec![host.servers_dir.clone(), host.preload.clone()],
             writable: vec![host.home.clone(), host.log_dir.clone()],

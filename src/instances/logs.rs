@@ -13,7 +13,7 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::archive::files;
-use crate::catalog::plan::OUTPUT;
+use crate::catalog::plan::output_of;
 
 pub(crate) use filter::{Filter, Level};
 
@@ -56,7 +56,7 @@ impl Stream {
     fn file(self, directory: &Path) -> PathBuf {
         let directory = match self {
             Self::App | Self::Error => directory.to_owned(),
-            Self::Stdout | Self::Stderr => directory.join(OUTPUT),
+            Self::Stdout | Self::Stderr => output_of(directory),
         };
         directory.join(format!("{}.log", self.as_str()))
     }
@@ -240,15 +240,16 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_lines_come_first_and_then_what_is_added_even_to_a_new_file() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join(OUTPUT)).unwrap();
-        let path = directory.path().join(OUTPUT).join("stderr.log");
-        let (lines, mut absent) = tail(directory.path(), Stream::Stderr, 5, &ALL).await.unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("logs");
+        std::fs::create_dir(output_of(&directory)).unwrap();
+        let path = output_of(&directory).join("stderr.log");
+        let (lines, mut absent) = tail(&directory, Stream::Stderr, 5, &ALL).await.unwrap();
         assert!(lines.is_empty() && absent.more().await.unwrap().is_empty());
 
         std::fs::write(&path, "one\ntwo\nthree\r\nhal").unwrap();
         assert_eq!(absent.more().await.unwrap(), ["one", "two", "three"], "it has come to be");
-        let (lines, mut follower) = tail(directory.path(), Stream::Stderr, 2, &ALL).await.unwrap();
+        let (lines, mut follower) = tail(&directory, Stream::Stderr, 2, &ALL).await.unwrap();
         assert_eq!(lines, ["two", "three"]);
 
         let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
@@ -302,12 +303,14 @@ mod tests {
     async fn of_what_is_wanted_the_last_lines_are_found_in_live_and_in_archived_logs() {
         let scratch = tempfile::tempdir().unwrap();
         let (live, archive) = (scratch.path().join("live"), scratch.path().join("user/archive"));
-        std::fs::create_dir_all(live.join(OUTPUT)).unwrap();
+        for directory in [live.clone(), output_of(&live)] {
+            std::fs::create_dir(directory).unwrap();
+        }
         let long = "y".repeat(LINE_BYTES + 5);
         let lines: String = (0..100_000)
             .map(|n| format!("line {n} {}\n", if n % 1_000 == 7 { "seven" } else { "" }))
             .collect();
-        std::fs::write(live.join(OUTPUT).join("stdout.log"), format!("{lines}{long}\nhal")).unwrap();
+        std::fs::write(output_of(&live).join("stdout.log"), format!("{lines}{long}\nhal")).unwrap();
         let seven = Filter { grep: Some("seven".into()), level: None };
         let wanted = ["line 98007 seven", "line 99007 seven"];
         assert_eq!(tail(&live, Stream::Stdout, 2, &seven).await.unwrap().0, wanted);
@@ -328,10 +331,12 @@ mod tests {
         let secret = scratch.path().join("secret");
         std::fs::write(&secret, "CANARY\n").unwrap();
         let live = scratch.path().join("live");
-        std::fs::create_dir_all(live.join(OUTPUT)).unwrap();
+        for directory in [live.clone(), output_of(&live)] {
+            std::fs::create_dir(directory).unwrap();
+        }
         std::os::unix::fs::symlink(&secret, live.join("app.log")).unwrap();
         std::fs::hard_link(&secret, live.join("error.log")).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, live.join(OUTPUT).join("stdout.log"), rustix::fs::Mode::RUSR)
+        rustix::fs::mkfifoat(rustix::fs::CWD, output_of(&live).join("stdout.log"), rustix::fs::Mode::RUSR)
             .unwrap();
         for stream in [Stream::App, Stream::Error, Stream::Stdout] {
             let (lines, mut follower) = tail(&live, stream, 5, &ALL).await.unwrap();

@@ -223,6 +223,7 @@ async fn nothing_of_others_of_the_daemon_or_of_the_machine_can_be_read_changed_o
     assert_eq!(said["memory"], "done", "what servers ask about themselves works");
     assert_eq!(said["processes"], json!([hostile.pid.unwrap().to_string()]), "of others nothing is seen");
     assert_eq!(said["temporary"], json!(["mine"]), "of the files of others nothing is seen");
+    assert_eq!(said["directory"], "done");
     let foreign: Vec<&Value> = said["descriptors"]
         .as_object()
         .unwrap()

@@ -98,7 +98,7 @@ fn the_environment_is_exactly_what_the_design_lists() {
     let preloaded = ["--max-semi-space-size=1", "--require", "/var/preload.cjs"];
     assert_eq!(plan.args, [&preloaded[..], &["/srv/dist/github.mjs", "--strict"]].concat());
     assert_eq!(plan.cwd.to_str(), Some("/srv"));
-    assert_eq!(plan.log_dir.to_str(), Some("/var/logs/output"));
+    assert_eq!(plan.log_dir.to_str(), Some("/var/logs.output"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is said, and refused, where not everything is to be had.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use seccompiler::{SeccompAction, SeccompFilter};
 use serde_json::{Value, json};
 
-use crate::process::{Daemon, MINIMCP};
+use crate::ground::eventually;
+use crate::process::{Daemon, MINIMCP, id, pid};
 
 /// Somebody who is not root.
 const NOBODY: u32 = 65_534;
@@ -118,4 +119,50 @@ async fn where_servers_are_not_kept_apart_there_is_one_user_only_unless_that_is_
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("would not be kept apart") && said.contains("isolation.mode is off"), "{said}");
+}
+
+#[tokio::test]
+async fn without_root_servers_of_one_user_are_still_kept_apart() {
+    let mut daemon = Daemon::unstarted(&[], &[]);
+    chown(daemon.dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let nobody = NOBODY.to_string();
+    daemon.around(&["setpriv", "--reuid", &nobody, "--regid", &nobody, "--clear-groups"]);
+    daemon.serve().await;
+    daemon.faulty("plain", &["env"]).await;
+    let victim = daemon.running("plain", "victim").await;
+    assert_eq!(victim["isolation"]["level"], "medium", "{victim:#}");
+    assert_eq!(super::status(pid(&victim), "Uid"), [&*nobody; 4].join("\t"));
+    let data = |path: &str| daemon.data().join(path).to_str().unwrap().to_owned();
+    let home = data(&format!("run/{}", id(&victim)));
+    let (server, above) = (pid(&victim), daemon.pid());
+    let wanted = json!({
+        "read": [format!("/proc/{server}/environ"), format!("/proc/{server}/mem"), format!("/proc/{server}/cmdline"),
+            format!("/proc/{above}/environ"), data("minimcp.db"), data("master.key"), data("admin.token"),
+            data("audit/audit.jsonl"), "/etc/passwd", "/etc/hosts"],
+        "list": [data(""), home, "/tmp", "/proc", "/home"],
+        "write": [format!("{home}/planted"), data("planted"), "/tmp/planted"],
+        "kill": [server.to_string(), above.to_string()],
+        "ports": [45_124],
+    });
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/isolation/probe.mjs");
+    daemon
+        .add_type(&format!(
+            "name = \"hostile\"\ndisplay_name = \"Hostile\"\ncommand = \"node\"\nargs = [{script:?}]\n\
+             env = {{ TRY = {:?} }}\n[health_check]\nkind = \"http\"\nendpoint = \"/health\"\n",
+            wanted.to_string()
+        ))
+        .await;
+    let hostile = daemon.running("hostile", "hostile").await;
+    let owner = hostile["user_id"].as_str().unwrap();
+    let log = data(&format!("logs/users/user_{owner}/mcp_{}_hostile.output/stdout.log", id(&hostile)));
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    eventually("it has tried", || said().ends_with('\n')).await;
+    let said: Value = serde_json::from_str(&said()).unwrap();
+    let mut allowed = Vec::new();
+    for kind in ["read", "list", "write", "kill", "ports"] {
+        let tried = said[kind].as_object().unwrap();
+        allowed.extend(tried.iter().filter(|(_, came)| *came == "done").map(|(name, _)| name.clone()));
+    }
+    assert_eq!(allowed, ["/etc/hosts"], "{said:#}");
+    assert_eq!(said["directory"], "done", "it is told where its temporary files go");
 }

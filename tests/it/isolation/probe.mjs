@@ -1,7 +1,10 @@
 // Tries what a hostile server would, as told in TRY, and says in one line what came of each. Then it lives on.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, readlinkSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer as serve } from 'node:http';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const wanted = JSON.parse(process.env.TRY ?? '{}');
 const outcome = (attempt) => {
@@ -49,8 +52,9 @@ console.log(
     ports,
     sockets,
     calls,
-    processes: readdirSync(wanted.proc ?? '/proc').filter((name) => /^\d+$/.test(name)),
-    temporary: readdirSync('/tmp'),
+    processes: outcome(() => readdirSync('/proc')) === 'done' ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : null,
+    temporary: outcome(() => readdirSync('/tmp')) === 'done' ? readdirSync('/tmp') : null,
+    directory: outcome(() => writeFileSync(join(tmpdir(), 'mine.tmp'), 'x')),
     descriptors: Object.fromEntries(
       readdirSync('/proc/self/fd').map((fd) => {
         try {
@@ -63,4 +67,5 @@ console.log(
     memory: outcome(() => process.memoryUsage()),
   }),
 );
+if (process.env.PORT) serve((_, response) => response.end('{}')).listen(Number(process.env.PORT), '127.0.0.1');
 setInterval(() => {}, 1e6);

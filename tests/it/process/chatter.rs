@@ -47,8 +47,8 @@ async fn a_server_that_writes_is_neither_blocked_nor_killed_by_the_end_of_the_da
         .data()
         .join("logs/users")
         .join(format!("user_{}", made["user_id"].as_str().unwrap()))
-        .join(format!("mcp_{}_talker", id(&made)))
-        .join("output/stdout.log");
+        .join(format!("mcp_{}_talker.output", id(&made)))
+        .join("stdout.log");
     assert!(!log.with_extension("log.1").exists());
 
     daemon.serve().await;

@@ -40,6 +40,8 @@ pub(in crate::launch) struct Confinement {
     pub(in crate::launch) readable: Vec<PathBuf>,
     /// What it may change.
     pub(in crate::launch) writable: Vec<PathBuf>,
+    /// Where its temporary files go if it may not use those directories that all share.
+    pub(in crate::launch) temporary: Option<PathBuf>,
     /// The only TCP port it may listen on.
     pub(in crate::launch) port: Option<u16>,
     /// Most tasks of its user; only where it has a user of its own.

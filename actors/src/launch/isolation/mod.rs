@@ -205,7 +205,11 @@ impl Isolation {
         } else {
             confinement::Mounts::default()
         };
+        // What all share it may not open, and without a word of where to go most programs go there.
+        let nowhere = !own_mounts && required.contains(&Layer::Files);
+        let temporary = writable.first().filter(|_| nowhere).cloned();
         Ok(Some(Confinement {
+            temporary,
             max_tasks: uids.is_some().then(|| options.max_tasks.into()),
             port: launch.port,
             shared: matches!(options.users, Users::All(_)),

@@ -86,7 +86,10 @@ pub(in crate::launch) fn put_on(wanted: &Confinement, scored: io::Result<()>) ->
     rules(&mut layers, prepared);
     layers.put(Layer::Syscalls, filter::set);
     layers.put(Layer::LeaseAlarm, || -> io::Result<()> {
-        wanted.alarm.map_or(Ok(()), |seconds| Ok(signals::alarm(seconds)))
+        if let Some(seconds) = wanted.alarm {
+            signals::alarm(seconds);
+        }
+        Ok(())
     });
     answer(wanted, &layers)
 }
