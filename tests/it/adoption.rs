@@ -33,7 +33,7 @@ async fn a_process_that_outlived_its_actors_is_adopted_in_place() {
     // Its end is seen at once, though it is no child of ours, and it is replaced.
     signal(after.pid.unwrap(), "KILL");
     let replaced = second.until(spec.id, |now| now.run == Run(2) && now.status == Status::Running).await;
-    assert_eq!(replaced.last_exit.as_ref().map(|last| last.exit), Some(Exit::Unknown));
+    assert_eq!(replaced.last_exit.as_ref().map(|last| last.exit), Some(Exit::Signal(9)));
     second.leave(false).await;
 }
 

@@ -136,8 +136,21 @@ impl Drop for Ground {
             for record in records {
                 signal(record.identity.pid, "KILL");
             }
+            clear_cgroups(&self.path("run"));
         }
     }
+}
+
+/// Ends and removes the control groups of whoever kept their records here.
+pub(crate) fn clear_cgroups(run_dir: &Path) {
+    let cgroups = Cgroups::open(Use::Auto, None, run_dir);
+    for dir in cgroups.present().into_values().flatten() {
+        // A group of v1 has no such file; its processes were killed by their ids.
+        let _ = std::fs::write(dir.join("cgroup.kill"), "1");
+        // What was killed just now takes a moment; an empty directory that stays harms nobody.
+        let _ = (0..1_000).any(|_| std::fs::remove_dir(&dir).is_ok() || !dir.exists());
+    }
+    cgroups.close();
 }
 
 /// A plan that tells the process who it is, as the daemon's own plans do.
