@@ -12,6 +12,7 @@ mod audit;
 mod authorization;
 mod children;
 mod cli;
+mod deploy;
 mod faults;
 mod gateway;
 mod handover;
