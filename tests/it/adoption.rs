@@ -73,6 +73,8 @@ async fn a_recycled_process_id_is_never_signalled() {
     ] {
         let spec = ground.faulty(&["ok"]);
         record.id = spec.id;
+        // The word of the run that had the id before.
+        "another".clone_into(&mut record.nonce);
         let mut forged = record.clone();
         forge(&mut forged);
         let fate = Fate::Adopt { record: Box::new(forged), restore: false };
