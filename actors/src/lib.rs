@@ -11,8 +11,8 @@
 //!
 //! # What is promised
 //!
-//! - At most one process per instance, and none once the instance has ended: an end is reported when the whole
-//!   process group is gone.
+//! - At most one process per instance, and none once the instance has ended: an end is reported when its whole
+//!   tree is gone, whatever has left its session, and its control group is removed.
 //! - Every report and timer carries the number of its run. What an old run says late changes nothing.
 //! - Between actors every queue is bounded and every failure to send is seen.
 //! - A panic in the actor of one instance ends that instance's process tree and is an exit like another.
@@ -21,8 +21,9 @@
 //!
 //! # What is not
 //!
-//! - A process that leaves its session (`setsid`) is counted while its parents live, but not ended with the tree.
-//! - The exit status of a process that was adopted is [`state::Exit::Unknown`].
+//! - Without control groups a process that clears its environment, leaves its session and whose parents have gone is
+//!   not found.
+//! - The exit status of a process that was adopted is [`state::Exit::Unknown`] before Linux 6.15.
 pub mod clock;
 #[cfg(feature = "fake")]
 pub mod fake;

@@ -250,8 +250,9 @@ impl Policy {
         if self.limits.cpu_percent == Some(0) {
             return refuse("limits.cpu_percent", "at least 1", 0);
         }
-        if self.limits.tasks == Some(0) {
-            return refuse("limits.tasks", "at least 1", 0);
+        // A runtime such as Node begins with eleven threads.
+        if let Some(tasks) = self.limits.tasks.filter(|tasks| *tasks < 16) {
+            return refuse("limits.tasks", "at least 16", tasks);
         }
         Ok(self)
     }

@@ -33,7 +33,7 @@ async fn a_process_that_outlived_its_actors_is_adopted_in_place() {
     // Its end is seen at once, though it is no child of ours, and it is replaced.
     signal(after.pid.unwrap(), "KILL");
     let replaced = second.until(spec.id, |now| now.run == Run(2) && now.status == Status::Running).await;
-    assert_eq!(replaced.last_exit.as_ref().map(|last| last.exit), Some(Exit::Unknown));
+    assert_eq!(replaced.last_exit.as_ref().map(|last| last.exit), Some(Exit::Signal(9)));
     second.leave(false).await;
 }
 
@@ -73,6 +73,8 @@ async fn a_recycled_process_id_is_never_signalled() {
     ] {
         let spec = ground.faulty(&["ok"]);
         record.id = spec.id;
+        // The word of the run that had the id before.
+        "another".clone_into(&mut record.nonce);
         let mut forged = record.clone();
         forge(&mut forged);
         let fate = Fate::Adopt { record: Box::new(forged), restore: false };

@@ -104,13 +104,15 @@ fn descriptors_about(dir: &Path, pids: &[u32]) -> Vec<String> {
 
 #[tokio::test]
 async fn fifty_starts_and_stops_leave_nothing_behind() {
+    // A soak sets more.
+    let rounds = std::env::var("MINIMCP_TEST_ROUNDS").map_or(50, |text| text.parse().unwrap());
     let ground = Ground::new().await;
     let sleeper = || {
         let probe = minimcp_actors::launch::Probe::Process;
         ground.spec("/bin/sleep".into(), vec!["1000".into()], probe)
     };
     let mut pids = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..rounds {
         let child = ground.running(sleeper()).await;
         pids.push(child.pid.unwrap());
         ground.actors.remove(child.id).await.unwrap();
@@ -118,6 +120,7 @@ async fn fifty_starts_and_stops_leave_nothing_behind() {
     assert!(pids.iter().all(|pid| !is_alive(*pid)));
     assert_eq!(descriptors_about(ground.dir.path(), &pids), [""; 0]);
     assert_eq!(std::fs::read_dir(ground.path("run")).unwrap().count(), 0);
+    assert_eq!(ground.launcher.cgroups().present().len(), 0);
     assert_eq!(ground.actors.actors().iter().filter(|actor| actor.kind == "instance").count(), 0);
     ground.leave(false).await;
 }

@@ -161,7 +161,27 @@ impl Drop for Ground {
             for record in records {
                 signal(record.identity.pid, "KILL");
             }
+            clear_cgroups(&self.path("run"));
         }
+    }
+}
+
+/// Ends and removes the control groups of whoever kept their records here.
+pub(crate) fn clear_cgroups(run_dir: &Path) {
+    for groups in [Use::V2, Use::V1] {
+        let cgroups = Cgroups::open(groups, None, run_dir);
+        for dir in cgroups.present().into_values().flatten() {
+            // The first is of v2, the others of v1: what forks for ever has to be stopped first.
+            let _ = std::fs::write(dir.join("cgroup.kill"), "1");
+            let _ = std::fs::write(dir.join("freezer.state"), "FROZEN");
+            for pid in std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default().lines() {
+                let _ = std::process::Command::new("kill").args(["-KILL", pid]).status();
+            }
+            let _ = std::fs::write(dir.join("freezer.state"), "THAWED");
+            // What was killed just now takes a moment; an empty directory that stays harms nobody.
+            let _ = (0..1_000).any(|_| std::fs::remove_dir(&dir).is_ok() || !dir.exists());
+        }
+        cgroups.close();
     }
 }
 

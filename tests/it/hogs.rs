@@ -53,7 +53,8 @@ async fn memory_hogs_end(groups: Use) {
     for args in [["--max-old-space-size=4096", "-e", heap], ["--max-old-space-size=64", "-e", buffers]] {
         let mut spec = script(&ground, &args);
         spec.policy.limits = limits;
-        assert_ended_for_memory(&end_of(&ground, spec).await, by);
+        let ended = end_of(&ground, spec).await;
+        assert_ended_for_memory(&ended, by);
     }
     ground.leave(false).await;
 }

@@ -13,6 +13,7 @@ mod authorization;
 mod children;
 mod cli;
 mod dashboard;
+mod deploy;
 mod diagnose;
 mod faults;
 mod gateway;

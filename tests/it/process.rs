@@ -12,6 +12,7 @@ mod crashes;
 mod crowd;
 mod cut_off;
 mod disk;
+mod endings;
 mod expiring;
 mod half_made;
 mod hostile;
@@ -44,7 +45,7 @@ use tempfile::TempDir;
 pub(crate) use answers::{Answer, Caller, Said};
 pub(crate) use leftovers::is_free;
 
-use crate::ground::{PATIENCE, eventually, is_alive, own_ports, signal};
+use crate::ground::{PATIENCE, clear_cgroups, eventually, is_alive, own_ports, signal};
 
 /// The program under test.
 pub(crate) const MINIMCP: &str = env!("CARGO_BIN_EXE_minimcp");
@@ -361,6 +362,9 @@ impl Drop for Daemon {
         }
         for pid in self.servers() {
             let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+        }
+        if self.data().join("run").exists() {
+            clear_cgroups(&self.data().join("run"));
         }
         if std::thread::panicking() {
             use std::io::Write;

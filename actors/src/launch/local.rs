@@ -27,6 +27,7 @@ use self::orphans::OwnChildren;
 use self::process::{LocalProcess, Ordered, see_out};
 use super::cgroup::{Cgroups, Enforced, Group};
 use super::gate::{self, Gate, Preparation};
+use super::identity;
 use super::isolation::{Confinement, Isolation, Layer};
 use super::logs::LogKeeper;
 use super::pipes::{self, Names, Wiring};
@@ -350,6 +351,11 @@ impl LocalLauncher {
     /// What is left of a run whose leader is gone, or is not what was recorded: its tree is ended without a signal
     /// to that id.
     async fn clear(&self, record: &Record) {
+        if record.identity.boot_id != identity::boot_id() {
+            // Nothing outlives the machine.
+            self.forget(record);
+            return;
+        }
         let tree = Tree::new(record, None);
         let cleared = tokio::task::spawn_blocking(move || put_away(&tree)).await;
         if cleared.unwrap_or(false) {

@@ -50,13 +50,15 @@ impl Stat {
     }
 }
 
+/// The id of every process there is at the moment.
+pub(crate) fn pids() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// Every process there is at the moment; one that comes or goes meanwhile may be missing.
 pub(crate) fn all() -> Vec<Stat> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: u32| Stat::of(pid).ok()).collect()
+    pids().into_iter().filter_map(|pid| Stat::of(pid).ok()).collect()
 }
 
 /// Whether a process was started with this variable, written `NAME=value`. `false` too if we may not look.

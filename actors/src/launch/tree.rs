@@ -20,6 +20,9 @@ use super::{Record, pidfd};
 /// A process that is pinned: its id cannot be given to another one unnoticed.
 type Pinned = HashMap<u32, OwnedFd>;
 
+/// Processes that do not belong to the tree, by id and start, with their parents.
+type Strangers = HashMap<(u32, u64), u32>;
+
 /// The processes of a run.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -63,9 +66,9 @@ impl Tree {
         if members.len() < 2 {
             return;
         }
-        for (pid, pidfd) in self.pin(members) {
-            let left = Stat::of(pid).is_ok_and(|stat| stat.group != self.pid);
-            if left {
+        for pid in members {
+            let Some(pidfd) = self.pin(pid, &Pinned::new(), &mut Strangers::new()) else { continue };
+            if Stat::of(pid).is_ok_and(|stat| stat.group != self.pid) {
                 // One that has gone meanwhile is what was wanted.
                 let _ = pidfd_send_signal(&pidfd, Signal::TERM);
                 let _ = pidfd_send_signal(&pidfd, Signal::CONT);
@@ -130,53 +133,82 @@ impl Tree {
         match &self.group {
             Some(group) => group.is_empty(),
             // Twice, since one that forks for ever can be ahead of a look.
-            None => self.candidates().is_empty() && self.candidates().is_empty(),
+            None => self.looked_for().is_empty() && self.looked_for().is_empty(),
         }
     }
 
+    /// Stops each process as soon as it is found, the newest first: one that forks for ever is another one a
+    /// moment later.
     fn stop_all_then_kill(&self) {
         let mut stopped = Pinned::new();
+        let mut strangers = Strangers::new();
         loop {
-            let found = self.candidates().into_iter().filter(|pid| !stopped.contains_key(pid)).collect();
-            let new = self.pin(found);
-            if new.is_empty() {
+            let before = stopped.len();
+            for pid in self.suspects() {
+                if stopped.contains_key(&pid) {
+                    continue;
+                }
+                if let Some(pidfd) = self.pin(pid, &stopped, &mut strangers) {
+                    let _ = pidfd_send_signal(&pidfd, Signal::STOP);
+                    stopped.insert(pid, pidfd);
+                }
+            }
+            strangers.retain(|_, parent| !stopped.contains_key(parent));
+            if stopped.len() == before {
                 break;
             }
-            for pidfd in new.values() {
-                let _ = pidfd_send_signal(pidfd, Signal::STOP);
-            }
-            stopped.extend(new);
         }
         for pidfd in stopped.values() {
             let _ = pidfd_send_signal(pidfd, Signal::KILL);
         }
     }
 
-    /// Pins processes and keeps those that belong to the tree even then.
-    fn pin(&self, pids: Vec<u32>) -> Pinned {
-        let open = |pid: u32| pidfd_open(Pid::from_raw(i32::try_from(pid).ok()?)?, PidfdFlags::empty()).ok();
-        let pinned: Pinned = pids.into_iter().filter_map(|pid| Some((pid, open(pid)?))).collect();
-        let still = self.candidates();
-        pinned.into_iter().filter(|(pid, _)| still.contains(pid)).collect()
-    }
-
-    /// The live processes that belong to the tree at this moment.
-    fn candidates(&self) -> Vec<u32> {
+    /// Who may belong to the tree.
+    fn suspects(&self) -> Vec<u32> {
         match &self.group {
             Some(group) => group.members(),
-            None => self.looked_for(),
+            None => {
+                let mut pids = proc::pids();
+                pids.sort_unstable_by(|one, other| other.cmp(one));
+                pids
+            }
         }
     }
 
+    /// Pins a process, if it belongs to the tree even then.
+    fn pin(&self, pid: u32, members: &Pinned, strangers: &mut Strangers) -> Option<OwnedFd> {
+        let open = || pidfd_open(Pid::from_raw(i32::try_from(pid).ok()?)?, PidfdFlags::empty()).ok();
+        if let Some(group) = &self.group {
+            return open().filter(|_| group.members().contains(&pid));
+        }
+        let stat = Stat::of(pid).ok().filter(|stat| !stat.ended)?;
+        let key = (pid, stat.start_ticks);
+        if strangers.contains_key(&key) {
+            return None;
+        }
+        let pidfd = open()?;
+        let pinned = Stat::of(pid).ok().filter(|pinned| pinned.start_ticks == stat.start_ticks)?;
+        if members.contains_key(&pinned.parent) || self.is_member(&pinned, self.leads()) {
+            return Some(pidfd);
+        }
+        strangers.insert(key, pinned.parent);
+        None
+    }
+
+    /// Its id is the name of its group and session for as long as it is there, even if only to be reaped.
+    fn leads(&self) -> bool {
+        self.leader.is_some() && Stat::of(self.pid).is_ok_and(|stat| stat.start_ticks == self.start_ticks)
+    }
+
+    fn is_member(&self, stat: &Stat, leads: bool) -> bool {
+        let led = leads && (stat.pid == self.pid || stat.group == self.pid || stat.session == self.pid);
+        let old_enough = stat.start_ticks >= self.start_ticks;
+        led || (old_enough && proc::has_variable(stat.pid, &self.marker))
+    }
+
     fn looked_for(&self) -> Vec<u32> {
-        // Its id is the name of its group and session for as long as it is there, even if only to be reaped.
-        let leads = self.leader.is_some()
-            && Stat::of(self.pid).is_ok_and(|stat| stat.start_ticks == self.start_ticks);
-        belonging(&proc::all(), |stat| {
-            let led = leads && (stat.pid == self.pid || stat.group == self.pid || stat.session == self.pid);
-            let old_enough = stat.start_ticks >= self.start_ticks;
-            led || (old_enough && proc::has_variable(stat.pid, &self.marker))
-        })
+        let leads = self.leads();
+        belonging(&proc::all(), |stat| self.is_member(stat, leads))
     }
 }
 

@@ -67,7 +67,7 @@ fn an_instance_is_described_with_its_last_exit() {
         "restarts    2, 1 of them count against the budget",
         "usage       12.3% of a core, 150 MiB, 2 processes",
         "health      healthy (1.2 ms, 10s ago)",
-        "limits      512 MiB, 50% of a core, by sampling",
+        "limits      512 MiB, 50% of a core (memory: cgroup v1; cpu: sampling)",
         "credential  -",
         "config      {\"timeout_ms\":5}",
         "last exit   high_memory, signal 9, 2030-01-01 00:10:00 UTC (20m ago)",

@@ -266,7 +266,8 @@ impl Cgroups {
     }
 
     /// The groups of runs that are there, by name, with all their directories.
-    pub(crate) fn present(&self) -> BTreeMap<String, Vec<PathBuf>> {
+    #[must_use]
+    pub fn present(&self) -> BTreeMap<String, Vec<PathBuf>> {
         let mut present: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         for root in self.unified.iter().chain(self.v1.values().collect::<BTreeSet<_>>()) {
             for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
