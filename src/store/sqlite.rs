@@ -40,7 +40,17 @@ pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, StoreError
     // SQLite gives the log beside the file the same permissions.
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map_err(|error| unavailable(sqlx::Error::Io(error)))?;
-    connect(promising(path), SqlitePoolOptions::new().max_connections(1).min_connections(1)).await
+    let one = SqlitePoolOptions::new().max_connections(1).min_connections(1);
+    let sound = one.after_release(|connection, _| {
+        Box::pin(async move {
+            // After a commit that failed, SQLite may have rolled back or not, and the driver counts it as open: what
+            // is written next would seem to be committed and be part of a transaction that never is. Such a
+            // connection is closed, and the next caller gets a new one.
+            let open = sqlx::query("ROLLBACK").execute(&mut *connection).await.is_ok();
+            Ok(!open && !connection.is_in_transaction())
+        })
+    });
+    connect(promising(path), sound).await
 }
 
 /// The connections that read; anything else is refused on them.
@@ -144,7 +154,7 @@ fn unavailable(error: sqlx::Error) -> StoreError {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use sea_orm::ConnectionTrait;
+    use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 
     use super::{
         SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous, StoreError, broken_promise, connect,
@@ -185,6 +195,31 @@ mod tests {
         ] {
             let error = connect(options, SqlitePoolOptions::new()).await.unwrap_err();
             assert!(matches!(error, StoreError::Unsafe { setting, .. } if setting == broken), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_after_a_commit_that_failed_is_committed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("minimcp.db");
+        let writer = writer(&path).await.unwrap();
+        for table in [
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY)",
+            "CREATE TABLE child (of INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)",
+        ] {
+            writer.execute_unprepared(table).await.unwrap();
+        }
+        for id in 1..4 {
+            let failing = writer.begin().await.unwrap();
+            failing.execute_unprepared("INSERT INTO child VALUES (77)").await.unwrap();
+            assert!(failing.commit().await.is_err(), "its parent is missing");
+            let next = writer.begin().await.unwrap();
+            next.execute_unprepared(&format!("INSERT INTO parent VALUES ({id})")).await.unwrap();
+            next.commit().await.unwrap();
+            let readers = readers(&path).await.unwrap();
+            let count = Statement::from_string(DbBackend::Sqlite, "SELECT count(*) FROM parent");
+            let count = readers.query_one_raw(count).await.unwrap().unwrap();
+            assert_eq!(count.try_get_by_index::<i64>(0).unwrap(), id, "others see it");
         }
     }
 

@@ -64,8 +64,8 @@ async fn a_lease_that_ended_while_the_daemon_was_away_ends_at_its_return() {
     let mut daemon = Daemon::start().await;
     daemon.light().await;
     let (short, long) = (daemon.running("light", "short").await, daemon.running("light", "long").await);
-    daemon.cli(&["extend", "short", "--ttl", "1s"]).await.done();
-    let until = Utc::now() + TimeDelta::seconds(1);
+    daemon.cli(&["extend", "short", "--ttl", "4s"]).await.done();
+    let until = Utc::now() + TimeDelta::seconds(4);
     daemon.kill();
     crate::ground::eventually("the lease is over", || Utc::now() > until).await;
     assert!(crate::ground::is_alive(super::pid(&short)), "nobody was there to end it");

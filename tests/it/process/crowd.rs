@@ -50,10 +50,14 @@ async fn of_thousands_who_create_at_once_each_key_makes_one_instance_or_none_and
     }
     let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
     let mut made: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut most = 0;
+    let (mut most, mut unanswered) = (0, 0);
     while let Some(done) = asked.join_next().await {
         let (key, answer) = done.unwrap();
-        let answer = answer.unwrap();
+        // A client that gets to send nothing for seconds is let go; nobody knows then what was made.
+        let Ok(answer) = answer else {
+            unanswered += 1;
+            continue;
+        };
         *statuses.entry(answer.status).or_default() += 1;
         if answer.status == 201 {
             made.entry(key).or_default().insert(id(&answer.json()));
@@ -67,10 +71,14 @@ async fn of_thousands_who_create_at_once_each_key_makes_one_instance_or_none_and
     let strange: Vec<_> = statuses.keys().filter(|status| !expected.contains(status)).collect();
     assert!(strange.is_empty(), "{statuses:?}");
     assert!(made.values().all(|ids| ids.len() == 1), "{made:?}");
-    assert_eq!(made.len(), ROOM, "{statuses:?}");
+    assert!(unanswered < requests / 2, "{unanswered} of {requests} had no answer");
+    let listed = daemon.get("/v1/instances?limit=500").await.json();
+    let listed: BTreeSet<String> = listed["items"].as_array().unwrap().iter().map(id).collect();
+    assert_eq!(listed.len(), ROOM, "{statuses:?}");
     let ids: BTreeSet<&String> = made.values().flatten().collect();
-    assert_eq!(ids.len(), ROOM, "no two keys share one");
-    for id in ids {
+    assert_eq!(ids.len(), made.len(), "no two keys share one");
+    assert!(ids.iter().all(|id| listed.contains(*id)), "{ids:?} of {listed:?}");
+    for id in &listed {
         daemon.status(id, "running").await;
     }
     assert_eq!(daemon.servers().len(), ROOM, "one process for each");
@@ -78,7 +86,7 @@ async fn of_thousands_who_create_at_once_each_key_makes_one_instance_or_none_and
     assert!(peak < 300, "{peak} MiB");
     assert!(most < 4_096 + 300, "{most} descriptors");
     super::show(&format!(
-        "{requests} creations at once: {statuses:?}, at most {peak} MiB and {most} descriptors"
+        "{requests} creations at once: {statuses:?}, {unanswered} without an answer, at most {peak} MiB and {most} descriptors"
     ));
 }
 

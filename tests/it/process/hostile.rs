@@ -144,7 +144,6 @@ async fn text_that_is_no_json_or_no_text_is_refused_and_never_an_error_of_ours()
         (b"/v1/instances?cursor=%ff", b"X: y"),
         (b"/v1/instances?limit=99999999999999999999", b"X: y"),
         (b"/v1/events", b"Last-Event-ID: \xff\xfe"),
-        (b"/v1/types", b"Idempotency-Key: \xff\xfe\nX: y"),
     ] {
         let answered = status(&daemon, &get(path, line)).await;
         assert!((400..500).contains(&answered), "{} is answered {answered}", String::from_utf8_lossy(path));
