@@ -211,7 +211,8 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, live.join("metrics.json"), rustix::fs::Mode::RUSR).unwrap();
         std::fs::create_dir(live.join("sub")).unwrap();
         // What a crash left.
-        std::fs::create_dir_all(to.with_file_name(".partial-mcp_1_x")).unwrap();
+        let left = to.with_file_name(".partial-mcp_1_x");
+        DirBuilder::new().recursive(true).mode(0o700).create(left).unwrap();
 
         let bytes = put_away(&live, &to).unwrap();
         assert!(!live.exists() && secret.exists());

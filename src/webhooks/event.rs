@@ -12,7 +12,7 @@ use super::Reach;
 use crate::store::Reminder;
 
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:tt;)*) => {
         /// What happened.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         pub enum EventKind { $($(#[doc = $doc])+ #[serde(rename = $word)] $name),* }
