@@ -15,6 +15,7 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer. The gateway's bodies are not boxed: they are the hot path.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "almost every answer is the large one")]
 pub enum Outgoing {
     /// Bytes that are there already.
     Whole(Full<Bytes>),
