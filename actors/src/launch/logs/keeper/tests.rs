@@ -100,10 +100,10 @@ fn a_quiet_file_is_not_looked_at_until_somebody_writes_into_it() {
     std::fs::write(&path, "one\n").unwrap();
     let mut news = News::new();
     assert!(news.announce(&path));
-    assert_eq!(news.written_to(), [PathBuf::new(); 0]);
+    assert!(news.written_to().is_empty());
     let mut writer = OpenOptions::new().append(true).open(&path).unwrap();
     writer.write_all(b"two\n").unwrap();
     assert_eq!(news.written_to(), std::slice::from_ref(&path));
     writer.write_all(b"three\n").unwrap();
-    assert_eq!(news.written_to(), [PathBuf::new(); 0], "once is enough");
+    assert!(news.written_to().is_empty(), "once is enough");
 }
