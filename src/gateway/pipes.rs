@@ -63,10 +63,11 @@ impl Gateway {
                 now_ms: Utc::now().timestamp_millis(),
                 in_flight: in_flight.take(),
                 call: Some(call),
+                heard: false,
             };
             let response = match self.stdio.answer(run, &mut exchange).await {
                 Ok(response) => response,
-                Err(NotAnswered::Refused(refusal)) => refusal.response(),
+                Err(NotAnswered::Refused(refusal)) => return Ok(refusal.response()),
                 Err(NotAnswered::Problem(problem)) => return Err(problem),
                 Err(NotAnswered::Gone) => {
                     in_flight = exchange.in_flight.take();
@@ -75,21 +76,19 @@ impl Gateway {
                     continue;
                 }
             };
-            return self.answered(
-                id,
-                route,
-                admitted,
-                response,
-                session.filter(|_| head.method == Method::DELETE),
-            );
+            // What we said ourselves tells nothing about the server.
+            if exchange.heard && !response.status().is_server_error() {
+                route.succeeded(Utc::now().timestamp_millis());
+            }
+            let ended = session.filter(|_| head.method == Method::DELETE);
+            return self.sessions_of(id, admitted, response, ended);
         }
     }
 
-    /// Keeps account of an answer: of its success, and of the session that it begins or ends.
-    fn answered(
+    /// Keeps account of the session that an answer begins or ends.
+    fn sessions_of(
         &self,
         id: Uuid,
-        route: &Arc<Route>,
         admitted: &Admitted,
         response: Response<Outgoing>,
         ended: Option<&str>,
@@ -98,9 +97,6 @@ impl Gateway {
             && !self.sessions.claim(id, session, &admitted.token)
         {
             return Err(broken("the session belongs to another token"));
-        }
-        if !response.status().is_server_error() {
-            route.succeeded(Utc::now().timestamp_millis());
         }
         if let Some(session) = ended.filter(|_| response.status().is_success()) {
             self.sessions.forget(id, session);

@@ -360,6 +360,8 @@ fn part_of(whole: &Spec) -> Spec {
         id: Uuid::now_v7(),
         part_of: Some(whole.id),
         policy,
+        // It ends with its whole, whenever that is.
+        lease_ends_at: None,
         idle_after: None,
         planner: Arc::new(planner),
         ..whole.clone()

@@ -96,6 +96,8 @@ pub(crate) struct Exchange<'a> {
     /// Both are kept for as long as the answer is under way.
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) call: Option<Call>,
+    /// Whether the server has said something about it, which shows that it is well.
+    pub(crate) heard: bool,
 }
 
 /// Why there is no answer of a server.

@@ -45,7 +45,7 @@ async fn whatever_a_server_prints_besides_its_answer_is_counted_and_dropped() {
     assert_eq!(odd(&scene, "unknown_answer").await, 4);
     assert_eq!(odd(&scene, "undeliverable").await, 1);
     assert_eq!(odd(&scene, "request").await, 1);
-    assert_eq!(scene.shown().await["restarts"], 0);
+    assert_eq!(scene.shown().await["restarts"]["total"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +67,7 @@ async fn when_a_server_ends_in_the_middle_everybody_who_waits_hears_so_and_nothi
     assert_ne!(after["pid"], before["pid"]);
     assert!(!after["methods"].to_string().contains("crash"));
     let shown = scene.shown().await;
-    assert_eq!((&shown["restarts"], &shown["status"]), (&json!(1), &json!("running")));
+    assert_eq!((&shown["restarts"]["total"], &shown["status"]), (&json!(1), &json!("running")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn a_session_ends_with_its_process_and_the_instance_lives_on() {
         assert!(begun.elapsed() < PATIENCE, "{answer:?}");
     }
     scene.legacy_state(&other).await;
-    assert_eq!(scene.shown().await["restarts"], 0);
+    assert_eq!(scene.shown().await["restarts"]["total"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +121,7 @@ async fn a_server_that_does_not_read_is_too_busy_and_is_replaced() {
         assert!(begun.elapsed() < PATIENCE, "never too busy");
     }
     let begun = std::time::Instant::now();
-    while scene.shown().await["restarts"] != 1 {
+    while scene.shown().await["restarts"]["total"] != 1 {
         assert!(begun.elapsed() < PATIENCE, "{}", scene.shown().await);
     }
     assert_ne!(scene.state().await["pid"], before["pid"]);
