@@ -25,7 +25,7 @@ use crate::bootstrap::{self, BootstrapError};
 use crate::catalog;
 use crate::config::{Loaded, OnShutdown, Settings};
 use crate::expiry::Reminders;
-use crate::gateway::{AccessTable, Gateway};
+use crate::gateway::{AccessTable, Gateway, Servers};
 use crate::http::{Bounds, Context, Parts};
 use crate::instances::Instances;
 use crate::journal::{Close, Flush, Journal, JournalState};
@@ -213,8 +213,7 @@ impl Daemon {
             settings.gateway,
             vault.clone(),
             Arc::clone(&access),
-            supervision.clone(),
-            stdio,
+            Servers { supervision: supervision.clone(), stdio },
             trail.clone(),
             restored.clone(),
             stop.clone(),
