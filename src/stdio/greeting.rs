@@ -9,6 +9,7 @@ use slog::info;
 use super::board::{Board, Served};
 use super::child::{Child, NotSent};
 use super::era::{self, Era, Greeted, NotGreeted};
+use super::parts::Ending;
 use super::switch::Audience;
 use crate::catalog::Sessions;
 
@@ -54,9 +55,9 @@ impl Board {
     /// Asks a process of its own which era the server speaks.
     async fn scout(self: &Arc<Self>, served: &Arc<Served>, patience: Duration) -> Result<Era, NotSent> {
         let (part, child) = self.start_part(served, patience).await.map_err(|_| NotSent::Gone)?;
-        let answer = era::discover(&child, DISCOVERY.min(patience / 2)).await;
-        self.end_part(part);
-        match answer {
+        // It ends in any case, also if nobody waits for its answer any more.
+        let _part = Ending::unless_kept(self, part);
+        match era::discover(&child, DISCOVERY.min(patience / 2)).await {
             Ok(answer) => Ok(era::of_answer(&answer)),
             // Some servers of the older era say nothing to what they do not know, or end.
             Err(NotSent::Late | NotSent::Gone) => Ok(Era::Legacy),

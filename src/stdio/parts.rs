@@ -109,3 +109,29 @@ impl Drop for Expected<'_> {
         }
     }
 }
+
+/// Ends a part that nothing comes of.
+pub(super) struct Ending<'a> {
+    board: &'a Board,
+    part: Option<Uuid>,
+}
+
+impl<'a> Ending<'a> {
+    /// Ends the part when this is dropped.
+    pub(super) fn unless_kept(board: &'a Board, part: Uuid) -> Self {
+        Self { board, part: Some(part) }
+    }
+
+    /// Lets the part live. Answers its id.
+    pub(super) fn keep(mut self) -> Option<Uuid> {
+        self.part.take()
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if let Some(part) = self.part {
+            self.board.end_part(part);
+        }
+    }
+}
