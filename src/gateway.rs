@@ -59,6 +59,15 @@ use uses::Uses;
 
 const SESSION: &str = "mcp-session-id";
 
+/// The servers behind the gateway.
+#[derive(Debug)]
+pub struct Servers {
+    /// Who supervises them, and knows where they are.
+    pub supervision: Supervision,
+    /// Who speaks with those on standard streams.
+    pub stdio: Stdio,
+}
+
 /// The gateway.
 pub struct Gateway {
     limits: GatewayLimits,
@@ -82,7 +91,7 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// A gateway to the servers of this supervision. Until `restored` says that the instances of the last
+    /// A gateway to these servers. Until `restored` says that the instances of the last
     /// daemon are there again, requests wait: nobody is turned away who will be let in a moment later. `trail`
     /// has who uses which token from where. `stop`
     /// ends listening streams when the daemon ends.
@@ -91,12 +100,12 @@ impl Gateway {
         limits: GatewayLimits,
         vault: Vault,
         access: Arc<AccessTable>,
-        supervision: Supervision,
-        stdio: Stdio,
+        servers: Servers,
         trail: Trail,
         restored: watch::Receiver<bool>,
         stop: CancellationToken,
     ) -> Self {
+        let Servers { supervision, stdio } = servers;
         // One for each request that may be under way: with fewer, a busy instance connects anew all the time.
         let upstream = Upstream::new(usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX));
         let (sessions, uses, counts) = (SessionTable::new(), Uses::default(), Counts::new());

@@ -28,7 +28,7 @@ use crate::bootstrap::{self, BootstrapError};
 use crate::catalog;
 use crate::config::{Loaded, OnShutdown, Settings};
 use crate::expiry::Reminders;
-use crate::gateway::{AccessTable, Gateway};
+use crate::gateway::{AccessTable, Gateway, Servers};
 use crate::http::{Bounds, Context, Loops, Parts};
 use crate::instances::Instances;
 use crate::isolation;
@@ -236,8 +236,7 @@ impl Daemon {
             settings.gateway,
             vault.clone(),
             Arc::clone(&access),
-            supervision.clone(),
-            stdio,
+            Servers { supervision: supervision.clone(), stdio },
             trail.clone(),
             restored.clone(),
             stop.clone(),

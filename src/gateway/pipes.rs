@@ -67,10 +67,11 @@ impl Gateway {
                 now_ms: Utc::now().timestamp_millis(),
                 in_flight: in_flight.take(),
                 call: Some(call),
+                heard: false,
             };
             let response = match self.stdio.answer(run, &mut exchange).await {
                 Ok(response) => response,
-                Err(NotAnswered::Refused(refusal)) => refusal.response(),
+                Err(NotAnswered::Refused(refusal)) => return Ok(refusal.response()),
                 Err(NotAnswered::Problem(problem)) => return Err(problem),
                 Err(NotAnswered::Gone) => {
                     in_flight = exchange.in_flight.take();
@@ -79,11 +80,15 @@ impl Gateway {
                     continue;
                 }
             };
+            // What we said ourselves tells nothing about the server.
+            if exchange.heard && !response.status().is_server_error() {
+                route.succeeded(Utc::now().timestamp_millis());
+            }
             return self.answered(asked, route, admitted, response);
         }
     }
 
-    /// Keeps account of an answer: of its success, of what it tells, and of the session that it begins or ends.
+    /// Keeps account of an answer: of what it tells, and of the session that it begins or ends.
     fn answered(
         &self,
         asked: Asked<'_>,
@@ -97,11 +102,7 @@ impl Gateway {
         {
             return Err(broken("the session belongs to another token"));
         }
-        let status = response.status();
-        if !status.is_server_error() {
-            route.succeeded(Utc::now().timestamp_millis());
-        }
-        if status.is_success() {
+        if response.status().is_success() {
             let asks = asking.settled();
             self.count_tool(id, asks, admitted);
             let learns = Listener::of(asks, response.headers(), admitted.tools(), route);

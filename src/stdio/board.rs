@@ -6,30 +6,27 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use minimcp_actors::Supervision;
-use minimcp_actors::launch::{Launch, Missed, NoPlan, Plan, Planner, Spec};
-use minimcp_actors::policy::{Policy, RestartPolicy};
+use minimcp_actors::launch::Spec;
 use minimcp_actors::routes::InFlight;
 use minimcp_actors::state::Run;
-use slog::{Logger, info};
+use slog::Logger;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Bounds;
-use super::child::{Child, NotSent};
+use super::child::Child;
 use super::counts::Counts;
-use super::era::{self, Era, EraBook, Greeted, NotGreeted};
+use super::era::{EraBook, Greeted, NotGreeted};
 use super::note::Note;
 use super::sessions::SessionId;
-use super::switch::Audience;
 use super::tools::Tools;
-use crate::catalog::Sessions;
 
-/// From asking a server of an unknown era to giving up on an answer.
-const DISCOVERY: Duration = Duration::from_secs(15);
 /// A session that nobody has used for this long gives its place to a new one, where there is no other.
 const LEFT_ALONE: Duration = Duration::from_secs(600);
+/// From telling a server that nobody subscribes any more to giving up on its answer.
+const UNSUBSCRIBE: Duration = Duration::from_secs(15);
 /// Between two looks for sessions that nobody uses.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -93,20 +90,6 @@ pub(super) struct Board {
     pub(super) log: Logger,
 }
 
-/// Why there is no further process of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPart {
-    /// The supervisor refuses it.
-    #[error(transparent)]
-    Refused(#[from] minimcp_actors::message::Refused),
-    /// It could not be launched, or ended at once.
-    #[error("a process for the session could not be started; see `diagnose`")]
-    NotLaunched,
-    /// It takes too long.
-    #[error("a process for the session was not there in time")]
-    Late,
-}
-
 impl Board {
     pub(super) fn new(runtime: Handle, bounds: Bounds, book: EraBook, log: Logger) -> Arc<Self> {
         let board = Arc::new(Self {
@@ -138,93 +121,13 @@ impl Board {
         let _ = self.supervision.set(supervision);
     }
 
-    fn supervision(&self) -> Option<&Supervision> {
+    pub(super) fn supervision(&self) -> Option<&Supervision> {
         self.supervision.get()
     }
 
     /// The first child of a run.
     pub(super) fn served(&self, id: Uuid, run: Run) -> Option<Arc<Served>> {
         self.served.get(&(id, run)).map(|served| Arc::clone(&served))
-    }
-
-    /// Greets the first child of a run, in an era that another process was asked for.
-    pub(super) async fn introduce(self: Arc<Self>, served: Arc<Served>) {
-        let patience = served.spec.policy.timing.start_timeout;
-        let greeted = async {
-            let scout = self.scout(&served, patience);
-            let era = self.book.era_of(&served.note, scout).await?;
-            match era::greet(&served.child, era, patience).await {
-                // It told its era by the way in which it refused.
-                Err(NotGreeted::OtherEra) if era == Era::Legacy => {
-                    let greeted = era::greet(&served.child, Era::Modern, patience).await?;
-                    self.book.note(&served.note, Era::Modern).await;
-                    Ok(greeted)
-                }
-                greeted => greeted,
-            }
-        };
-        let greeted = tokio::select! {
-            greeted = greeted => greeted,
-            () = served.child.left() => Err(NotSent::Gone.into()),
-        };
-        match &greeted {
-            Ok(Greeted::Modern { .. }) => served.child.switch().audience = Audience::Modern,
-            Ok(Greeted::Legacy { .. }) if served.note.sessions == Sessions::Shared => {
-                served.child.share_sessions();
-            }
-            Ok(Greeted::Legacy { .. }) | Err(NotGreeted::NotSent(NotSent::Gone)) => {}
-            Err(why) => {
-                self.book.forget(&served.note).await;
-                let (id, run) = served.key();
-                info!(self.log, "a server could not be greeted"; "instance" => %id, "run" => %run, "why" => %why);
-            }
-        }
-        served.greeted.send_replace(Some(greeted));
-    }
-
-    /// Asks a process of its own which era the server speaks.
-    async fn scout(self: &Arc<Self>, served: &Arc<Served>, patience: Duration) -> Result<Era, NotSent> {
-        let (part, child) = self.start_part(served, patience).await.map_err(|_| NotSent::Gone)?;
-        let answer = era::discover(&child, DISCOVERY.min(patience / 2)).await;
-        self.end_part(part);
-        match answer {
-            Ok(answer) => Ok(era::of_answer(&answer)),
-            // Some servers of the older era say nothing to what they do not know, or end.
-            Err(NotSent::Late | NotSent::Gone) => Ok(Era::Legacy),
-            Err(busy @ NotSent::Busy) => Err(busy),
-        }
-    }
-
-    /// Starts a further process of an instance, under the same rules.
-    pub(super) async fn start_part(
-        self: &Arc<Self>,
-        served: &Arc<Served>,
-        patience: Duration,
-    ) -> Result<(Uuid, Arc<Child>), NoPart> {
-        let supervision = self.supervision().ok_or(NoPart::NotLaunched)?;
-        let spec = part_of(&served.spec);
-        let id = spec.id;
-        let (tell, told) = oneshot::channel();
-        self.expected.insert(id, tell);
-        let expected = Expected { board: self, id, came: false };
-        supervision.create(spec).await?;
-        match tokio::time::timeout(patience, told).await {
-            Ok(Ok(child)) => {
-                expected.came();
-                Ok((id, child))
-            }
-            Ok(Err(_)) => Err(NoPart::NotLaunched),
-            Err(_) => Err(NoPart::Late),
-        }
-    }
-
-    /// Ends a further process. Does not wait for its end.
-    pub(super) fn end_part(&self, id: Uuid) {
-        let Some(supervision) = self.supervision().cloned() else { return };
-        self.runtime.spawn(async move {
-            // One that has ended by itself is forgotten already.
-            let _ = supervision.remove(id).await;
-        });
     }
 
     /// Takes a seat for a new session. If all are taken, the one that was left alone for longest makes room:
@@ -300,7 +203,8 @@ impl Board {
             let child = Arc::clone(child);
             self.runtime.spawn(async move {
                 // If it does not hear it, it tells us of changes that go nowhere.
-                let _ = child.ask("resources/unsubscribe", &serde_json::json!({"uri": uri}), DISCOVERY).await;
+                let _ =
+                    child.ask("resources/unsubscribe", &serde_json::json!({"uri": uri}), UNSUBSCRIBE).await;
             });
         }
     }
@@ -320,83 +224,6 @@ impl Board {
             .collect();
         for (id, session) in ended {
             self.end_session(id, &session);
-        }
-    }
-
-    pub(super) async fn ask_how_it_is(
-        child: Arc<Child>,
-        served: Option<Arc<Served>>,
-        patience: Duration,
-    ) -> Result<(), Missed> {
-        let missed = |words: &dyn std::fmt::Display| Missed(words.to_string());
-        if child.switch().lost {
-            return Err(Missed("it has closed its output".into()));
-        }
-        let asked = match served {
-            None if child.is_initialized() => child.ask("ping", &serde_json::json!({}), patience).await,
-            None => return Ok(()),
-            Some(served) => {
-                let greeted = served.greeted.borrow().clone();
-                match greeted {
-                    None => return Err(Missed("it has not said yet what it speaks".into())),
-                    Some(Err(why)) => return Err(missed(&why)),
-                    Some(Ok(_)) if !served.note.asks => return Ok(()),
-                    Some(Ok(Greeted::Modern { .. })) => era::discover(&child, patience).await,
-                    Some(Ok(Greeted::Legacy { .. })) => {
-                        child.ask("ping", &serde_json::json!({}), patience).await
-                    }
-                }
-            }
-        };
-        asked.map(drop).map_err(|not_sent| missed(&not_sent))
-    }
-}
-
-/// A further process of the same instance: the same rules and the same directories, but no life of its own.
-fn part_of(whole: &Spec) -> Spec {
-    let policy = Policy { restart: RestartPolicy::Temporary, overlap: false, ..whole.policy };
-    let planner = AsPart { of: whole.id, planner: Arc::clone(&whole.planner) };
-    Spec {
-        id: Uuid::now_v7(),
-        part_of: Some(whole.id),
-        policy,
-        idle_after: None,
-        planner: Arc::new(planner),
-        ..whole.clone()
-    }
-}
-
-/// Plans a part as if it were the instance.
-#[derive(Debug)]
-struct AsPart {
-    of: Uuid,
-    planner: Arc<dyn Planner>,
-}
-
-impl Planner for AsPart {
-    fn plan(&self, launch: &Launch) -> Result<Plan, NoPlan> {
-        self.planner.plan(&Launch { id: self.of, ..launch.clone() })
-    }
-}
-
-/// A part that is on its way. Dropped before it came, it is ended.
-struct Expected<'a> {
-    board: &'a Board,
-    id: Uuid,
-    came: bool,
-}
-
-impl Expected<'_> {
-    fn came(mut self) {
-        self.came = true;
-    }
-}
-
-impl Drop for Expected<'_> {
-    fn drop(&mut self) {
-        if !self.came {
-            self.board.expected.remove(&self.id);
-            self.board.end_part(self.id);
         }
     }
 }

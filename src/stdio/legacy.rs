@@ -11,6 +11,7 @@ use super::child::Child;
 use super::edge::Message;
 use super::era::{self, Greeted, NotGreeted};
 use super::outbox::{Next, Weight};
+use super::parts::Ending;
 use super::rpc::{self, Refusal};
 use super::sessions::{self, SessionId};
 use super::splice::{self, Kind};
@@ -124,7 +125,7 @@ async fn own(
 ) -> Result<Response<crate::http::Outgoing>, NoSession> {
     let started = board.start_part(served, exchange.wait).await;
     let (part, child) = started.map_err(|why| Problem::new(Code::BadUpstream, why.to_string()))?;
-    let part = Ending { board, part: Some(part) };
+    let part = Ending::unless_kept(board, part);
     child.belong_to(Arc::clone(session));
     let underway = child.call(&message.text, &message.outline, Some(Arc::clone(session)), None, false)?;
     let answer = answer_to(exchange, &underway, &child, session, message).await?;
@@ -217,7 +218,7 @@ async fn shared_child(
     }
     let started = board.start_part(served, patience).await;
     let (part, child) = started.map_err(|why| Problem::new(Code::BadUpstream, why.to_string()))?;
-    let part = Ending { board, part: Some(part) };
+    let part = Ending::unless_kept(board, part);
     let welcome = era::initialize(&child, patience).await.map_err(|why| match why {
         NotGreeted::OtherEra | NotGreeted::Refused => NoSession::OnlyModern,
         NotGreeted::NotSent(not_sent) => not_sent.into(),
@@ -364,24 +365,4 @@ fn with_session(
         response.headers_mut().insert(SESSION, value);
     }
     response
-}
-
-/// Ends a part that nothing came of.
-struct Ending<'a> {
-    board: &'a Board,
-    part: Option<uuid::Uuid>,
-}
-
-impl Ending<'_> {
-    fn keep(mut self) -> Option<uuid::Uuid> {
-        self.part.take()
-    }
-}
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        if let Some(part) = self.part {
-            self.board.end_part(part);
-        }
-    }
 }

@@ -14,10 +14,12 @@ mod counts;
 mod edge;
 mod era;
 mod frame;
+mod greeting;
 mod legacy;
 mod modern;
 mod note;
 mod outbox;
+mod parts;
 mod reply;
 mod rpc;
 mod sessions;
@@ -106,6 +108,8 @@ pub(crate) struct Exchange<'a> {
     /// Both are kept for as long as the answer is under way.
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) call: Option<Call>,
+    /// Whether the server has said something about it, which shows that it is well.
+    pub(crate) heard: bool,
 }
 
 /// Why there is no answer of a server.

@@ -27,6 +27,7 @@ pub(super) async fn first(
             return Err(late.to(id).into());
         }
     };
+    exchange.heard = matches!(next, Next::Message(..));
     match next {
         Next::Message(Weight::Last, message) => {
             let status = std::str::from_utf8(&message).map_or(StatusCode::OK, status);

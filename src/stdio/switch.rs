@@ -246,7 +246,7 @@ impl Switch {
     fn asked(&mut self, text: &str, outline: &Outline, now: Instant) -> Heard {
         let id = outline.id(text).unwrap_or("null");
         if let Audience::Sessions { shared: false, .. } = self.audience {
-            return Heard::delivered(self.to_session(text, true, now));
+            return Heard::delivered(self.tell_session(text, true, now));
         }
         let answer = if outline.method == "ping" {
             rpc::result(id, "{}")
@@ -264,12 +264,12 @@ impl Switch {
             (params, method) => match &self.audience {
                 Audience::Nobody => false,
                 Audience::Modern => {
-                    params.as_ref().is_some_and(|params| self.to_modern(text, params, method))
+                    params.as_ref().is_some_and(|params| self.tell_modern(text, params, method))
                 }
                 Audience::Sessions { shared: false, .. } => {
-                    self.to_session(text, !method.ends_with("list_changed"), now)
+                    self.tell_session(text, !method.ends_with("list_changed"), now)
                 }
-                Audience::Sessions { shared: true, .. } => self.to_shared(text, outline, now),
+                Audience::Sessions { shared: true, .. } => self.tell_shared(text, outline, now),
             },
         };
         Heard { tools_changed, ..Heard::delivered(done) }
@@ -286,7 +286,7 @@ impl Switch {
     }
 
     /// To the stream that it belongs to. What belongs to none may be another client's business.
-    fn to_modern(&self, text: &str, params: &Span, method: &str) -> bool {
+    fn tell_modern(&self, text: &str, params: &Span, method: &str) -> bool {
         let client = |call: &Call| match &call.to {
             To::Client(outbox) => Some(Arc::clone(outbox)),
             To::Us(_) => None,
@@ -322,7 +322,7 @@ impl Switch {
 
     /// To the one client of the child: on the stream of its newest request if it may be about that, else on its
     /// listening stream, else whenever it opens one.
-    fn to_session(&mut self, text: &str, about_a_request: bool, now: Instant) -> bool {
+    fn tell_session(&mut self, text: &str, about_a_request: bool, now: Instant) -> bool {
         let newest = self.calls.values().rev().find_map(|call| match &call.to {
             To::Client(outbox) => Some(Arc::clone(outbox)),
             To::Us(_) => None,
@@ -338,7 +338,7 @@ impl Switch {
     }
 
     /// To those of many clients whom it concerns. Their requests and their logs concern nobody else.
-    fn to_shared(&mut self, text: &str, outline: &Outline, now: Instant) -> bool {
+    fn tell_shared(&mut self, text: &str, outline: &Outline, now: Instant) -> bool {
         let uri = outline.params.as_ref().and_then(|params| splice::member(text, params, "uri"));
         let uri = uri.and_then(|span| splice::string(text, &span));
         let Audience::Sessions { all, .. } = &mut self.audience else { return false };

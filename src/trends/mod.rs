@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn sample(seconds: i64) -> Sample {
-        let usage = Usage { memory_bytes: 1 << 20, cpu_percent: 10.0, processes: 1 };
+        let usage = Usage { memory_bytes: 1 << 20, cpu_percent: 10.0, processes: 1, ..Usage::default() };
         Sample { at: at(seconds), usage, health_latency_us: None }
     }
 

@@ -11,7 +11,7 @@ use minimcp::archive::Keeper;
 use minimcp::audit::{Options, Trail, anchor};
 use minimcp::catalog::TypeDefinition;
 use minimcp::config::{Flags, Settings};
-use minimcp::gateway::{AccessTable, Gateway};
+use minimcp::gateway::{AccessTable, Gateway, Servers};
 use minimcp::http::{Bounds, Context, Loops, Parts};
 use minimcp::instances::Instances;
 use minimcp::journal::{Journal, JournalState};
@@ -153,8 +153,7 @@ impl Daemon {
             settings.gateway,
             vault.clone(),
             Arc::clone(&access),
-            supervision.clone(),
-            stdio,
+            Servers { supervision: supervision.clone(), stdio },
             trail.clone(),
             restored.clone(),
             stop.clone(),

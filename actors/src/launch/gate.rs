@@ -143,7 +143,7 @@ fn become_program(order: &Order, reads: bool) -> io::Error {
     // Nothing else is inherited; where the kernel lacks the call, all of ours are closed by the execution.
     let first = if order.sealed.is_empty() { handover::DESCRIPTOR } else { handover::DESCRIPTOR + 1 };
     let _ = isolation::close_from(first.unsigned_abs());
-    let temporary = order.isolation.as_ref().and_then(|wanted| wanted.temporary.as_ref());
+    let temporary = order.before.isolation.as_ref().and_then(|wanted| wanted.temporary.as_ref());
     Command::new(&order.program)
         .args(&order.args)
         .env_clear()

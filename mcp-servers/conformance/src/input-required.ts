@@ -128,8 +128,8 @@ export const inputRequiredTools: Record<string, Tool> = {
     run: ({ context, server }) => {
       if (answered(context, 'sample') || answered(context, 'user_name')) return text('Answered');
       // One process may serve many clients, so in the newer era it is the request that says what its client can do.
-      const declared = context.mcpReq.envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? server.getClientCapabilities();
-      const can: ClientCapabilities = declared ?? {};
+      const envelope = context.mcpReq.envelope as Record<string, ClientCapabilities | undefined> | undefined;
+      const can = envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? server.getClientCapabilities() ?? {};
       const inputRequests: InputRequests = {
         ...(can.elicitation && { user_name: askName }),
         ...(can.sampling && { sample: sample('Anything', 10) }),

@@ -59,3 +59,18 @@ async fn the_conformance_suite_passes_on_the_stdio_lane_for_two_clients_at_once(
     passed(&one);
     passed(&other);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sharing_a_process_costs_what_needs_a_client_of_its_own_and_nothing_else() {
+    let output = suite(&fixture("stdio", "shared").await).await;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains("| scenarios passed | 25 of 30 | 37 of 37 |"), "{err}\n{out}");
+    let mut failed: Vec<&str> = err
+        .lines()
+        .filter_map(|line| line.strip_prefix("2025-11-25 ")?.split_once(':'))
+        .map(|(name, _)| name)
+        .collect();
+    failed.sort_unstable();
+    let asks = ["elicitation-sep1034-defaults", "elicitation-sep1330-enums", "tools-call-elicitation"];
+    assert_eq!(failed, [&asks[..], &["tools-call-sampling", "tools-call-with-logging"]].concat());
+}
