@@ -18,12 +18,8 @@ pub(super) fn open(packages_dir: &Path) -> io::Result<()> {
     fs::set_permissions(packages_dir, fs::Permissions::from_mode(0o755))?;
     let staging = packages_dir.join(STAGING);
     match fs::remove_dir_all(&staging) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            // An installer that outlived its daemon may still write; the next start removes that.
-            if !staging.is_dir() {
-                return Err(error);
-            }
-        }
+        // An installer that outlived its daemon may still write; the next start removes that.
+        Err(error) if error.kind() != io::ErrorKind::NotFound && !staging.is_dir() => return Err(error),
         _ => {}
     }
     make(&staging)

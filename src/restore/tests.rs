@@ -81,14 +81,14 @@ fn what_is_wanted_and_what_is_there_decide_together() {
     let stop = Adopt { restore: false, then: Some(Command::Stop) };
     let rest = |outcome, cause| Rest(outcome, cause);
     for (status, cause, desired, run, expected) in [
-        (Status::Running, Cause::Commanded, Running, Some(3), adopt.clone()),
+        (Status::Running, Cause::Commanded, Running, Some(3), adopt),
         (Status::Running, Cause::Commanded, Running, None, Start),
         (Status::Pending, Cause::Commanded, Running, None, Start),
-        (Status::Running, Cause::Commanded, Stopped, Some(3), stop.clone()),
+        (Status::Running, Cause::Commanded, Stopped, Some(3), stop),
         (Status::Running, Cause::Commanded, Stopped, None, rest(Outcome::Stopped, Cause::Commanded)),
         (Status::Hibernated, Cause::Idle, Running, None, rest(Outcome::Hibernated, Cause::Idle)),
         (Status::Hibernated, Cause::Idle, Running, Some(3), rest(Outcome::Hibernated, Cause::Idle)),
-        (Status::Hibernated, Cause::Idle, Running, Some(4), adopt.clone()),
+        (Status::Hibernated, Cause::Idle, Running, Some(4), adopt),
         (Status::Stopping, Cause::Idle, Running, None, rest(Outcome::Hibernated, Cause::Idle)),
         (Status::Disconnected, Cause::DaemonShutdown, Running, None, Start),
         (Status::Disconnected, Cause::Lost, Running, None, Start),

@@ -1,6 +1,7 @@
 //! Events on their way to webhooks: a queue that survives whatever happens to the daemon.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use chrono::{DateTime, Utc};
 use minimcp_entities::{webhook, webhook_delivery};
@@ -75,15 +76,17 @@ impl Store {
         let mut queued = 0;
         for new in deliveries {
             let id = new.webhook_id;
-            if !waiting.contains_key(&id) {
-                match held(&transaction, id).await {
-                    Ok(row) if row.enabled => {}
-                    Ok(_) | Err(StoreError::NotFound(_)) => continue,
-                    Err(error) => return Err(error),
+            let waiting = match waiting.entry(id) {
+                Entry::Occupied(counted) => counted.into_mut(),
+                Entry::Vacant(first) => {
+                    match held(&transaction, id).await {
+                        Ok(row) if row.enabled => {}
+                        Ok(_) | Err(StoreError::NotFound(_)) => continue,
+                        Err(error) => return Err(error),
+                    }
+                    first.insert(pending_of(&transaction, id).await?)
                 }
-                waiting.insert(id, pending_of(&transaction, id).await?);
-            }
-            let waiting = waiting.entry(id).or_default();
+            };
             if *waiting >= MAX_PENDING {
                 webhook::Entity::update_many()
                     .col_expr(webhook::Column::Dropped, Expr::col(webhook::Column::Dropped).add(1))

@@ -86,7 +86,7 @@ impl Secrets {
 fn random() -> Result<SecretString, SealError> {
     let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
     getrandom::fill(&mut *bytes).map_err(SealError::NoRandomness)?;
-    Ok(SecretString::from(format!("{PREFIX}{}", STANDARD.encode(&*bytes))))
+    Ok(SecretString::from(format!("{PREFIX}{}", STANDARD.encode(*bytes))))
 }
 
 fn sign(secret: &str, id: &str, timestamp: i64, body: &str) -> Result<String, NoSecrets> {

@@ -102,7 +102,14 @@ impl Daemon {
                 for record in &left {
                     self.machine.put_down(record).await;
                 }
-                while self.store.write(|rows| drop(rows.remove(&id))).await.is_err() {}
+                while self
+                    .store
+                    .write(|rows| {
+                        rows.remove(&id);
+                    })
+                    .await
+                    .is_err()
+                {}
                 continue;
             }
             let newest = left.iter().map(|record| record.run).max().unwrap_or_default();
@@ -183,7 +190,12 @@ impl Daemon {
         };
         let spec = spec(id, &row);
         self.note(id, "create");
-        let stored = self.store.write(|rows| drop(rows.insert(id, row))).await;
+        let stored = self
+            .store
+            .write(|rows| {
+                rows.insert(id, row);
+            })
+            .await;
         let made = match stored {
             Ok(()) => self.supervision.create(spec).await.is_ok(),
             Err(Lost) => false,
@@ -277,7 +289,12 @@ impl Daemon {
                     Ok(()) | Err(Refused::Unknown(_)) => {}
                     Err(_) => return Err(()),
                 }
-                self.store.write(|rows| drop(rows.remove(&id))).await.map_err(drop)
+                self.store
+                    .write(|rows| {
+                        rows.remove(&id);
+                    })
+                    .await
+                    .map_err(drop)
             }
         }
     }
