@@ -223,6 +223,11 @@ impl Daemon {
         std::fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
     }
 
+    /// Waits until the daemon has logged these words, which it does behind its answers.
+    pub(crate) async fn logged(&self, words: &str) {
+        eventually(&format!("the log says: {words}"), || self.log().contains(words)).await;
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(MINIMCP);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());

@@ -109,7 +109,7 @@ async fn the_daemon_tells_of_records_that_were_cut_off_while_it_was_down_and_goe
             "problems": ["the end is cut off: records 8 to 10 are missing (audit.jsonl)"]
         })
     );
-    assert!(daemon.log().contains("the audit trail is not as it was left"));
+    daemon.logged("the audit trail is not as it was left").await;
     assert_eq!(add(&daemon, "four").await.status, 201);
     assert!(daemon.terminate().await.success());
 }

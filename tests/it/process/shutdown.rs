@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::ground::{eventually, is_alive};
+use crate::ground::is_alive;
 
 use super::{Daemon, id, pid};
 
@@ -99,7 +99,7 @@ async fn a_second_signal_ends_the_daemon_at_once_and_the_next_one_finds_what_is_
     daemon.faulty("stubborn", &["stubborn"]).await;
     let before = daemon.running("stubborn", "one").await;
     daemon.signal("TERM");
-    eventually("the daemon begins to end", || daemon.log().contains("\"msg\":\"ending\"")).await;
+    daemon.logged("\"msg\":\"ending\"").await;
     assert!(is_alive(daemon.pid()), "it gives its servers their time");
     daemon.terminate().await;
     assert!(is_alive(pid(&before)));

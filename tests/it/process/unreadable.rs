@@ -85,7 +85,7 @@ async fn who_makes_themselves_an_administrator_in_the_file_is_let_in_as_nobody()
     forge(&daemon.data(), "UPDATE users SET role = 'operator' WHERE name = 'admin'").await;
     let refused = daemon.get("/v1/me").await;
     assert_eq!((refused.status, refused.json()["code"].clone()), (409, json!("row_altered")), "{refused:?}");
-    assert!(daemon.log().contains("was changed by something else"), "the log says so");
+    daemon.logged("was changed by something else").await;
     forge(&daemon.data(), "UPDATE users SET role = 'admin' WHERE name = 'admin'").await;
     assert_eq!(daemon.get("/v1/me").await.status, 200, "as it was written, it is trusted again");
 
