@@ -77,7 +77,7 @@ async fn a_session_ends_with_its_process_and_the_instance_lives_on() {
     let (session, other) = (scene.session().await, scene.session().await);
     let answer = scene.daemon.send(scene.legacy_tool(&session, "crash", &json!({}))).await;
     assert_eq!(code_of(&answer), (502, -32_603), "{answer:?}");
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     loop {
         let answer = scene.daemon.send(scene.legacy_tool(&session, "state", &json!({}))).await;
         if answer.status == StatusCode::NOT_FOUND {
@@ -120,7 +120,7 @@ async fn a_server_that_does_not_read_is_too_busy_and_is_replaced() {
     assert_eq!((first.status, first.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "instance_busy"));
     assert!(first.text.contains("does not read"), "{first:?}");
     drop(calls);
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     while scene.shown().await["restarts"]["total"] != 1 {
         assert!(begun.elapsed() < PATIENCE, "{}", scene.shown().await);
     }

@@ -22,7 +22,7 @@ async fn each_session_has_a_process_of_its_own_that_ends_with_it() {
     let primary: u32 = scene.shown().await["process_id"].as_u64().unwrap().try_into().unwrap();
     assert!(pid(&first) != pid(&second) && pid(&first) != primary && pid(&second) != primary);
     assert_eq!(first["discovered"], 0, "the question for the era went to another process");
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     while scene.shown().await["stats"]["processes"] != 3 {
         assert!(begun.elapsed() < PATIENCE, "they are counted: {}", scene.shown().await);
     }
@@ -156,7 +156,7 @@ async fn sessions_that_share_a_process_hear_nothing_of_each_other() {
         assert_eq!(gone.status, StatusCode::NO_CONTENT);
     }
     let third = scene.session().await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     while !scene.legacy_state(&third).await["methods"].to_string().contains("resources/unsubscribe") {
         assert!(begun.elapsed() < PATIENCE, "nobody subscribes any more");
     }

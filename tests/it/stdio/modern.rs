@@ -140,7 +140,7 @@ async fn a_client_that_goes_away_cancels_its_request_and_no_other() {
     let silent = tokio::time::timeout(std::time::Duration::from_millis(300), silent).await;
     assert!(silent.is_err(), "there is no answer to wait for");
     drop(stream);
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     loop {
         let state = scene.state().await;
         let cancelled = state["cancelled"].as_array().unwrap().clone();

@@ -25,7 +25,7 @@ async fn drowsy() -> Scene {
 
 /// Waits until the instance sleeps. Answers how long that took.
 async fn asleep(scene: &Scene) -> std::time::Duration {
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     while scene.shown().await["status"] != "hibernated" {
         assert!(begun.elapsed() < PATIENCE, "{}", scene.shown().await);
     }
