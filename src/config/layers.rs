@@ -186,9 +186,11 @@ impl Layers {
                 toml::Value::Table(inner) if section => self.table(&format!("{key}."), inner, origin),
                 value => match plain(&value) {
                     Some(text) => self.put(&key, text, origin.clone()),
-                    None => {
-                        self.fault(&key, origin.clone(), "it has to be a text, a number or a list of texts")
-                    }
+                    None => self.fault(
+                        &key,
+                        origin.clone(),
+                        "it has to be a text, a number, true or false, or a list of texts",
+                    ),
                 },
             }
         }
@@ -246,13 +248,11 @@ fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
         toml::Value::Array(items) => {
             let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
             Some(texts?.join(","))
         }
-        toml::Value::Float(_)
-        | toml::Value::Boolean(_)
-        | toml::Value::Datetime(_)
-        | toml::Value::Table(_) => None,
+        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! The daemon spawns itself with one argument and an empty environment, so that `posix_spawn` is enough and
 //! no variable of a user ever touches code of ours. The gate makes its own session, reads the order from its
-//! stdin, puts the [`isolation`] on and says what came of it, and waits for one more byte, which the daemon writes
+//! stdin, joins its control group, puts the [`isolation`] on and says what came of it, and waits for one more byte, which the daemon writes
 //! only after it has recorded the process. If the daemon dies before, its end closes and the gate exits: no
 //! unrecorded process can exist.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -98,23 +99,15 @@ fn pass() -> i32 {
     let Some(order) = receive(&mut daemon) else {
         return NOT_OPENED;
     };
-    let before = &order.before;
-    if let Err(error) = before.join.iter().try_for_each(|door| std::fs::write(door, "0")) {
-        let _ = writeln!(io::stderr(), "minimcp: cannot join the control group: {error}");
+    let (answer, stdin) = prepare(&order.before, scored);
+    if tell(&answer).is_err() || answer.refused.is_some() || !is_opened(&mut daemon) {
         return NOT_OPENED;
     }
-    // Once it is isolated, the run directory is out of reach.
-    let stdin = before.stdin.as_deref().map(pipes::open_both).transpose();
-    let kept = before.isolation.as_ref().is_none_or(|wanted| isolate(wanted, scored).is_ok());
-    if !kept || !is_opened(&mut daemon) {
-        return NOT_OPENED;
-    }
-    let ready = stdin.and_then(|stdin| {
-        handover::place(&order.sealed)?;
-        stdin.map_or(Ok(false), |stdin| rustix::stdio::dup2_stdin(stdin).map(|()| true).map_err(Into::into))
-    });
+    let reads = stdin.is_some();
+    let ready = handover::place(&order.sealed)
+        .and_then(|()| stdin.map_or(Ok(()), |stdin| rustix::stdio::dup2_stdin(stdin).map_err(Into::into)));
     let error = match ready {
-        Ok(reads) => become_program(&order, reads),
+        Ok(()) => become_program(&order, reads),
         Err(error) => {
             // Its stderr is the instance's own log.
             let _ = writeln!(io::stderr(), "minimcp: cannot hand credentials and streams over: {error}");
@@ -125,17 +118,34 @@ fn pass() -> i32 {
     CANNOT_EXECUTE
 }
 
-/// Puts on what is asked for and tells the daemon, at the other end of stdin, how that went.
-fn isolate(wanted: &Confinement, scored: io::Result<()>) -> io::Result<()> {
-    let answer = isolation::put_on(wanted, scored);
-    let mut text = serde_json::to_vec(&answer).map_err(io::Error::other)?;
+/// All that comes before the gate, what came of it, and the stdin that the program is to have.
+fn prepare(before: &Preparation, scored: io::Result<()>) -> (Answer, Option<OwnedFd>) {
+    let nothing = || Report::nothing("nobody asked for it");
+    let refused =
+        |what, error| (Answer { report: nothing(), refused: Some(format!("{what}: {error}")) }, None);
+    if let Err(error) = before.join.iter().try_for_each(|door| std::fs::write(door, "0")) {
+        return refused("joining the control group", error);
+    }
+    // Once it is isolated, the run directory is out of reach.
+    let stdin = match before.stdin.as_deref().map(pipes::open_both).transpose() {
+        Ok(stdin) => stdin.map(OwnedFd::from),
+        Err(error) => return refused("opening the pipe to its stdin", error),
+    };
+    let wanted = before.isolation.as_ref();
+    let plain = || Answer { report: nothing(), refused: None };
+    (wanted.map_or_else(plain, |wanted| isolation::put_on(wanted, scored)), stdin)
+}
+
+/// Tells the daemon, at the other end of stdin, how the preparation went.
+fn tell(answer: &Answer) -> io::Result<()> {
+    let mut text = serde_json::to_vec(answer).map_err(io::Error::other)?;
     text.push(b'\n');
     let daemon = rustix::stdio::stdin();
     while !text.is_empty() {
         let written = rustix::io::write(daemon, &text)?;
         text.drain(..written);
     }
-    if answer.refused.is_some() { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+    Ok(())
 }
 
 /// Executes the program, which `reads` our stdin or nothing. Answers only on failure.
@@ -177,15 +187,16 @@ pub(super) fn command(gate: &Gate) -> io::Result<(Command, UnixStream)> {
     let (ours, its) = UnixStream::pair()?;
     ours.set_read_timeout(Some(PATIENCE))?;
     let mut command = Command::new(gate.0.as_os_str());
-    command.arg(ARGUMENT).env_clear().current_dir(Path::new("/")).stdin(std::os::fd::OwnedFd::from(its));
+    command.arg(ARGUMENT).env_clear().current_dir(Path::new("/")).stdin(OwnedFd::from(its));
     Ok((command, ours))
 }
 
-/// What the stage says of its isolation, to be asked after [`send`].
+/// What the prepared stage says of its isolation, to be asked after [`send`]. From then on it is in its control
+/// group, so a record of it can name that.
 ///
 /// # Errors
-/// The reason if it is refused, as `PermissionDenied`.
-pub(super) fn isolated(stage: &UnixStream) -> io::Result<Report> {
+/// The reason if it could not be prepared, as `PermissionDenied`.
+pub(super) fn prepared(stage: &UnixStream) -> io::Result<Report> {
     let answer = answer(stage)?;
     match answer.refused {
         None => Ok(answer.report),

@@ -184,10 +184,8 @@ impl LocalLauncher {
         let alarm_at = wanted.and_then(|wanted| Some(Utc::now() + Duration::from_secs(wanted.alarm?.into())));
         let is_isolated = wanted.is_some();
         gate::send(plan, before, &mut stage).map_err(system("handing the order to the gate"))?;
-        let isolation = match is_isolated {
-            true => gate::isolated(&stage).map_err(system("isolating the process"))?,
-            false => self.isolation.report().clone(),
-        };
+        let prepared = gate::prepared(&stage).map_err(system("preparing the process"))?;
+        let isolation = if is_isolated { prepared } else { self.isolation.report().clone() };
         let record = Record {
             id: launch.id,
             run: launch.run,
