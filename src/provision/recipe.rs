@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Wait};
 use minimcp_entities::mcp_credential;
+use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, fstat, mkdirat, open, openat};
+use rustix::io::Errno;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -105,6 +107,9 @@ impl Planner for Recipe {
         };
         let mut plan = plan(&subject, &host, launch).map_err(never)?;
         plan.reach.readable.extend(belongings(&self.definition, &ground.data_dir));
+        plan.reach
+            .readable
+            .extend(self.definition.package.iter().map(|package| ground.places.package(package)));
         for directory in directories(&self.definition, &self.config).map_err(never)? {
             make_below(&host.home, &directory)
                 .map_err(|error| NoPlan::NotNow(format!("making {}: {error}", directory.display())))?;
@@ -133,17 +138,27 @@ impl Recipe {
     }
 }
 
-/// Makes a directory below the one of an instance. The server may have put links there, which lead anywhere.
+/// Makes a directory below the one of an instance, for whoever that one belongs to. The server may have put links
+/// there, which lead anywhere: none is followed.
 fn make_below(home: &Path, directory: &Path) -> io::Result<()> {
-    let mut path = home.to_owned();
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(home)?;
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut above = open(home, flags, Mode::empty())?;
     for part in directory.components().filter(|part| matches!(part, Component::Normal(_))) {
-        path.push(part);
-        match std::fs::symlink_metadata(&path) {
-            Ok(there) if there.is_dir() => {}
-            Ok(_) => return Ok(()),
-            Err(_) => std::fs::DirBuilder::new().mode(0o700).create(&path)?,
+        let made = match mkdirat(&above, part.as_os_str(), Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let below = match openat(&above, part.as_os_str(), flags, Mode::empty()) {
+            Err(Errno::LOOP | Errno::NOTDIR) => return Ok(()),
+            below => below?,
+        };
+        if made {
+            let owner = fstat(&above)?;
+            fchown(&below, Some(Uid::from_raw(owner.st_uid)), Some(Gid::from_raw(owner.st_gid)))?;
         }
+        above = below;
     }
     Ok(())
 }

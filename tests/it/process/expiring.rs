@@ -11,15 +11,15 @@ use super::{Daemon, id, pid};
 /// before they serve until somebody writes into the FIFO `hold`, if there is one.
 async fn add_keyed(daemon: &Daemon, first: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/mcp-servers/faulty/index.mjs");
+    // Named as an argument, it may be read by the server as soon as it is there.
     let hold = daemon.dir.path().join("hold");
-    let hold = hold.display();
     let line = format!(
-        "test \"$API_KEY\" != first || exec node {script} {first}; test ! -e {hold} || read line < {hold}; \
+        "test \"$API_KEY\" != first || exec node {script} {first}; test ! -e $0 || read line < $0; \
          exec node {script} ok"
     );
     daemon
         .add_type(&format!(
-            "name = \"keyed\"\ndisplay_name = \"Keyed\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", {line:?}]\n\
+            "name = \"keyed\"\ndisplay_name = \"Keyed\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", {line:?}, {hold:?}]\n\
              env_map = {{ api_key = \"API_KEY\" }}\n[credential_fields]\nrequired = [\"api_key\"]\n\
              [health_check]\nkind = \"http\"\nendpoint = \"/health\"\n"
         ))

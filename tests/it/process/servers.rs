@@ -53,7 +53,7 @@ impl Vendor {
 /// Registers a type that is the seeded one but for its vendor's address and a name of its own, which it gives back.
 async fn moved_type(daemon: &Daemon, server: &str, variables: &[&str], url: &str) -> String {
     let mut definition = daemon.get(&format!("/v1/types/{server}")).await.json();
-    for stored in ["builtin", "created_at", "updated_at"] {
+    for stored in ["builtin", "created_at", "updated_at", "installation"] {
         definition.as_object_mut().unwrap().remove(stored);
     }
     let name = format!("{server}-on-loopback");
