@@ -105,11 +105,12 @@ async fn a_client_that_does_not_read_loses_progress_and_no_other_client_notices(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_read_is_too_busy_and_is_replaced() {
-    let scene = Scene::new("modern").await;
+    let scene = Scene::with("modern", "per_session", &["gateway.max-in-flight=200"]).await;
     let before = scene.state().await;
     assert_eq!(scene.says("deaf", &json!({})).await, "done");
-    let params = json!({"name": "echo", "arguments": {"x": "x".repeat(2 << 20)}});
-    let mut calls: futures::stream::FuturesUnordered<_> = (0..30)
+    // More than its pipe takes and more calls than its queue does.
+    let params = json!({"name": "echo", "arguments": {"x": "x".repeat(128 << 10)}});
+    let mut calls: futures::stream::FuturesUnordered<_> = (0..100)
         .map(|_| {
             let request = scene.modern(&json!(1), "tools/call", &params);
             async { scene.daemon.send(request).await }
