@@ -6,7 +6,7 @@
 //! [`provision`] turns rows into what the supervisor has to know, and [`journal`] writes down what happened.
 //! MCP traffic goes through the [`gateway`], which asks no database; [`stdio`] serves those who speak over their
 //! standard streams. [`catalog`] knows the types of servers, [`vault`] every secret, [`webhooks`] who wants to be
-//! told, [`audit`] who did what, [`isolation`] how well servers are kept apart, [`problem`] the words for every
+//! told, [`audit`] who did what, [`isolation`] how well servers are kept apart, [`machine`] what there is to share, [`problem`] the words for every
 //! refusal, [`runtime`] how it is all brought up and down.
 
 pub mod api;
@@ -23,6 +23,7 @@ pub mod instances;
 pub mod isolation;
 pub mod journal;
 pub mod logging;
+pub mod machine;
 pub mod memory;
 pub mod oidc;
 pub mod packages;

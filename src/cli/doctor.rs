@@ -120,6 +120,7 @@ async fn look(globals: &Globals, gate: Gate) -> Vec<Finding> {
             Finding::fail("configuration", detail, "mend the setting; the daemon does not start with it")
         })),
     }
+    checks.push(machine::resources());
     checks.push(machine::open_files());
     checks.extend(daemon.findings);
     checks

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::call::{Answer, Call, with_body};
 use super::context::Context;
 use crate::gateway::Gateway;
+use crate::machine::Machine;
 use crate::problem::Problem;
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -63,6 +64,9 @@ pub(super) struct Metrics {
     audit_records: Gauge,
     audit_failing: Gauge,
     uptime: Gauge,
+    machine_memory: Gauge,
+    machine_available: Gauge,
+    machine_load: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -83,6 +87,9 @@ impl Metrics {
             audit_records: Gauge::default(),
             audit_failing: Gauge::default(),
             uptime: Gauge::default(),
+            machine_memory: Gauge::default(),
+            machine_available: Gauge::default(),
+            machine_load: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("minimcp_instances", "Instances by status and type", metrics.instances.clone());
@@ -144,6 +151,23 @@ impl Metrics {
             Unit::Seconds,
             metrics.uptime.clone(),
         );
+        registry.register_with_unit(
+            "minimcp_machine_memory",
+            "What the machine has, or the container that the daemon is in",
+            Unit::Bytes,
+            metrics.machine_memory.clone(),
+        );
+        registry.register_with_unit(
+            "minimcp_machine_memory_available",
+            "What processes can have without swapping",
+            Unit::Bytes,
+            metrics.machine_available.clone(),
+        );
+        registry.register(
+            "minimcp_machine_load",
+            "Processes that ran or wanted to, on average over the last minute",
+            metrics.machine_load.clone(),
+        );
         // A rate sees a counter rise only if it was there before: what alerts are about begins at 0.
         for cause in Cause::ALL {
             for to in [Status::Restarting, Status::Disconnected] {
@@ -195,6 +219,12 @@ impl Metrics {
         self.audit_records.set(trail.records.try_into().unwrap_or(i64::MAX));
         self.audit_failing.set(trail.failing.into());
         self.uptime.set(context.uptime_seconds().try_into().unwrap_or(i64::MAX));
+        // Where the machine does not tell, its last values stand; the daemon has nothing to mend there.
+        if let Ok(machine) = Machine::look() {
+            self.machine_memory.set(machine.memory.try_into().unwrap_or(i64::MAX));
+            self.machine_available.set(machine.available.try_into().unwrap_or(i64::MAX));
+            self.machine_load.set(machine.load);
+        }
     }
 }
 

@@ -61,6 +61,11 @@ pub(crate) fn all() -> Vec<Stat> {
     pids().into_iter().filter_map(|pid| Stat::of(pid).ok()).collect()
 }
 
+/// The id that was given last to a process or thread, where the kernel tells: as long as it stays, none is started.
+pub(crate) fn newest() -> Option<u32> {
+    std::fs::read_to_string("/proc/sys/kernel/ns_last_pid").ok()?.trim().parse().ok()
+}
+
 /// Whether a process was started with this variable, written `NAME=value`. `false` too if we may not look.
 pub(crate) fn has_variable(pid: u32, variable: &str) -> bool {
     std::fs::read(format!("/proc/{pid}/environ"))

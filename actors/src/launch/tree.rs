@@ -17,6 +17,9 @@ use super::cgroup::Group;
 use super::proc::{self, Stat};
 use super::{Record, pidfd};
 
+/// How often processes are looked for on a machine that starts others all the time.
+const LOOKS: u32 = 8;
+
 /// A process that is pinned: its id cannot be given to another one unnoticed.
 type Pinned = HashMap<u32, OwnedFd>;
 
@@ -132,9 +135,23 @@ impl Tree {
     pub(super) fn is_gone(&self) -> bool {
         match &self.group {
             Some(group) => group.is_empty(),
-            // Twice, since one that forks for ever can be ahead of a look.
-            None => self.looked_for().is_empty() && self.looked_for().is_empty(),
+            None => self.none_is_found(),
         }
+    }
+
+    /// One that forks for ever can be ahead of a look. It cannot be ahead of one during which the machine has started
+    /// no process, and hardly of several.
+    fn none_is_found(&self) -> bool {
+        for _ in 0..LOOKS {
+            let before = proc::newest();
+            if !self.looked_for().is_empty() {
+                return false;
+            }
+            if before.is_some() && before == proc::newest() {
+                break;
+            }
+        }
+        true
     }
 
     /// Stops each process as soon as it is found, the newest first: one that forks for ever is another one a

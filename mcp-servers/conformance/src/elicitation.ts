@@ -35,9 +35,17 @@ const ENUMS: Form = {
   required: [],
 };
 
+/**
+ * On the stream of the call that asks, not on the one that listens: that may not be open yet, and what is said there
+ * while it is not is lost.
+ */
+function alongWith({ context }: ToolCall) {
+  return { relatedRequestId: context.mcpReq.id };
+}
+
 /** Asks the user by a request of its own, as the older era does. */
-async function ask({ context }: ToolCall, message: string, requestedSchema: Form): Promise<ElicitResult> {
-  return context.mcpReq.elicitInput({ mode: 'form', message, requestedSchema });
+async function ask(call: ToolCall, message: string, requestedSchema: Form): Promise<ElicitResult> {
+  return call.context.mcpReq.elicitInput({ mode: 'form', message, requestedSchema }, alongWith(call));
 }
 
 function completed({ action, content }: ElicitResult) {
@@ -48,9 +56,10 @@ export const elicitationTools: Record<string, Tool> = {
   test_sampling: {
     description: 'Has the client ask its model',
     inputSchema: { type: 'object', properties: { prompt: { type: 'string' } }, required: ['prompt'] },
-    run: async ({ args, context }) => {
-      const content = { type: 'text' as const, text: String(args['prompt']) };
-      const answer = await context.mcpReq.requestSampling({ messages: [{ role: 'user', content }], maxTokens: 100 });
+    run: async (call) => {
+      const content = { type: 'text' as const, text: String(call.args['prompt']) };
+      const asked = { messages: [{ role: 'user' as const, content }], maxTokens: 100 };
+      const answer = await call.context.mcpReq.requestSampling(asked, alongWith(call));
       return text(`LLM response: ${'text' in answer.content ? answer.content.text : JSON.stringify(answer.content)}`);
     },
   },

@@ -12,6 +12,7 @@ use super::Finding;
 use crate::catalog;
 use crate::catalog::program::{Missing, Places, find, locate};
 use crate::config::Settings;
+use crate::machine::Machine;
 use crate::packages;
 
 /// The oldest Node that the servers are built for.
@@ -38,6 +39,28 @@ pub(super) async fn node(program: &Path) -> Finding {
         Some(major) if major >= OLDEST_NODE => Finding::ok(NAME, format!("{text} at {shown}")),
         Some(_) => Finding::fail(NAME, format!("{text} at {shown} is too old"), mend),
         None => Finding::fail(NAME, format!("{shown} is no Node: it says {text:?}"), mend),
+    }
+}
+
+/// Memory and processors.
+pub(super) fn resources() -> Finding {
+    const NAME: &str = "machine";
+    match Machine::look() {
+        Err(error) => Finding::warn(NAME, format!("it does not tell what it has: {error}"), "mount /proc"),
+        Ok(machine) => {
+            let detail = format!(
+                "{} processors at a load of {:.1}; {} MiB of memory, {} of them available",
+                machine.cpus,
+                machine.load,
+                machine.memory >> 20,
+                machine.available >> 20
+            );
+            if machine.is_short_of_memory() {
+                let mend = "the kernel may end servers that are within their limits; have fewer, or add memory";
+                return Finding::warn(NAME, detail, mend);
+            }
+            Finding::ok(NAME, detail)
+        }
     }
 }
 
