@@ -48,7 +48,8 @@ mod tests {
     fn what_is_told_is_what_the_kernel_shows() {
         let machine = Machine::look().unwrap();
         let shown = std::fs::read_to_string("/proc/meminfo").unwrap();
-        let total = shown.lines().find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB")).unwrap();
+        let total =
+            shown.lines().find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB")).unwrap();
         assert!(machine.memory <= total.trim().parse::<u64>().unwrap() * 1_024);
         assert!((1..=machine.memory).contains(&machine.available) && machine.cpus > 0);
         assert!(machine.load.is_finite());

@@ -84,9 +84,13 @@ impl Terminal {
     /// Waits for the end of the command and gives its exit code.
     async fn end(mut self) -> (Option<i32>, vt100::Parser) {
         let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
-        while let Ok(bytes) = self.written.try_recv() {
-            self.screen.process(&bytes);
-        }
+        // What it wrote last may still be on its way; the terminal closes behind it.
+        let last = async {
+            while let Some(bytes) = self.written.recv().await {
+                self.screen.process(&bytes);
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), last).await.expect("the terminal closes");
         (status.expect("it ends").unwrap().code(), self.screen)
     }
 }

@@ -56,7 +56,8 @@ pub(super) fn resources() -> Finding {
                 machine.available >> 20
             );
             if machine.is_short_of_memory() {
-                let mend = "the kernel may end servers that are within their limits; have fewer, or add memory";
+                let mend =
+                    "the kernel may end servers that are within their limits; have fewer, or add memory";
                 return Finding::warn(NAME, detail, mend);
             }
             Finding::ok(NAME, detail)

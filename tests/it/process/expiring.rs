@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use std::cell::Cell;
 
 use crate::ground::{ended, eventually, is_alive};
 
@@ -184,8 +185,13 @@ async fn a_daemon_that_dies_in_the_middle_of_a_replacement_is_followed_by_one_th
     let fields = json!({"fields": {"api_key": "second"}});
     let replacing = daemon.send("PUT", &format!("/v1/credentials/{set}"), Some(fields)).await.json();
     assert_eq!(replacing["replacing"], 1);
-    eventually("the successor was started", || daemon.servers().len() == 2).await;
-    let successor = daemon.servers().into_iter().find(|server| *server != pid(&made)).unwrap();
+    let successor = Cell::new(None);
+    eventually("the successor was started", || {
+        successor.set(daemon.servers().into_iter().find(|server| *server != pid(&made)));
+        successor.get().is_some()
+    })
+    .await;
+    let successor = successor.get().unwrap();
     daemon.kill();
     assert!(is_alive(pid(&made)) && is_alive(successor), "both live on");
 
