@@ -1,5 +1,4 @@
 //! Many instances that come back at once, on scripted processes in virtual time.
-#![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
