@@ -61,6 +61,12 @@ pub(crate) fn all() -> Vec<Stat> {
     pids().into_iter().filter_map(|pid| Stat::of(pid).ok()).collect()
 }
 
+/// How many processes and threads were ever begun on this machine.
+pub(crate) fn forks() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("processes ")?.trim().parse().ok())
+}
+
 /// Whether a process was started with this variable, written `NAME=value`. `false` too if we may not look.
 pub(crate) fn has_variable(pid: u32, variable: &str) -> bool {
     std::fs::read(format!("/proc/{pid}/environ"))
@@ -80,6 +86,13 @@ mod tests {
         assert_eq!((stat.resident_pages, stat.ended), (20, false));
         assert_eq!(Stat::parse("4242 (a"), None);
         assert!(Stat::parse(&line.replace(" S ", " Z ")).unwrap().ended);
+    }
+
+    #[test]
+    fn a_thread_or_process_that_is_begun_is_counted() {
+        let before = forks().unwrap();
+        std::thread::spawn(|| {}).join().unwrap();
+        assert!(forks().unwrap() > before);
     }
 
     #[test]
