@@ -280,8 +280,8 @@ impl Gateway {
     ) -> Result<(Way, Run, Call), Problem> {
         loop {
             let (run, at, call) = serving;
-            let At::Port(addr) = at else { return Err(broken("the server has another lane now")) };
-            match self.upstream.connect(addr).await {
+            let At::Port(addr, uid) = at else { return Err(broken("the server has another lane now")) };
+            match self.upstream.connect(addr, uid).await {
                 Ok(way) => return Ok((way, run, call)),
                 Err(_) => serving = lane::serving(&self.supervision, id, route, Some(run), deadline).await?,
             }

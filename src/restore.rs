@@ -48,6 +48,12 @@ fn remembered(
     })
 }
 
+/// Who was used last is missed first.
+fn recent_first(mut rows: Vec<mcp_instance::Model>) -> Vec<mcp_instance::Model> {
+    rows.sort_by_key(|row| std::cmp::Reverse(row.last_accessed_at.unwrap_or(row.created_at)));
+    rows
+}
+
 fn generation(row: &mcp_instance::Model) -> Run {
     Run(u64::try_from(row.generation).unwrap_or(0))
 }
@@ -76,8 +82,7 @@ impl Restorer {
                 warn!(self.log, "a deletion could not be finished"; "instance" => %row.id);
             }
         }
-        let mut rows = self.patiently(|| self.store.instances_to_restore()).await?;
-        rows.sort_by_key(|row| std::cmp::Reverse(row.last_accessed_at.unwrap_or(row.created_at)));
+        let rows = recent_first(self.patiently(|| self.store.instances_to_restore()).await?);
         let count = rows.len();
         for row in rows {
             let left = records.remove(&row.id).unwrap_or_default();

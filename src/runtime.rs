@@ -200,7 +200,8 @@ impl Daemon {
         })?;
         let logs = LogKeeper::start(Rotation::default(), log.clone()).map_err(ServeError::System)?;
         let cgroups = Cgroups::open(settings.cgroups, settings.cgroup_base.as_deref(), runs.path());
-        info!(log, "control groups"; "in force" => cgroups.described());
+        let limited = cgroups.report();
+        info!(log, "control groups"; "in force" => limited.described());
         let kept_apart = isolation.report().clone();
         let stdio = Stdio::new(stdio::Bounds::of(&settings.gateway), store.clone(), log.clone());
         let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone()).with_wiring(stdio.wiring());
@@ -305,6 +306,7 @@ impl Daemon {
             instances,
             gateway,
             isolation: kept_apart,
+            cgroups: limited,
             trail: trail.clone(),
             webhooks,
             journal: journal_state,

@@ -23,6 +23,8 @@ pub enum Lane {
         run: Run,
         /// Its address on the loopback interface.
         addr: SocketAddr,
+        /// The user that has to listen there and no other does, where the run has one of its own.
+        uid: Option<u32>,
     },
     /// Over the standard streams of the present run.
     Pipes {
@@ -287,7 +289,7 @@ mod tests {
         let route = table.set(id, Way::new(Lane::Coming(Status::Starting), Arc::clone(&calls)));
         let mut watch = route.watch();
         assert!(!watch.has_changed().unwrap());
-        let lane = Lane::Http { run: Run(1), addr: "127.0.0.1:4000".parse().unwrap() };
+        let lane = Lane::Http { run: Run(1), addr: "127.0.0.1:4000".parse().unwrap(), uid: None };
         table.set(id, Way::new(lane, calls));
         assert!(watch.has_changed().unwrap());
         assert_eq!(watch.borrow_and_update().lane(), lane);
@@ -302,7 +304,7 @@ mod tests {
     #[test]
     fn a_way_is_closed_only_when_nobody_is_on_it_and_opened_again_if_somebody_is() {
         let table = RouteTable::default();
-        let lane = Lane::Http { run: Run(1), addr: "127.0.0.1:4000".parse().unwrap() };
+        let lane = Lane::Http { run: Run(1), addr: "127.0.0.1:4000".parse().unwrap(), uid: None };
         let route = table.set(Uuid::now_v7(), Way::new(lane, Arc::default()));
         let request = route.enter(7);
         assert!(!route.close_if_quiet());
@@ -317,7 +319,7 @@ mod tests {
         let table = RouteTable::default();
         let id = Uuid::now_v7();
         let (old, new) = (Arc::<Calls>::default(), Arc::<Calls>::default());
-        let lane = |run| Lane::Http { run: Run(run), addr: "127.0.0.1:4000".parse().unwrap() };
+        let lane = |run| Lane::Http { run: Run(run), addr: "127.0.0.1:4000".parse().unwrap(), uid: None };
         let route = table.set(id, Way::new(lane(1), Arc::clone(&old)));
         let (one, other) = (route.watch().borrow().call(), route.watch().borrow().call());
         table.set(id, Way::new(lane(2), Arc::clone(&new)));

@@ -439,5 +439,5 @@ async fn a_crash_in_the_middle_of_a_replacement_leaves_the_way_to_the_successor(
     assert_eq!((second.run, second.restarts_in_window), (Run(2), 0));
     assert_eq!(launcher.launches().len(), 2, "nothing was started for the crash");
     let lane = actors.routes().get(id).unwrap().lane();
-    assert!(matches!(lane, Lane::Http { run: Run(2), addr } if Some(addr.port()) == second.port));
+    assert!(matches!(lane, Lane::Http { run: Run(2), addr, uid: None } if Some(addr.port()) == second.port));
 }

@@ -1,5 +1,6 @@
 //! What keeps servers to themselves.
 
+use minimcp_actors::launch::cgroup;
 use minimcp_actors::launch::isolation::{self, Report};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -34,6 +35,40 @@ pub struct IsolationLayer {
     pub in_force: bool,
     /// Why it is not.
     pub reason: Option<String>,
+}
+
+/// What keeps servers apart and within their limits that are started from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MachineIsolation {
+    /// What keeps them to themselves.
+    #[serde(flatten)]
+    pub isolation: Isolation,
+    /// What keeps their limits and ends all of their processes.
+    pub control_groups: ControlGroups,
+}
+
+/// Who ends the processes of a server and keeps its limits: `cgroup v2`, `cgroup v1` or `sampling`, which is measuring
+/// and then ending it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ControlGroups {
+    /// How all its processes are ended: `cgroup.kill`, `freezer` or `process scan`.
+    pub trees: String,
+    /// Who keeps the limit of its memory.
+    pub memory: String,
+    /// Who keeps the limit of its CPU time.
+    pub cpu: String,
+    /// Who keeps the limit of its processes and threads.
+    pub tasks: String,
+    /// Why not more is in force.
+    pub gaps: Vec<String>,
+}
+
+impl From<&cgroup::Report> for ControlGroups {
+    fn from(report: &cgroup::Report) -> Self {
+        let cgroup::Enforced { memory, cpu, tasks } = report.enforced;
+        let [memory, cpu, tasks] = [memory, cpu, tasks].map(|by| by.as_str().to_owned());
+        Self { trees: report.trees.as_str().to_owned(), memory, cpu, tasks, gaps: report.gaps.clone() }
+    }
 }
 
 impl From<&Report> for Isolation {

@@ -5,6 +5,7 @@
 mod daemon;
 mod files;
 mod isolation;
+mod limits;
 mod machine;
 
 use std::process::ExitCode;
@@ -112,6 +113,7 @@ async fn look(globals: &Globals, gate: Gate) -> Vec<Finding> {
             checks.push(machine::listen(settings.listen, daemon.reachable));
             // A daemon that runs knows best what it has.
             if !daemon.findings.iter().any(|finding| finding.name == isolation::NAME) {
+                checks.push(limits::here(&settings));
                 checks.push(isolation::here(settings, gate).await);
             }
         }

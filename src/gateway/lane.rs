@@ -15,8 +15,8 @@ use crate::problem::{Code, Problem};
 /// Where a run is spoken with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum At {
-    /// On its port.
-    Port(SocketAddr),
+    /// On its port, where this user has to listen and no other, if the run has one of its own.
+    Port(SocketAddr, Option<u32>),
     /// On its standard streams.
     Pipes,
 }
@@ -85,7 +85,7 @@ enum Step {
 
 fn step(lane: Lane, dead: Option<Run>, woken: bool) -> Step {
     match lane {
-        Lane::Http { run, addr } if dead != Some(run) => Step::Go(run, At::Port(addr)),
+        Lane::Http { run, addr, uid } if dead != Some(run) => Step::Go(run, At::Port(addr, uid)),
         Lane::Pipes { run } if dead != Some(run) => Step::Go(run, At::Pipes),
         Lane::Http { .. } | Lane::Pipes { .. } | Lane::Coming(_) => Step::Wait,
         Lane::Asleep if woken => Step::Wait,
@@ -127,9 +127,9 @@ mod tests {
     #[test]
     fn a_request_goes_waits_wakes_or_is_told_why_not() {
         let addr = "127.0.0.1:20000".parse().unwrap();
-        let serving = Lane::Http { run: Run(2), addr };
-        assert_eq!(step(serving, None, false), Step::Go(Run(2), At::Port(addr)));
-        assert_eq!(step(serving, Some(Run(1)), false), Step::Go(Run(2), At::Port(addr)));
+        let serving = Lane::Http { run: Run(2), addr, uid: Some(7) };
+        assert_eq!(step(serving, None, false), Step::Go(Run(2), At::Port(addr, Some(7))));
+        assert_eq!(step(serving, Some(Run(1)), false), Step::Go(Run(2), At::Port(addr, Some(7))));
         assert_eq!(step(Lane::Pipes { run: Run(2) }, Some(Run(1)), false), Step::Go(Run(2), At::Pipes));
         assert_eq!(step(serving, Some(Run(2)), false), Step::Wait, "found dead, the next one is waited for");
         assert_eq!(step(Lane::Coming(Status::Restarting), None, false), Step::Wait);

@@ -21,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use hyper::body::Body;
+use minimcp_actors::launch::listener;
 use tokio::time::Instant;
 
 pub(super) use exchange::Answer;
@@ -70,14 +71,24 @@ impl Upstream {
         Self(Pool::new(idle))
     }
 
-    /// A connection to the server at `addr`: one that waits, else a new one.
+    /// A connection to the server at `addr`: one that waits, else a new one. If it is to be of this user, a new one
+    /// is only used if nobody else listens there.
     ///
     /// # Errors
-    /// What the system says if nobody listens there.
-    pub(super) async fn connect(&self, addr: SocketAddr) -> io::Result<Way> {
+    /// What the system says if nobody listens there, or that somebody else does.
+    pub(super) async fn connect(&self, addr: SocketAddr, uid: Option<u32>) -> io::Result<Way> {
         let connection = match self.0.take(addr) {
             Some(connection) => connection,
-            None => Connection::open(addr).await?,
+            None => {
+                let connection = Connection::open(addr).await?;
+                if uid.is_some_and(|uid| !listener::is_of(addr.port(), uid)) {
+                    return Err(io::Error::new(
+                        io::ErrorKind::PermissionDenied,
+                        "another user listens there",
+                    ));
+                }
+                connection
+            }
         };
         Ok(Way { pool: Arc::clone(&self.0), addr, connection })
     }

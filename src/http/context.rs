@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use minimcp_actors::Supervision;
+use minimcp_actors::launch::cgroup;
 use minimcp_actors::launch::isolation::Report;
 use slog::Logger;
 use tokio::sync::watch;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub gateway: Arc<Gateway>,
     /// What keeps servers apart.
     pub isolation: Report,
+    /// Who keeps their limits.
+    pub cgroups: cgroup::Report,
     /// Who did what.
     pub trail: Trail,
     /// Who is told of events.

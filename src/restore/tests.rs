@@ -166,3 +166,17 @@ fn a_run_that_is_older_than_its_credentials_is_replaced_after_the_crash() {
         assert_eq!(decided, Decision::Adopt { restore: true, then });
     }
 }
+
+#[test]
+fn the_recently_used_come_back_first_and_one_that_was_never_used_counts_from_its_making() {
+    let at = |seconds| DateTime::<Utc>::from_timestamp(seconds, 0).unwrap();
+    let made = |number, created, accessed: Option<i64>| mcp_instance::Model {
+        id: Uuid::from_u128(number),
+        created_at: at(created),
+        last_accessed_at: accessed.map(at),
+        ..row(Status::Running, Cause::Commanded)
+    };
+    let rows = vec![made(1, 0, Some(50)), made(2, 70, None), made(3, 10, Some(90)), made(4, 60, Some(60))];
+    let order: Vec<u128> = recent_first(rows).iter().map(|row| row.id.as_u128()).collect();
+    assert_eq!(order, [3, 2, 4, 1]);
+}

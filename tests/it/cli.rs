@@ -298,6 +298,14 @@ async fn a_daemon_is_served_found_examined_and_ended() {
     ] {
         assert_eq!(level(&with, name), Some("ok".into()), "{name}: {with}");
     }
+    let detail = |report: &Value, name: &str| {
+        let checks = report["checks"].as_array().expect("it has checks");
+        checks.iter().find(|check| check["name"] == name).map(|check| check["detail"].clone())
+    };
+    assert!(detail(&before, "limits").is_some(), "{before}");
+    for name in ["isolation", "limits"] {
+        assert_eq!(detail(&with, name), detail(&before, name), "as it was said before that it would be");
+    }
     let second = shell.run("serve").await;
     assert!(second.code == Some(1) && second.err.contains("another daemon uses"), "{second:?}");
     signal(serving.id().expect("it runs"), "TERM");

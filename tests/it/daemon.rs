@@ -136,6 +136,7 @@ impl Daemon {
             tokio::task::spawn_blocking(move || minimcp::isolation::open(&told, &by)).await.unwrap().unwrap();
         let kept_apart = isolation.report().clone();
         let cgroups = Cgroups::open(settings.cgroups, None, runs.path());
+        let limited = cgroups.report();
         let bounds_of_sessions = minimcp::stdio::Bounds::of(&settings.gateway);
         let stdio = Stdio::new(bounds_of_sessions, store.clone(), log.clone());
         let launcher = LocalLauncher::new(gate, runs, logs, log.clone()).with_wiring(stdio.wiring());
@@ -196,6 +197,7 @@ impl Daemon {
             instances,
             gateway: Arc::new(gateway),
             isolation: kept_apart,
+            cgroups: limited,
             trail: trail.clone(),
             webhooks,
             journal,

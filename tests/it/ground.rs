@@ -155,13 +155,45 @@ impl Ground {
 impl Drop for Ground {
     /// A test that failed leaves no process either.
     fn drop(&mut self) {
-        if self.thread.is_some()
-            && let Ok((records, _)) = RunDir::open(self.path("run")).and_then(|runs| runs.records())
-        {
-            for record in records {
-                signal(record.identity.pid, "KILL");
-            }
+        if self.thread.is_some() {
+            self.put_all_down();
             clear_cgroups(&self.path("run"));
+            end_those_in(self.dir.path());
+        }
+    }
+}
+
+impl Ground {
+    /// Ends what is recorded, with its trees. Whoever drops this may be in a runtime, which must not be blocked in.
+    fn put_all_down(&self) {
+        let Ok((records, _)) = RunDir::open(self.path("run")).and_then(|runs| runs.records()) else { return };
+        let launcher = self.launcher.clone();
+        let putting_down = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime
+                .block_on(futures::future::join_all(records.into_iter().map(|one| launcher.put_down(one))));
+        });
+        // It may be what failed; what is left is ended after it in any case.
+        let _ = putting_down.join();
+    }
+}
+
+/// Kills whoever works in the directory or below it.
+pub(crate) fn end_those_in(dir: &Path) {
+    // What was forked while others were looked at is found by the next look.
+    for _ in 0..100 {
+        let works_there = |pid: &u32| {
+            is_alive(*pid)
+                && std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir))
+        };
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let there: Vec<u32> = pids.filter(works_there).collect();
+        if there.is_empty() {
+            return;
+        }
+        for pid in there {
+            let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
         }
     }
 }

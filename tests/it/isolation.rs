@@ -14,6 +14,7 @@ use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::isolation::{Isolation, Level, Options, Users};
 use minimcp_actors::launch::{Plan, Probe, Reach, Record, Spec, record::RunDir};
 use minimcp_actors::policy::Policy;
+use minimcp_actors::routes::Lane;
 use minimcp_actors::snapshot::Snapshot;
 use minimcp_actors::state::{Command, Status};
 use serde_json::{Value, json};
@@ -249,6 +250,8 @@ async fn an_instance_listens_on_its_own_port_and_keeps_its_user_over_runs_and_da
     let told = crate::ground::get(first.port.unwrap(), "/env").await;
     assert_eq!(told["env"]["GREETING"], "hello");
     let uid = record(&ground, &first).uid.unwrap();
+    let lane = ground.actors.routes().get(first.id).unwrap().lane();
+    assert!(matches!(lane, Lane::Http { uid: Some(listening), .. } if listening == uid), "{lane:?}");
     ground.actors.order(first.id, Command::Restart).await.unwrap();
     let again = ground.until(first.id, |now| now.run.0 == 2 && now.status == Status::Running).await;
     assert_eq!(record(&ground, &again).uid, Some(uid));

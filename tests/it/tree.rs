@@ -202,6 +202,23 @@ async fn nothing_escapes_without_control_groups_on_any_way_to_end() {
 }
 
 #[tokio::test]
+async fn a_test_that_fails_leaves_nothing_that_forks_for_ever() {
+    for groups in [Use::V2, Use::V1, Use::Off] {
+        if groups != Use::Off && !has(groups) {
+            continue;
+        }
+        let ground = Ground::grouped(groups, Arc::new(tempfile::tempdir().unwrap()), |_| {}).await;
+        let spec = escape(&ground, &WORDS);
+        let id = spec.id;
+        ground.actors.create(spec).await.unwrap();
+        eventually("every escape is under way", || processes_of(id).len() >= LEAST).await;
+        // As a panic does it: nobody takes leave.
+        drop(ground);
+        assert_eq!(processes_of(id), [0; 0], "{groups:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_wrapper_leaves_behind_has_the_rest_of_the_grace() {
     let ground = Ground::new().await;
     // The shell is gone with SIGTERM; the server in it needs a moment to write down what it knows.

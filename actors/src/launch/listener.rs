@@ -20,20 +20,27 @@ const MESSAGE: usize = 72;
 
 /// A listening socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Listener {
+struct Listener {
     uid: u32,
     addr: IpAddr,
 }
 
+/// Whether nobody but this user hears what is sent to the port at 127.0.0.1, as far as the kernel tells. Takes some
+/// microseconds and waits for nobody.
+#[must_use]
+pub fn is_of(port: u16, uid: u32) -> bool {
+    on(port).map_or(true, |listeners| is_alone(&listeners, uid))
+}
+
 /// Every socket that listens on this TCP port.
-pub(super) fn on(port: u16) -> io::Result<Vec<Listener>> {
+fn on(port: u16) -> io::Result<Vec<Listener>> {
     let mut listeners = ask(AddressFamily::INET, port)?;
     listeners.extend(ask(AddressFamily::INET6, port)?);
     Ok(listeners)
 }
 
 /// Whether a socket of this user, and none of another, hears what is sent to the port at 127.0.0.1.
-pub(super) fn is_alone(listeners: &[Listener], uid: u32) -> bool {
+fn is_alone(listeners: &[Listener], uid: u32) -> bool {
     let mut hearing = listeners.iter().filter(|listener| hears_loopback(listener.addr)).peekable();
     hearing.peek().is_some() && hearing.all(|listener| listener.uid == uid)
 }

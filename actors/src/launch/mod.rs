@@ -9,7 +9,7 @@ pub mod gate;
 pub mod handover;
 mod identity;
 pub mod isolation;
-mod listener;
+pub mod listener;
 pub mod local;
 pub mod logs;
 mod pidfd;

@@ -61,9 +61,10 @@ pub(crate) fn all() -> Vec<Stat> {
     pids().into_iter().filter_map(|pid| Stat::of(pid).ok()).collect()
 }
 
-/// The id that was given last to a process or thread, where the kernel tells: as long as it stays, none is started.
-pub(crate) fn newest() -> Option<u32> {
-    std::fs::read_to_string("/proc/sys/kernel/ns_last_pid").ok()?.trim().parse().ok()
+/// How many processes and threads were ever begun on this machine.
+pub(crate) fn forks() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("processes ")?.trim().parse().ok())
 }
 
 /// Whether a process was started with this variable, written `NAME=value`. `false` too if we may not look.
@@ -85,6 +86,13 @@ mod tests {
         assert_eq!((stat.resident_pages, stat.ended), (20, false));
         assert_eq!(Stat::parse("4242 (a"), None);
         assert!(Stat::parse(&line.replace(" S ", " Z ")).unwrap().ended);
+    }
+
+    #[test]
+    fn a_thread_or_process_that_is_begun_is_counted() {
+        let before = forks().unwrap();
+        std::thread::spawn(|| {}).join().unwrap();
+        assert!(forks().unwrap() > before);
     }
 
     #[test]

@@ -17,14 +17,15 @@ use super::cgroup::Group;
 use super::proc::{self, Stat};
 use super::{Record, pidfd};
 
-/// How often processes are looked for on a machine that starts others all the time.
-const LOOKS: u32 = 8;
+/// Looks that find nothing, on a machine where somebody forks meanwhile, until nothing is taken to be there.
+const LOOKS: usize = 5;
 
 /// A process that is pinned: its id cannot be given to another one unnoticed.
 type Pinned = HashMap<u32, OwnedFd>;
 
-/// Processes that do not belong to the tree, by id and start, with their parents.
-type Strangers = HashMap<(u32, u64), u32>;
+/// Processes that do not belong to the tree, with their parents. Only for the moments of one look: an id may be
+/// given to another process.
+type Strangers = HashMap<u32, u32>;
 
 /// The processes of a run.
 #[derive(Debug)]
@@ -135,20 +136,20 @@ impl Tree {
     pub(super) fn is_gone(&self) -> bool {
         match &self.group {
             Some(group) => group.is_empty(),
-            None => self.none_is_found(),
+            None => self.nobody_is_found(),
         }
     }
 
-    /// One that forks for ever can be ahead of a look. It cannot be ahead of one during which the machine has started
-    /// no process, and hardly of several.
-    fn none_is_found(&self) -> bool {
+    /// Whether looking for its processes finds none. One that forks for ever can be ahead of a look, so a look alone
+    /// is certain only if nobody on this machine forked meanwhile.
+    fn nobody_is_found(&self) -> bool {
         for _ in 0..LOOKS {
-            let before = proc::newest();
+            let before = proc::forks();
             if !self.looked_for().is_empty() {
                 return false;
             }
-            if before.is_some() && before == proc::newest() {
-                break;
+            if before.is_some_and(|before| proc::forks() == Some(before)) {
+                return true;
             }
         }
         true
@@ -159,10 +160,13 @@ impl Tree {
     fn stop_all_then_kill(&self) {
         let mut stopped = Pinned::new();
         let mut strangers = Strangers::new();
+        // Whoever forks for ever can be ahead of some looks, so a few more follow while somebody forks. They are
+        // short, since only who is new is looked at.
+        let mut more = LOOKS;
         loop {
-            let before = stopped.len();
+            let (before, forks) = (stopped.len(), proc::forks());
             for pid in self.suspects() {
-                if stopped.contains_key(&pid) {
+                if stopped.contains_key(&pid) || strangers.contains_key(&pid) {
                     continue;
                 }
                 if let Some(pidfd) = self.pin(pid, &stopped, &mut strangers) {
@@ -172,7 +176,10 @@ impl Tree {
             }
             strangers.retain(|_, parent| !stopped.contains_key(parent));
             if stopped.len() == before {
-                break;
+                more -= 1;
+                if more == 0 || (forks.is_some() && proc::forks() == forks) {
+                    break;
+                }
             }
         }
         for pidfd in stopped.values() {
@@ -199,16 +206,12 @@ impl Tree {
             return open().filter(|_| group.members().contains(&pid));
         }
         let stat = Stat::of(pid).ok().filter(|stat| !stat.ended)?;
-        let key = (pid, stat.start_ticks);
-        if strangers.contains_key(&key) {
-            return None;
-        }
         let pidfd = open()?;
         let pinned = Stat::of(pid).ok().filter(|pinned| pinned.start_ticks == stat.start_ticks)?;
         if members.contains_key(&pinned.parent) || self.is_member(&pinned, self.leads()) {
             return Some(pidfd);
         }
-        strangers.insert(key, pinned.parent);
+        strangers.insert(pid, pinned.parent);
         None
     }
 
@@ -223,20 +226,28 @@ impl Tree {
         led || (old_enough && proc::has_variable(stat.pid, &self.marker))
     }
 
+    /// The newest is looked at first, and at once: it may not be there for long.
     fn looked_for(&self) -> Vec<u32> {
         let leads = self.leads();
-        belonging(&proc::all(), |stat| self.is_member(stat, leads))
+        let look = |pid| Stat::of(pid).ok().filter(|stat| !stat.ended);
+        let all: Vec<(Stat, bool)> = self
+            .suspects()
+            .into_iter()
+            .filter_map(look)
+            .map(|stat| (stat, self.is_member(&stat, leads)))
+            .collect();
+        belonging(&all)
     }
 }
 
-/// Who of these is a member by itself, or descends from one.
-fn belonging(all: &[Stat], is_member: impl Fn(&Stat) -> bool) -> Vec<u32> {
+/// Who of these is a member by itself, as is said beside it, or descends from one.
+fn belonging(all: &[(Stat, bool)]) -> Vec<u32> {
     let mut members: Vec<u32> =
-        all.iter().filter(|stat| !stat.ended && is_member(stat)).map(|stat| stat.pid).collect();
+        all.iter().filter(|(_, is_member)| *is_member).map(|(stat, _)| stat.pid).collect();
     let mut next = 0;
     while let Some(parent) = members.get(next).copied() {
         next += 1;
-        let children = all.iter().filter(|stat| stat.parent == parent && !stat.ended).map(|stat| stat.pid);
+        let children = all.iter().filter(|(stat, _)| stat.parent == parent).map(|(stat, _)| stat.pid);
         let new: Vec<u32> = children.filter(|pid| !members.contains(pid)).collect();
         members.extend(new);
     }
@@ -244,27 +255,4 @@ fn belonging(all: &[Stat], is_member: impl Fn(&Stat) -> bool) -> Vec<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stat(pid: u32, parent: u32, ended: bool) -> Stat {
-        let (group, session) = (pid, pid);
-        let (cpu_ticks, threads, start_ticks, resident_pages) = (0, 1, 1, 1);
-        Stat { pid, ended, parent, group, session, cpu_ticks, threads, start_ticks, resident_pages }
-    }
-
-    #[test]
-    fn a_tree_holds_the_descendants_of_its_members_and_nothing_that_has_ended() {
-        let all = [
-            stat(1, 0, false),
-            stat(10, 1, false),
-            stat(11, 10, false),
-            stat(12, 11, false),
-            stat(13, 10, true),
-            stat(20, 1, false),
-            stat(21, 20, false),
-        ];
-        assert_eq!(belonging(&all, |stat| stat.pid == 10), [10, 11, 12]);
-        assert_eq!(belonging(&all, |stat| stat.pid == 13), [0; 0]);
-    }
-}
+mod tests;

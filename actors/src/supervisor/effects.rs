@@ -215,6 +215,7 @@ impl Supervisor {
             port,
             calls: Arc::default(),
             pid: None,
+            uid: None,
             started_at,
             usage: None,
             enforced: None,

@@ -25,6 +25,8 @@ pub(super) struct Held {
     pub(super) port: Option<u16>,
     pub(super) calls: Arc<Calls>,
     pub(super) pid: Option<u32>,
+    /// The user of its own, if it has one.
+    pub(super) uid: Option<u32>,
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) usage: Option<Usage>,
     pub(super) enforced: Option<Enforced>,
@@ -136,9 +138,11 @@ impl Entry {
 
     fn lane(&self) -> Lane {
         let status = self.life.state().status();
-        match (self.life.state(), self.present().and_then(|held| held.port)) {
+        let present = self.present();
+        match (self.life.state(), present.and_then(|held| held.port)) {
             (State::Running { run } | State::Unhealthy { run, .. }, Some(port)) => {
-                Lane::Http { run, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) }
+                let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                Lane::Http { run, addr, uid: present.and_then(|held| held.uid) }
             }
             (State::Running { run } | State::Unhealthy { run, .. }, None) if self.spec.probe.is_piped() => {
                 Lane::Pipes { run }

@@ -31,6 +31,7 @@ impl Supervisor {
         let (fact, ending) = match what {
             Observed::Up { record, adopted, enforced } => {
                 held.pid = Some(record.identity.pid);
+                held.uid = record.uid;
                 held.enforced = Some(enforced);
                 held.isolation = record.isolation.map(Arc::new);
                 held.alarm_at = record.alarm_at;

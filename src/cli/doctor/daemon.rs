@@ -46,7 +46,7 @@ pub(super) async fn look(globals: &Globals) -> Seen {
     }
     let mut findings =
         vec![Finding::ok("daemon", format!("answers at {url}")), ready(&client).await, token(&client).await];
-    findings.extend(super::isolation::of_daemon(&client).await);
+    findings.extend(super::isolation::of_daemon(&client).await.into_iter().flatten());
     findings.extend(exposure(&client).await);
     findings.extend(trail(&client).await);
     Seen { reachable: true, findings }

@@ -2,18 +2,18 @@
 
 use minimcp_actors::launch::gate::Gate;
 
-use super::Finding;
-use crate::api::isolation::{Isolation, IsolationLevel};
+use super::{Finding, limits};
+use crate::api::isolation::{Isolation, IsolationLevel, MachineIsolation};
 use crate::cli::client::Client;
 use crate::config::Settings;
 
 pub(super) const NAME: &str = "isolation";
 
-/// As the daemon says, for those who may ask it.
-pub(super) async fn of_daemon(client: &Client) -> Option<Finding> {
+/// As the daemon says, for those who may ask it, with who keeps the limits.
+pub(super) async fn of_daemon(client: &Client) -> Option<[Finding; 2]> {
     let (status, answer) = client.look("/v1/system/isolation").await.ok()?;
-    let isolation: Isolation = answer.read().ok().filter(|_| status.is_success())?;
-    Some(finding(&isolation))
+    let machine: MachineIsolation = answer.read().ok().filter(|_| status.is_success())?;
+    Some([finding(&machine.isolation), limits::finding(&machine.control_groups)])
 }
 
 /// As a daemon that is started by the present user would have it.

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 async fn ask(upstream: &Upstream, addr: SocketAddr) -> Result<(StatusCode, Bytes), Failure> {
     let asked = Asked { method: Method::POST, path: "/mcp".parse().unwrap(), headers: HeaderMap::new() };
     let body = Full::new(Bytes::from_static(b"{}")).map_err(|never| match never {});
-    let way = upstream.connect(addr).await.unwrap();
+    let way = upstream.connect(addr, None).await.unwrap();
     let response = way.send(&asked, body, PATIENCE).await?;
     let status = response.status();
     let body = response.into_body().collect().await.map_err(Failure::Client)?;
@@ -89,5 +89,21 @@ async fn an_answer_that_breaks_off_is_a_failure_wherever_it_does() {
         let ((), asked) = tokio::join!(serving, ask(&upstream, addr));
         assert!(asked.is_err(), "{said}: {asked:?}");
         assert_eq!(upstream.0.waiting(), 0);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_port_on_which_another_user_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let upstream = Upstream::new(8);
+    let own = rustix::process::getuid().as_raw();
+    upstream.connect(addr, Some(own)).await.unwrap();
+    let refused = upstream.connect(addr, Some(own + 1)).await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    // The first was closed unused, and of the second nothing was read either.
+    for _ in 0..2 {
+        let (mut server, _) = listener.accept().await.unwrap();
+        assert_eq!(server.read(&mut [0; 1]).await.unwrap(), 0);
     }
 }

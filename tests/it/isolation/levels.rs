@@ -6,6 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use minimcp_actors::launch::cgroup::{Cgroups, Enforced, Use};
+use minimcp_actors::launch::record::RunDir;
 use seccompiler::{SeccompAction, SeccompFilter};
 use serde_json::{Value, json};
 
@@ -17,6 +19,16 @@ const NOBODY: u32 = 65_534;
 
 /// What `doctor` finds of the isolation, run by this user on a kernel without these calls.
 fn found(dir: &Path, user: Option<u32>, without: &'static [i64], settings: &[(&str, &str)]) -> Value {
+    finding("isolation", dir, user, without, settings)
+}
+
+fn finding(
+    name: &str,
+    dir: &Path,
+    user: Option<u32>,
+    without: &'static [i64],
+    settings: &[(&str, &str)],
+) -> Value {
     let program = dir.join("minimcp");
     if !program.exists() {
         // Where the build lies, that user may have no business.
@@ -44,7 +56,38 @@ fn found(dir: &Path, user: Option<u32>, without: &'static [i64], settings: &[(&s
     let output = run.join().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut checks = report["checks"].as_array().unwrap().iter();
-    checks.find(|check| check["name"] == "isolation").unwrap_or_else(|| panic!("{report}")).clone()
+    checks.find(|check| check["name"] == name).unwrap_or_else(|| panic!("{report}")).clone()
+}
+
+#[test]
+fn who_keeps_the_limits_is_named_with_what_is_in_the_way_and_what_to_do() {
+    assert!(rustix::process::geteuid().is_root(), "run as root, or there is nothing to take away");
+    let dir = tempfile::tempdir().unwrap();
+    let look = |user, settings: &[(&str, &str)]| finding("limits", dir.path(), user, &[], settings);
+    let measured =
+        "trees end by process scan, memory is kept by sampling, cpu by sampling, tasks by sampling";
+    for (found, why) in [
+        (look(Some(NOBODY), &[]), "Permission denied"),
+        (look(None, &[("MINIMCP_CGROUPS", "off")]), "the setting cgroups is off"),
+    ] {
+        let detail = found["detail"].as_str().unwrap();
+        assert!(detail.starts_with(measured) && detail.contains(why), "{found:#}");
+        assert_eq!(found["level"], "warn");
+        assert!(found["mend"].as_str().unwrap().contains("Delegate="), "{found:#}");
+    }
+    // As root there is more, and it is what the daemon's own groups come to.
+    let runs = RunDir::open(dir.path().join("run")).unwrap();
+    let cgroups = Cgroups::open(Use::Auto, None, runs.path());
+    let Enforced { memory, cpu, tasks } = cgroups.enforced();
+    cgroups.close();
+    let found = look(None, &[]);
+    let kept = format!(
+        "memory is kept by {}, cpu by {}, tasks by {}",
+        memory.as_str(),
+        cpu.as_str(),
+        tasks.as_str()
+    );
+    assert!(found["detail"].as_str().unwrap().contains(&kept), "{kept}: {found:#}");
 }
 
 #[test]

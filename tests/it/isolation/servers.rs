@@ -12,8 +12,10 @@ fn uid(instance: &Value) -> String {
 #[tokio::test]
 async fn every_server_of_a_daemon_is_isolated_and_says_how() {
     let daemon = Daemon::start().await;
-    let machine = daemon.get("/v1/system/isolation").await.json();
+    let mut machine = daemon.get("/v1/system/isolation").await.json();
     assert_eq!(machine["level"], "strong", "{machine:#}");
+    // Who keeps its limits an instance says with its limits.
+    machine.as_object_mut().unwrap().remove("control_groups").unwrap();
     assert!(
         machine["layers"].as_array().unwrap().iter().all(|layer| layer["in_force"] == true),
         "{machine:#}"

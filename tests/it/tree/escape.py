@@ -1,9 +1,22 @@
 # A server whose children do what they can to outlive it. Every process of it has the environment of the first one.
 # Usage: escape.py [WORD...]; the first process ends on SIGTERM like most programs do.
+#
+# A test that fails must not leave what forks for ever: everything here ends by itself after LIFE seconds.
+import mmap
 import os
 import signal
 import sys
 import time
+
+
+LIFE = 180
+# Far more than any limit of a test; what forks stops forking then.
+BOMB = 2000
+DEADLINE = time.monotonic() + LIFE
+
+
+def left():
+    return max(0, DEADLINE - time.monotonic())
 
 
 def deaf():
@@ -12,8 +25,8 @@ def deaf():
 
 
 def forever():
-    while True:
-        time.sleep(1000)
+    while left():
+        time.sleep(left())
 
 
 def child(life):
@@ -34,7 +47,7 @@ def daemon():
 def fork_for_ever():
     """Never the same process for longer than a moment."""
     deaf()
-    while True:
+    while left():
         if os.fork():
             os._exit(0)
         os.setsid()
@@ -42,6 +55,12 @@ def fork_for_ever():
 
 
 def stopped():
+    """Ended in the end by the process that it is a child of: a stopped one cannot end by itself."""
+    pid = os.fork()
+    if pid:
+        forever()
+        os.kill(pid, signal.SIGKILL)
+        return
     os.setsid()
     os.kill(os.getpid(), signal.SIGSTOP)
     forever()
@@ -49,17 +68,20 @@ def stopped():
 
 def wrapped():
     """As `npx` starts a server: a program that starts a shell that starts the server, which is deaf."""
-    server = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"
+    server = f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep({left()})"
     os.execv("/bin/sh", ["sh", "-c", '"$0" -c "$1" & wait', sys.executable, server])
 
 
 def bomb():
     """Forks as fast as it can, and so do its children."""
-    while True:
+    forks = mmap.mmap(-1, 8)
+    while left() and int.from_bytes(forks[:8], "little") < BOMB:
         try:
             os.fork()
+            forks[:8] = (int.from_bytes(forks[:8], "little") + 1).to_bytes(8, "little")
         except OSError:
             pass
+    forever()
 
 
 LIVES = {

@@ -8,6 +8,7 @@
 
 mod group;
 mod mounts;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,6 +19,8 @@ use uuid::Uuid;
 
 pub(crate) use group::Group;
 use mounts::{Mounts, Own};
+use report::Making;
+pub use report::{Report, TreeEnd, examine};
 
 use crate::policy::Limits;
 use crate::state::Run;
@@ -116,8 +119,8 @@ pub struct Cgroups {
     /// What the unified root can limit.
     controllers: BTreeSet<Controller>,
     v1: BTreeMap<Controller, PathBuf>,
-    /// Why a hierarchy that is there is not used.
-    refused: Vec<String>,
+    /// Why not more of them are used.
+    gaps: Vec<String>,
 }
 
 impl Cgroups {
@@ -130,25 +133,35 @@ impl Cgroups {
     /// Makes the roots of the daemon that keeps its records in `run_dir`: below `base`, a path within the
     /// hierarchies such as `/minimcp`, or below this program's own group.
     ///
-    /// What cannot be made is left out; [`Self::described`] says so.
+    /// What cannot be made is left out; [`Self::report`] says so.
     #[must_use]
     pub fn open(which: Use, base: Option<&str>, run_dir: &Path) -> Self {
+        match root_name(run_dir) {
+            Ok(name) => Self::open_as(which, base, &name, &mut ForGood),
+            Err(error) => Self { gaps: vec![format!("{}: {error}", run_dir.display())], ..Self::default() },
+        }
+    }
+
+    fn open_as(which: Use, base: Option<&str>, name: &str, making: &mut impl Making) -> Self {
         let mut cgroups = Self::default();
         if which == Use::Off {
+            cgroups.gaps.push("the setting cgroups is off".into());
             return cgroups;
         }
-        let name = match root_name(run_dir) {
-            Ok(name) => name,
-            Err(error) => {
-                cgroups.refused.push(format!("{}: {error}", run_dir.display()));
-                return cgroups;
-            }
-        };
         let mounts = Mounts::of_process();
+        let mut refused = BTreeSet::new();
         // Elsewhere than where it says: this program sees another part of the hierarchy than it is in.
         let known = |own: &&Own| base.is_some() || own.dir.is_dir();
-        if let Some(own) = mounts.unified.as_ref().filter(known).filter(|_| which != Use::V1) {
-            cgroups.open_unified(&base_dir(own, base), &name);
+        if which != Use::V1 {
+            match mounts.unified.as_ref() {
+                Some(own) if known(&own) => {
+                    cgroups.open_unified(&base_dir(own, base), name, making, &mut refused);
+                }
+                Some(own) => {
+                    cgroups.gaps.push(format!("{}: not the part that we are in", own.mount.display()))
+                }
+                None => cgroups.gaps.push("cgroup v2 is not mounted".into()),
+            }
         }
         if which != Use::V2 {
             for (controller, own) in mounts.v1.iter().filter(|(_, own)| known(own)) {
@@ -157,39 +170,50 @@ impl Cgroups {
                 {
                     continue;
                 }
-                let root = base_dir(own, base).join(&name);
-                match make(&root) {
+                let root = base_dir(own, base).join(name);
+                match making.make(&root) {
                     Ok(()) => {
                         cgroups.v1.insert(*controller, root);
                     }
-                    Err(error) => cgroups.refused.push(format!("{}: {error}", root.display())),
+                    Err(error) => {
+                        refused.insert(*controller);
+                        cgroups.gaps.push(format!("{}: {error}", root.display()));
+                    }
                 }
             }
         }
+        cgroups.gaps.extend(report::unoffered(which, cgroups.enforced(), &refused));
         cgroups
     }
 
-    fn open_unified(&mut self, base: &Path, name: &str) {
+    fn open_unified(
+        &mut self,
+        base: &Path,
+        name: &str,
+        making: &mut impl Making,
+        refused: &mut BTreeSet<Controller>,
+    ) {
         let root = base.join(name);
-        if let Err(error) = make(&root) {
-            self.refused.push(format!("{}: {error}", root.display()));
+        if let Err(error) = making.make(&root) {
+            self.gaps.push(format!("{}: {error}", root.display()));
             return;
         }
         // Older kernels cannot kill a group at once, which is what this one is for.
         if !root.join("cgroup.kill").exists() {
-            self.refused.push(format!("{}: the kernel is older than 5.14", root.display()));
+            self.gaps.push(format!("{}: the kernel is older than 5.14", root.display()));
             // Empty, as it was just made.
             let _ = std::fs::remove_dir(&root);
             return;
         }
         let offered = words(&base.join("cgroup.controllers"));
         for controller in Controller::OF_V2.into_iter().filter(|c| offered.contains(c.name())) {
-            match enable(base, controller).and_then(|()| enable(&root, controller)) {
+            match making.enable(base, controller).and_then(|()| making.enable(&root, controller)) {
                 Ok(()) => {
                     self.controllers.insert(controller);
                 }
                 Err(error) => {
-                    self.refused.push(format!("{} in {}: {error}", controller.name(), base.display()));
+                    refused.insert(controller);
+                    self.gaps.push(format!("{} in {}: {error}", controller.name(), base.display()));
                 }
             }
         }
@@ -217,23 +241,15 @@ impl Cgroups {
         self.unified.is_some() || self.v1.contains_key(&Controller::Freezer)
     }
 
-    /// What is in force, and what was refused, in words.
+    /// What is in force, and why not more is.
     #[must_use]
-    pub fn described(&self) -> String {
-        let Enforced { memory, cpu, tasks } = self.enforced();
-        let kill = match (&self.unified, self.v1.contains_key(&Controller::Freezer)) {
-            (Some(_), _) => "cgroup.kill",
-            (None, true) => "freezer",
-            (None, false) => "process scan",
+    pub fn report(&self) -> Report {
+        let trees = match (&self.unified, self.v1.contains_key(&Controller::Freezer)) {
+            (Some(_), _) => TreeEnd::Kill,
+            (None, true) => TreeEnd::Freezer,
+            (None, false) => TreeEnd::Scan,
         };
-        let words =
-            [("trees", kill), ("memory", memory.as_str()), ("cpu", cpu.as_str()), ("tasks", tasks.as_str())];
-        let mut text = words.map(|(what, who)| format!("{what} by {who}")).join(", ");
-        for refused in &self.refused {
-            text.push_str("; not used: ");
-            text.push_str(refused);
-        }
-        text
+        Report { trees, enforced: self.enforced(), gaps: self.gaps.clone() }
     }
 
     /// Makes the group of a run with its limits. `None` where there are no groups.
@@ -307,27 +323,31 @@ fn base_dir(own: &Own, base: Option<&str>) -> PathBuf {
     }
 }
 
-fn make(dir: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(dir)
-}
-
 fn words(file: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     text.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
-/// Lets the children of a group of v2 have a controller.
-fn enable(dir: &Path, controller: Controller) -> io::Result<()> {
-    let file = dir.join("cgroup.subtree_control");
-    if words(&file).contains(controller.name()) {
-        return Ok(());
+/// As a daemon makes its roots.
+struct ForGood;
+
+impl Making for ForGood {
+    fn make(&mut self, dir: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(dir)
     }
-    let switch = format!("+{}", controller.name());
-    match std::fs::write(&file, &switch) {
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy && move_aside(dir)? => {
-            std::fs::write(&file, &switch)
+
+    fn enable(&mut self, dir: &Path, controller: Controller) -> io::Result<()> {
+        let file = dir.join("cgroup.subtree_control");
+        if words(&file).contains(controller.name()) {
+            return Ok(());
         }
-        done => done,
+        let switch = format!("+{}", controller.name());
+        match std::fs::write(&file, &switch) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && move_aside(dir)? => {
+                std::fs::write(&file, &switch)
+            }
+            done => done,
+        }
     }
 }
 
@@ -339,7 +359,7 @@ fn move_aside(dir: &Path) -> io::Result<bool> {
         return Ok(false);
     }
     let own = dir.join(OWN);
-    make(&own)?;
+    std::fs::create_dir_all(&own)?;
     std::fs::write(own.join("cgroup.procs"), "0")?;
     Ok(true)
 }

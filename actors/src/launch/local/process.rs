@@ -231,14 +231,11 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-/// Whoever answered has to be of the instance's own user, or it may be anybody.
+/// Whoever answered has to be of the instance's own user, or it may be anybody. Where the kernel does not tell, the
+/// echo of the nonce is what there is.
 async fn listened_on_by(port: u16, uid: u32) -> Result<(), Missed> {
-    let asked = tokio::task::spawn_blocking(move || listener::on(port)).await;
-    match asked {
-        Ok(Ok(listeners)) if !listener::is_alone(&listeners, uid) => {
-            Err(Missed(format!("a process of another user listens on port {port}")))
-        }
-        // Where the kernel does not tell, the echo of the nonce is what there is.
-        Ok(_) | Err(_) => Ok(()),
+    match tokio::task::spawn_blocking(move || listener::is_of(port, uid)).await {
+        Ok(false) => Err(Missed(format!("a process of another user listens on port {port}"))),
+        Ok(true) | Err(_) => Ok(()),
     }
 }
