@@ -76,7 +76,10 @@ async fn embed(gate: Gate, dir: PathBuf) -> Result<()> {
     let pid = running.first().and_then(|instance| instance.pid);
     ensure!(running.len() == 1 && pid.is_some(), "it is under supervision: {running:?}");
     runtime.shutdown(OnShutdown::Stop).await;
-    ensure!(pid.is_some_and(|pid| !PathBuf::from(format!("/proc/{pid}")).exists()), "it ended with the runtime");
+    ensure!(
+        pid.is_some_and(|pid| !PathBuf::from(format!("/proc/{pid}")).exists()),
+        "it ended with the runtime"
+    );
     say("ended");
     Ok(())
 }

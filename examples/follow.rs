@@ -29,7 +29,8 @@ fn main() -> Result<()> {
 }
 
 async fn follow(gate: Gate, dir: PathBuf) -> Result<()> {
-    let runtime = Runtime::with(greeter::settings(&dir)?, gate).types([greeter::definition()?]).start().await?;
+    let runtime =
+        Runtime::with(greeter::settings(&dir)?, gate).types([greeter::definition()?]).start().await?;
     // Listened to before there is anything to hear, so nothing is missed.
     let mut events = runtime.events();
     let admin = Admin::of(&runtime)?;

@@ -49,7 +49,10 @@ async fn serve(gate: Gate, dir: PathBuf) -> Result<()> {
     ensure!(get("/healthz").await?.0 == 200, "so do those of MiniMCP");
     ensure!(get("/v1/back-door").await?.0 == 401, "nobody gets below /v1 without a token");
     let (status, problem) = get("/nowhere").await?;
-    ensure!(status == 404 && problem.contains("route_not_found"), "the rest is a problem: {status} {problem}");
+    ensure!(
+        status == 404 && problem.contains("route_not_found"),
+        "the rest is a problem: {status} {problem}"
+    );
 
     let admin = Admin::of(&runtime)?;
     let greeter = admin.greeter().await?;

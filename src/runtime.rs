@@ -198,8 +198,9 @@ impl Daemon {
             log: log.clone(),
             ..Config::default()
         };
-        let (supervision, actors) =
-            ActorThread::spawn(config, engine.over(Arc::new(launcher.clone()))).await.map_err(ServeError::System)?;
+        let (supervision, actors) = ActorThread::spawn(config, engine.over(Arc::new(launcher.clone())))
+            .await
+            .map_err(ServeError::System)?;
         stdio.supervised_by(supervision.clone());
 
         let journal_state = Arc::new(JournalState::default());

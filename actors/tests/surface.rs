@@ -29,7 +29,8 @@ impl Surface {
     /// Every line, in order.
     fn lines(mut self) -> Vec<String> {
         let types = self.types;
-        self.lines.extend(self.of_types.into_iter().filter(|(of, _)| types.contains(of)).map(|(_, line)| line));
+        self.lines
+            .extend(self.of_types.into_iter().filter(|(of, _)| types.contains(of)).map(|(_, line)| line));
         self.lines.into_iter().collect()
     }
 
@@ -129,10 +130,8 @@ impl Surface {
             return;
         }
         block.attrs.clear();
-        let of = match &*block.self_ty {
-            syn::Type::Path(of) => of.path.segments.last().unwrap().ident.to_string(),
-            other => panic!("{path}: this test knows no implementations for {other:?} yet"),
-        };
+        let of =
+            name_of(&block.self_ty).unwrap_or_else(|| panic!("{path}: an implementation for what type?"));
         let items = std::mem::take(&mut block.items);
         if block.trait_.is_some() {
             // What the methods are is the trait's word; what its types are is ours.
@@ -160,6 +159,14 @@ impl Surface {
 
     fn add(&mut self, path: &str, item: Item, note: &str) {
         self.lines.insert(line(path, item, note));
+    }
+}
+
+fn name_of(of: &syn::Type) -> Option<String> {
+    match of {
+        syn::Type::Path(of) => of.path.segments.last().map(|last| last.ident.to_string()),
+        syn::Type::Reference(of) => name_of(&of.elem),
+        _ => None,
     }
 }
 

@@ -51,11 +51,8 @@ fn answer(call: &Value) -> Value {
 
 /// Settings as of `minimcp serve`, with everything in this directory and on a port that is free.
 pub(crate) fn settings(dir: &Path) -> Result<Settings> {
-    let flags = Flags {
-        data_dir: Some(dir.to_owned()),
-        listen: Some("127.0.0.1:0".into()),
-        ..Flags::default()
-    };
+    let flags =
+        Flags { data_dir: Some(dir.to_owned()), listen: Some("127.0.0.1:0".into()), ..Flags::default() };
     Ok(config::load(&flags)?.settings)
 }
 

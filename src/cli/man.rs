@@ -62,8 +62,9 @@ fn pages(mut command: Command) -> Vec<Page> {
 
 fn collect(command: &Command, name: &str, pages: &mut Vec<Page>) {
     let mut text = Vec::new();
+    let page = Man::new(command.clone()).title(name.to_uppercase());
     // Writing into memory does not fail.
-    if Man::new(command.clone()).title(name.to_uppercase()).render(&mut text).is_ok() {
+    if page.source(concat!("minimcp ", env!("CARGO_PKG_VERSION"))).render(&mut text).is_ok() {
         pages.push(Page { name: name.to_owned(), text: String::from_utf8_lossy(&text).into_owned() });
     }
     for below in command.get_subcommands().filter(|below| below.get_name() != "help") {

@@ -214,7 +214,17 @@ impl Builder {
         settings.listens_on(listener.local_addr().map_err(ServeError::System)?);
         let opened = Opened { store, vault, rotation, trail, isolation };
         let settings = Arc::new(settings);
-        Ok(Ready { settings, opened, gate, log, engine: Engine { around, orphans }, own, listener, new_token, lock })
+        Ok(Ready {
+            settings,
+            opened,
+            gate,
+            log,
+            engine: Engine { around, orphans },
+            own,
+            listener,
+            new_token,
+            lock,
+        })
     }
 }
 
@@ -270,7 +280,9 @@ impl Ready {
         let (loops, bounds) = (Arc::clone(&daemon.loops), Bounds::of(&settings.http));
         let restored = context.restored();
         let serving =
-            tokio::spawn(async move { crate::http::run_beside(listener, bounds, &loops, context, own).await });
+            tokio::spawn(
+                async move { crate::http::run_beside(listener, bounds, &loops, context, own).await },
+            );
         info!(log, "listening"; "url" => &settings.public_url, "data_dir" => %settings.data_dir.display());
         Ok(Runtime { daemon, settings, serving, stop, restored, new_token, url, _lock: lock })
     }

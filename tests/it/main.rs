@@ -37,6 +37,7 @@ mod stdio;
 #[cfg(test)]
 mod store;
 mod terminal;
+mod transcripts;
 mod tree;
 mod users_api;
 mod watching;

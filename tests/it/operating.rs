@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::ground::{PATIENCE, eventually, is_alive, own_ports, signal};
+use crate::ground::{PATIENCE, is_alive, own_ports, signal};
 use crate::process::MINIMCP;
 
 fn root() -> &'static Path {
@@ -39,7 +39,8 @@ case "$*" in
 "stop minimcp")
     [ -e "$SITE/pid" ] || exit 0
     kill -TERM "$(cat "$SITE/pid")" || exit 0
-    while kill -0 "$(cat "$SITE/pid")" 2>/dev/null; do sleep 0.05; done
+    # Gone, or only waiting for whoever reaps it.
+    while grep -q "^State:.[^Z]" "/proc/$(cat "$SITE/pid")/status" 2>/dev/null; do sleep 0.05; done
     rm "$SITE/pid" ;;
 "restart minimcp") "$0" stop minimcp; "$0" start minimcp ;;
 *) echo "systemctl: $*" >&2; exit 1 ;;
@@ -63,13 +64,25 @@ impl Site {
         std::fs::set_permissions(&systemctl, PermissionsExt::from_mode(0o755)).unwrap();
         // What `cargo build` and `make servers` leave, as far as it is asked for here.
         std::fs::copy(MINIMCP, dir.path().join("target/release/minimcp")).unwrap();
-        std::fs::copy(root().join("deploy/minimcp.service"), dir.path().join("deploy/minimcp.service")).unwrap();
-        let faulty = dir.path().join("mcp-servers/faulty");
-        std::fs::create_dir_all(&faulty).unwrap();
-        std::fs::copy(root().join("mcp-servers/faulty/index.mjs"), faulty.join("index.mjs")).unwrap();
+        std::fs::copy(root().join("deploy/minimcp.service"), dir.path().join("deploy/minimcp.service"))
+            .unwrap();
+        for part in ["faulty", "dist", "node_modules/@modelcontextprotocol/server-everything"] {
+            let (from, to) =
+                (root().join("mcp-servers").join(part), dir.path().join("mcp-servers").join(part));
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            let copied = std::process::Command::new("cp").arg("-aT").arg(&from).arg(&to).status().unwrap();
+            assert!(copied.success(), "{} is there after `make servers`", from.display());
+        }
         let ports = own_ports();
         let variables = [
-            ("PATH", format!("{0}/bin:{0}/usr/local/bin:{1}", dir.path().display(), std::env::var("PATH").unwrap())),
+            (
+                "PATH",
+                format!(
+                    "{0}/bin:{0}/usr/local/bin:{1}",
+                    dir.path().display(),
+                    std::env::var("PATH").unwrap()
+                ),
+            ),
             ("SITE", dir.path().display().to_string()),
             ("HOME", dir.path().display().to_string()),
             ("MINIMCP_LISTEN", "127.0.0.1:0".to_owned()),
@@ -116,7 +129,8 @@ impl Site {
                 ticks.tick().await;
                 let shown = self.json("ls").await;
                 let items = shown["items"].as_array().unwrap().clone();
-                let found = items.into_iter().find(|item| item["name"] == name && item["status"] == "running");
+                let found =
+                    items.into_iter().find(|item| item["name"] == name && item["status"] == "running");
                 if let Some(found) = found {
                     return found;
                 }
@@ -256,9 +270,14 @@ fn the_containerfile_copies_only_what_is_there_and_cargo_reads_what_it_copies() 
                     assert_eq!(path.is_dir(), source.ends_with('/'), "{source}");
                     if stage == "rust" {
                         let inside = copied.path().join(target[0]).join("x");
-                        let to = if path.is_dir() { copied.path().join(target[0]) } else { inside.with_file_name(source) };
+                        let to = if path.is_dir() {
+                            copied.path().join(target[0])
+                        } else {
+                            inside.with_file_name(source)
+                        };
                         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-                        let done = std::process::Command::new("cp").arg("-rT").arg(&path).arg(&to).status().unwrap();
+                        let done =
+                            std::process::Command::new("cp").arg("-rT").arg(&path).arg(&to).status().unwrap();
                         assert!(done.success(), "{source}");
                     }
                 }
@@ -275,7 +294,11 @@ fn the_containerfile_copies_only_what_is_there_and_cargo_reads_what_it_copies() 
         .unwrap();
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
     let packages: Value = serde_json::from_slice(&read.stdout).unwrap();
-    let targets = packages["packages"].as_array().unwrap().iter().flat_map(|package| package["targets"].as_array().unwrap());
+    let targets = packages["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|package| package["targets"].as_array().unwrap());
     let mut count = 0;
     for target in targets {
         let path = target["src_path"].as_str().unwrap();
@@ -299,7 +322,7 @@ async fn the_command_of_the_container_is_understood_and_its_health_check_tells_a
     assert_eq!(config["listen"]["value"], "0.0.0.0:7878");
 
     let daemon = crate::process::Daemon::start().await;
-    let address = daemon.caller().base.replace("http://", "");
+    let address = daemon.caller().base().replace("http://", "");
     let check = async || {
         let words = words("HEALTHCHECK");
         let (program, rest) = words.split_first().unwrap();
