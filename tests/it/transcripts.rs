@@ -209,3 +209,27 @@ fn a_transcript_fits_what_differs_from_run_to_run_and_nothing_else() {
     assert_eq!(plain("  0192f3a4-5b6c  work   12.5 MiB (in 2h)"), "  ID work N.N MiB (in Nh)");
     assert_eq!(plain("token  mmcp_inst_0aZ, feedface"), "token TOKEN, feedface");
 }
+
+#[test]
+fn no_command_reads_what_it_is_given_as_an_option_that_holds_everywhere() {
+    fn look(command: &clap::Command, global: &[String]) {
+        let below: Vec<_> = command.get_subcommands().collect();
+        for each in below {
+            for argument in each.get_arguments().filter(|argument| !argument.is_global_set()) {
+                let id = argument.get_id().as_str();
+                // `serve` has a data directory of its own, which is the same one.
+                let is_meant = each.get_name() == "serve" && id == "data_dir";
+                assert!(is_meant || !global.iter().any(|known| known == id), "{}: {id}", each.get_name());
+            }
+            look(each, global);
+        }
+    }
+    let cli = Cli::command();
+    let global: Vec<String> = cli
+        .get_arguments()
+        .filter(|argument| argument.is_global_set())
+        .map(|argument| argument.get_id().to_string())
+        .collect();
+    assert!(global.contains(&"url".to_owned()), "{global:?}");
+    look(&cli, &global);
+}
