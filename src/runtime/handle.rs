@@ -30,7 +30,7 @@ type Around = Box<dyn FnOnce(Arc<dyn Launcher>) -> Arc<dyn Launcher> + Send>;
 
 /// The whole of MiniMCP as it runs: store, vault, supervision, gateway, HTTP API and dashboard.
 ///
-/// It needs a multi-thread tokio runtime, and a `main` that begins with
+/// Start it on a multi-thread tokio runtime, in a program whose `main` begins with
 /// [`gate::entry`](minimcp_actors::launch::gate::entry). Call [`Self::shutdown`] at the end: dropping the handle ends
 /// nothing. The settings, the master key and TLS are those of `minimcp serve`; its log, its umask, its signals and its
 /// allocator are the program's own business.
