@@ -1,6 +1,6 @@
 # What there is to do. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak demo clients fuzz check fmt lint doc deny watch audit bench mutants servers dashboard clean
+.PHONY: help run test soak demo picture clients fuzz check fmt lint doc deny watch audit bench mutants servers dashboard clean
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -45,6 +45,11 @@ soak: servers ## The long versions of the tests of faults; docs/faults.md has th
 demo: servers ## Tell the whole story by itself, and fail if a step does
 	$(CARGO) build --bin minimcp
 	MINIMCP=target/debug/minimcp scripts/demo
+
+picture: servers dashboard ## Take the picture of the dashboard that the README shows
+	scripts/chromium
+	$(CARGO) build --bin minimcp
+	MINIMCP=$${CARGO_TARGET_DIR:-target}/debug/minimcp node dashboard/picture.mjs
 
 clients: servers ## Hold the gateway against the clients that people have
 	$(CARGO) build --bin minimcp

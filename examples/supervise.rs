@@ -14,14 +14,13 @@ use minimcp_actors::{ActorThread, Config, policy::Policy};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gate = gate::entry(); // has to come first: children are spawned through this program
-    let dir = std::env::temp_dir().join(format!("supervise-{}", std::process::id()));
-    std::fs::create_dir(&dir)?;
-    let isolation = Isolation::probe(&gate, Options::new(dir.join("uids.json")))?;
+    let dir = tempfile::tempdir()?;
+    let isolation = Isolation::probe(&gate, Options::new(dir.path().join("uids.json")))?;
     #[expect(clippy::print_stdout, reason = "it is what the example is for")]
     {
         println!("isolation is {}; missing: {:?}", isolation.report().level, isolation.report().gaps());
     }
-    tokio::runtime::Runtime::new()?.block_on(supervise(gate, isolation, dir))
+    tokio::runtime::Runtime::new()?.block_on(supervise(gate, isolation, dir.path().to_owned()))
 }
 
 async fn supervise(

@@ -24,6 +24,7 @@ mod kept_tokens;
 mod keys;
 mod lifecycle;
 mod logs;
+mod man;
 mod mcp;
 mod output;
 mod resolve;
@@ -78,7 +79,8 @@ First steps:
 An ID may be cut to any unique prefix, or be the name.
 On the daemon's machine the URL and the token are found in its data directory; elsewhere set MINIMCP_URL and \
 MINIMCP_TOKEN.
-Exit code 0: done; 1: refused or failed; 2: wrong use.";
+Exit code 0: done; 1: refused or failed; 2: wrong use; 78: the daemon cannot run as it is set up, and starting it \
+again will not help.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -89,6 +91,7 @@ enum Command {
     Backup(backup::Backup),
     Restore(restore::Restore),
     Completions(completions::Completions),
+    Man(man::Show),
 }
 
 /// The commands that speak with a daemon.
@@ -163,6 +166,7 @@ async fn run(cli: Cli, gate: Gate, mut output: Output) -> Result<ExitCode, Failu
         Command::Backup(backup) => backup.run(&cli.globals, &mut output).await?,
         Command::Restore(restore) => restore.run(&cli.globals, output).await?,
         Command::Completions(completions) => completions.run(&mut Cli::command(), &mut output)?,
+        Command::Man(show) => show.run(Cli::command(), &mut output)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -200,6 +200,18 @@ pub struct Loaded {
 ///
 /// # Errors
 /// [`ConfigError`] holds every mistake there is, not the first.
+///
+/// ```
+/// use minimcp::config::{self, Flags};
+///
+/// let flags = Flags { data_dir: Some("/srv/mcp".into()), set: vec!["grace=3s".into()], ..Flags::default() };
+/// let loaded = config::load(&flags)?;
+/// assert_eq!(loaded.settings.grace.as_secs(), 3);
+///
+/// let wrong = Flags { set: vec!["grace=soon".into(), "colour=red".into()], ..Flags::default() };
+/// assert_eq!(config::load(&wrong).map(|_| ()).unwrap_err().0.len(), 2, "every mistake is told, not the first");
+/// # Ok::<(), config::ConfigError>(())
+/// ```
 pub fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
     let surroundings = Surroundings::of_process();
     let layers = Layers::read(flags, &surroundings)?;

@@ -28,6 +28,7 @@ mod me;
 mod metrics;
 mod openapi;
 mod outgoing;
+mod own;
 mod patience;
 mod query;
 mod rates;
@@ -46,10 +47,11 @@ mod users;
 mod webhooks;
 
 pub use context::{Context, Parts};
-pub use edge::run;
+pub use edge::{run, run_beside};
 pub use listener::Bounds;
 pub use loops::Loops;
 pub use outgoing::{BodyError, Outgoing};
+pub use own::OwnRoutes;
 
 pub(crate) use auth::bearer;
 pub(crate) use head::sole;

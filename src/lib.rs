@@ -8,6 +8,11 @@
 //! standard streams. [`catalog`] knows the types of servers, [`vault`] every secret, [`webhooks`] who wants to be
 //! told, [`audit`] who did what, [`isolation`] how well servers are kept apart, [`machine`] what there is to share, [`problem`] the words for every
 //! refusal, [`runtime`] how it is all brought up and down.
+//!
+//! # In another program
+//!
+//! [`Runtime`] is all of it as a handle: a program of one's own starts it, adds types, routes and what stands around
+//! its launcher, follows its events and ends it. The programs in `examples/` do this, and tests run them.
 
 pub mod api;
 pub mod archive;
@@ -38,3 +43,5 @@ mod tidy;
 pub mod trends;
 pub mod vault;
 pub mod webhooks;
+
+pub use runtime::Runtime;

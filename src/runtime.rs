@@ -1,5 +1,7 @@
 //! The daemon: everything brought up in order, and down in the reverse.
 
+mod handle;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,22 +16,24 @@ use minimcp_actors::launch::logs::{LogKeeper, Rotation};
 use minimcp_actors::launch::record::RunDir;
 use minimcp_actors::{ActorThread, Config, Supervision};
 use rustix::fs::FlockOperation;
-use secrecy::ExposeSecret;
 use slog::{Logger, error, info, warn};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use handle::{Builder, Runtime};
+
+use handle::Engine;
+
 use crate::api::audit::AuditResult;
 use crate::archive::Keeper;
 use crate::audit::{self, Entry, Trail, anchor};
-use crate::bootstrap::{self, BootstrapError};
+use crate::bootstrap::BootstrapError;
 use crate::catalog;
 use crate::config::{Loaded, OnShutdown, Settings};
 use crate::expiry::Reminders;
 use crate::gateway::{AccessTable, Gateway, Servers};
-use crate::http::{Bounds, Context, Loops, Parts};
+use crate::http::{Context, Loops, Parts};
 use crate::instances::Instances;
 use crate::isolation;
 use crate::journal::{Close, Flush, Journal, JournalState};
@@ -37,9 +41,9 @@ use crate::logging;
 use crate::provision::Provisioner;
 use crate::restore::Restorer;
 use crate::stdio::{self, Stdio};
-use crate::store::{Location, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::trends::Trends;
-use crate::vault::{KeyError, KeyRotation, KeySource, UnlockError, Vault, unlock};
+use crate::vault::{KeyError, KeyRotation, UnlockError, Vault};
 use crate::webhooks::{Sources, SystemLookup, Webhooks};
 
 /// Name of the file, in the data directory, that says where the daemon listens.
@@ -84,6 +88,9 @@ pub enum ServeError {
     /// There are several users, and nothing that keeps their servers apart.
     #[error("{0}")]
     Weak(String),
+    /// A type that the embedding program brings along is none.
+    #[error("a type of this program: {0}")]
+    Type(#[from] catalog::Invalid),
     /// The first run.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -116,46 +123,21 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     // Whatever the daemon writes is for its own user alone, the database included.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let mut settings = loaded.settings;
+    let settings = loaded.settings;
+    let on_shutdown = settings.on_shutdown;
     let (log, _writing) = logging::start(settings.log);
-    let _lock = take_data_dir(&settings.data_dir)?;
-    let key = KeySource::from_environment(settings.data_dir.join("master.key"))?;
-    let location = Location::parse(settings.database_url.expose_secret())?;
-    let (store, vault) = unlock(&location, &key).await?;
-    let rotation = KeyRotation::new(store.clone(), vault.clone(), key, log.clone());
-    let now = chrono::Utc::now();
-    store.seed_types(catalog::seeds().iter().map(|seed| seed.to_row(true, now)).collect()).await?;
-    let trail = open_trail(&store, &vault, &settings.data_dir, &log).await?;
-    let isolation = isolate(&settings, &gate, &store, &log).await?;
-    let token_file = bootstrap::administrator(&store, &vault, &trail, &settings.data_dir).await?;
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(|source| ServeError::Listen { addr: settings.listen, source })?;
-    settings.listens_on(listener.local_addr().map_err(ServeError::System)?);
-    let settings = Arc::new(settings);
+    let opened = Runtime::with(settings, gate).log(log.clone()).open().await?;
     // From here on there may be processes, so a signal has to end them in order.
     let mut signals = Signals::new().map_err(ServeError::System)?;
-
-    let stop = CancellationToken::new();
-    let opened = Opened { store, vault, rotation, trail, isolation };
-    let (daemon, context) = Daemon::start(&settings, opened, gate, stop.clone(), log.clone()).await?;
-    let url_file = settings.data_dir.join(DAEMON_URL);
-    bootstrap::write_private(&url_file, &local_url(settings.listen)).map_err(|source| ServeError::File {
-        what: "writing",
-        path: url_file.clone(),
-        source,
-    })?;
-    let (loops, bounds) = (Arc::clone(&daemon.loops), Bounds::of(&settings.http));
-    let serving = tokio::spawn(async move { crate::http::run(listener, bounds, &loops, context).await });
-    info!(log, "listening"; "url" => &settings.public_url, "data_dir" => %settings.data_dir.display());
-    ready(&settings, token_file.as_deref());
+    let runtime = opened.begin().await?;
+    ready(runtime.settings(), runtime.new_token());
 
     let name = signals.next().await;
     info!(log, "ending"; "signal" => name);
-    stop.cancel();
     // A second signal means now: processes are then found again by the next daemon.
+    let url_file = runtime.settings().data_dir.join(DAEMON_URL);
     tokio::select! {
-        () = daemon.end(serving, settings.on_shutdown) => info!(log, "ended"),
+        () = runtime.shutdown(on_shutdown) => info!(log, "ended"),
         name = signals.next() => error!(log, "ended without waiting"; "signal" => name),
     }
     let _ = std::fs::remove_file(url_file);
@@ -188,6 +170,7 @@ impl Daemon {
         settings: &Arc<Settings>,
         opened: Opened,
         gate: Gate,
+        mut engine: Engine,
         stop: CancellationToken,
         log: Logger,
     ) -> Result<(Self, Arc<Context>), ServeError> {
@@ -206,7 +189,9 @@ impl Daemon {
         let stdio = Stdio::new(stdio::Bounds::of(&settings.gateway), store.clone(), log.clone());
         let launcher = LocalLauncher::new(gate, runs.clone(), logs, log.clone()).with_wiring(stdio.wiring());
         let launcher = launcher.in_cgroups(cgroups).isolated(isolation);
-        tokio::spawn(launcher.take_in_orphans().map_err(ServeError::System)?);
+        if engine.orphans {
+            tokio::spawn(launcher.take_in_orphans().map_err(ServeError::System)?);
+        }
         let config = Config {
             ports: settings.ports.clone(),
             concurrent_starts: settings.max_concurrent_starts,
@@ -214,8 +199,9 @@ impl Daemon {
             log: log.clone(),
             ..Config::default()
         };
-        let (supervision, actors) =
-            ActorThread::spawn(config, Arc::new(launcher.clone())).await.map_err(ServeError::System)?;
+        let (supervision, actors) = ActorThread::spawn(config, engine.over(Arc::new(launcher.clone())))
+            .await
+            .map_err(ServeError::System)?;
         stdio.supervised_by(supervision.clone());
 
         let journal_state = Arc::new(JournalState::default());

@@ -88,6 +88,21 @@ pub fn admit(life: &Life, command: Command, now: Duration) -> Result<Admit, Deni
 
 /// What follows from `event` at time `now` of the supervisor's clock. Total: an event that means nothing in
 /// the present state, a stale run's above all, changes nothing.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::lifecycle::{Life, next};
+/// use minimcp_actors::policy::Policy;
+/// use minimcp_actors::state::{Command, Event, Status};
+///
+/// let policy = Policy::default();
+/// let created = Life::create(None, Duration::ZERO);
+/// let stopped = next(&policy, created.life, Event::Command(Command::Stop), Duration::from_secs(1));
+/// assert_eq!(stopped.life.state().status(), Status::Stopped, "nothing had been launched yet");
+/// let again = next(&policy, stopped.life.clone(), Event::Command(Command::Stop), Duration::from_secs(2));
+/// assert!(again.effects.is_empty(), "to stop it again is nothing");
+/// ```
 #[must_use]
 pub fn next(policy: &Policy, life: Life, event: Event, now: Duration) -> Step {
     let mut turn = Turn { policy, life, now, effects: Vec::new() };

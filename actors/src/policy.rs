@@ -157,6 +157,22 @@ impl Default for Timing {
 }
 
 /// All the rules of one instance.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::policy::{Budget, Policy, RestartPolicy};
+///
+/// let hour = Duration::from_secs(3_600);
+/// let policy = Policy {
+///     restart: RestartPolicy::Transient, // an exit with code 0 is its end
+///     crashes: Budget::new(20, hour)?,
+///     ..Policy::default()
+/// };
+/// assert!(policy.checked().is_ok());
+/// assert!(Budget::new(20, Duration::ZERO).is_err(), "what cannot hold cannot be built");
+/// # Ok::<(), minimcp_actors::policy::Invalid>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Which ends lead to a new run.

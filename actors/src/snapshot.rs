@@ -175,6 +175,21 @@ struct Entry {
 /// Every instance the supervisor knows, and the stream of their transitions.
 ///
 /// The stream is bounded: a reader that lags is told so and reads the snapshots again.
+///
+/// ```no_run
+/// # async fn example(supervision: minimcp_actors::Supervision) {
+/// use tokio::sync::broadcast::error::RecvError;
+///
+/// let mut transitions = supervision.registry().subscribe();
+/// loop {
+///     match transitions.recv().await {
+///         Ok(moved) => println!("{} is {}", moved.snapshot.id, moved.snapshot.status),
+///         Err(RecvError::Lagged(_)) => println!("{} instances", supervision.registry().all().len()),
+///         Err(RecvError::Closed) => break,
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Registry {
     entries: DashMap<Uuid, Entry>,

@@ -16,6 +16,22 @@ use crate::state::Command;
 use crate::supervisor::Supervisor;
 
 /// A cheap handle to the actor system, usable from any thread and any runtime.
+///
+/// ```no_run
+/// # async fn example(supervision: minimcp_actors::Supervision, spec: minimcp_actors::launch::Spec)
+/// #     -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use minimcp_actors::state::{Command, Status};
+///
+/// let made = supervision.create(spec).await?;
+/// let runs = |now: &minimcp_actors::snapshot::Snapshot| now.status == Status::Running;
+/// let waited = supervision.wait_until(made.id, Duration::from_secs(30), runs).await;
+/// assert!(waited.is_some_and(|(_, reached)| reached));
+/// supervision.order(made.id, Command::Stop).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Supervision {
     addr: Addr<Supervisor>,

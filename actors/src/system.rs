@@ -41,6 +41,19 @@ pub fn start(config: Config, launcher: Arc<dyn Launcher>) -> Supervision {
 }
 
 /// An actix system on a thread of its own, with the actors in it. Everything else talks to it from outside.
+///
+/// ```no_run
+/// # async fn example(launcher: minimcp_actors::launch::local::LocalLauncher) -> std::io::Result<()> {
+/// use std::sync::Arc;
+///
+/// use minimcp_actors::{ActorThread, Config};
+///
+/// let (supervision, actors) = ActorThread::spawn(Config::default(), Arc::new(launcher)).await?;
+/// // ... supervision is cloned to wherever it is used ...
+/// supervision.shutdown(false).await; // every process ends, each with its grace
+/// actors.stop().await
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ActorThread {
     arbiter: ArbiterHandle,

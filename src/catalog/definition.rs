@@ -9,6 +9,24 @@ use utoipa::ToSchema;
 use super::package::{Package, PackageRegistry};
 
 /// The recipe for instances of one type.
+///
+/// ```
+/// use minimcp::catalog::TypeDefinition;
+///
+/// let definition = TypeDefinition::from_toml(
+///     r#"
+///     name = "notes"
+///     display_name = "Notes"
+///     command = "notes-server"
+///     args = ["--port", "{port}"]
+///
+///     [health_check]
+///     endpoint = "/health"
+///     "#,
+/// )?;
+/// assert!(definition.check().is_ok());
+/// # Ok::<(), minimcp::catalog::Malformed>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TypeDefinition {

@@ -38,7 +38,9 @@ enum WebhooksCommand {
     /// Make a webhook and show its secret, this once
     Add {
         /// Where events are posted to: https, at a public address
-        url: String,
+        // Not `url`: that is where the daemon is, and our token would go to the webhook.
+        #[arg(value_name = "URL")]
+        to: String,
         /// What you call it [default: the host of the URL]
         #[arg(long)]
         name: Option<String>,
@@ -54,8 +56,8 @@ enum WebhooksCommand {
         /// The webhook: id, a unique prefix of it, or name
         id: String,
         /// Where events are posted to from now on
-        #[arg(long)]
-        url: Option<String>,
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
         /// What you call it
         #[arg(long)]
         name: Option<String>,
@@ -98,14 +100,14 @@ impl Webhooks {
     pub(crate) async fn run(self, context: &mut Context) -> Result<(), Failure> {
         match self.command.unwrap_or(WebhooksCommand::Ls) {
             WebhooksCommand::Ls => ls(context).await,
-            WebhooksCommand::Add { url, name, events, all } => {
+            WebhooksCommand::Add { to, name, events, all } => {
                 let events = (!events.is_empty()).then_some(events);
-                add(context, CreateWebhook { url, name, scope: all.then_some(Reach::All), events }).await
+                add(context, CreateWebhook { url: to, name, scope: all.then_some(Reach::All), events }).await
             }
-            WebhooksCommand::Change { id, url, name, events, enable, disable } => {
+            WebhooksCommand::Change { id, to, name, events, enable, disable } => {
                 let events = wanted(&events)?;
                 let enabled = (enable || disable).then_some(enable);
-                let body = ChangeWebhook { url, name, events, enabled, ..ChangeWebhook::default() };
+                let body = ChangeWebhook { url: to, name, events, enabled, ..ChangeWebhook::default() };
                 if body == ChangeWebhook::default() {
                     return Err(Failure::usage("say what to change, such as --event all; --help lists it"));
                 }

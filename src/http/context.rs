@@ -105,6 +105,12 @@ impl Context {
         })
     }
 
+    /// Whether every instance of earlier daemons is under supervision again.
+    #[must_use]
+    pub fn restored(&self) -> watch::Receiver<bool> {
+        self.parts.restored.clone()
+    }
+
     /// For how long the daemon has been up.
     pub(super) fn uptime_seconds(&self) -> u64 {
         (Utc::now() - self.started_at).num_seconds().try_into().unwrap_or(0)

@@ -24,6 +24,7 @@ use super::intake::{self, Bounds as BodyBounds};
 use super::listener::{self, Bounds};
 use super::loops::Loops;
 use super::outgoing::Outgoing;
+use super::own::OwnRoutes;
 use super::{auth, head, routes};
 use crate::problem::{Code, ForTheLog, Problem};
 
@@ -35,12 +36,23 @@ const BODY_IDLE: Duration = Duration::from_secs(10);
 ///
 /// The loops are to be kept until the store is closed: what it opened there goes on needing them.
 pub async fn run(listener: TcpListener, bounds: Bounds, loops: &Loops, context: Arc<Context>) {
+    run_beside(listener, bounds, loops, context, None).await;
+}
+
+/// The same with routes of the embedding program.
+pub async fn run_beside(
+    listener: TcpListener,
+    bounds: Bounds,
+    loops: &Loops,
+    context: Arc<Context>,
+    own: Option<OwnRoutes>,
+) {
     let stop = context.parts.stop.clone();
     let beside = TaskTracker::new();
     beside.spawn(Arc::clone(&context).note_use());
     beside.spawn(super::metrics::observe(Arc::clone(&context)));
     let edge = Arc::new(Edge {
-        routes: routes::all(Arc::clone(&context)),
+        routes: routes::all(Arc::clone(&context), own),
         calls: TaskTracker::new(),
         managing: Handle::current(),
         context,
@@ -171,7 +183,7 @@ fn creates(head: &Parts) -> bool {
 }
 
 /// Whether a path is for callers with a token only. Deny by default: whatever is below `/v1`.
-fn is_private(path: &str) -> bool {
+pub(super) fn is_private(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/") || path == "/metrics"
 }
 

@@ -10,14 +10,16 @@ use warp::{Filter, delete, get, patch, post, put};
 
 use super::call::{Answer, Call};
 use super::context::Context;
+use super::own::OwnRoutes;
 use super::{
     actors, audit, credentials, dashboard, docs, events, health, instances, keys, logs, me, metrics, openapi,
     stats, system, tokens, types, users, webhooks,
 };
 use crate::problem::{Code, Problem};
 
-/// All routes. Each group is boxed, so that a request passes by the others in one step.
-pub(super) fn all(context: Arc<Context>) -> BoxedFilter<(Answer,)> {
+/// All routes, those of the embedding program behind ours. Each group is boxed, so that a request passes by the others
+/// in one step.
+pub(super) fn all(context: Arc<Context>, own: Option<OwnRoutes>) -> BoxedFilter<(Answer,)> {
     let call = Call::filter(context);
     let v1 = path("v1").and(
         instances_routes(&call)
@@ -34,7 +36,12 @@ pub(super) fn all(context: Arc<Context>) -> BoxedFilter<(Answer,)> {
             .or(webhook_routes(&call))
             .unify(),
     );
-    v1.or(public_routes(&call)).unify().or(unmatched()).unify().boxed()
+    let ours = v1.or(public_routes(&call)).unify().boxed();
+    let known = match own {
+        Some(own) => ours.or(own.filter()).unify().boxed(),
+        None => ours,
+    };
+    known.or(unmatched()).unify().boxed()
 }
 
 fn instances_routes(call: &BoxedFilter<(Call,)>) -> BoxedFilter<(Answer,)> {

@@ -168,3 +168,32 @@ fn every_statement_of_the_security_page_names_tests_that_exist() {
     }
     assert!(statements > 30, "the tables were read: {statements}");
 }
+
+#[test]
+fn the_comparison_names_tests_that_exist_and_the_readme_says_the_same() {
+    let rows = |file: &str| {
+        let page = std::fs::read_to_string(root().join(file)).unwrap();
+        let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+        let rows = page.lines().filter(|line| line.starts_with('|')).map(cells);
+        rows.collect::<Vec<Vec<String>>>()
+    };
+    let compared = rows("docs/compared.md");
+    let begin = compared.iter().position(|row| row[0] == "what" && row[1] == "MiniMCP").unwrap() + 2;
+    let compared: Vec<_> = compared[begin..].iter().take_while(|row| row.len() == 9).collect();
+    assert!(compared.len() > 5, "{compared:?}");
+    let code = code_with_tests();
+    for row in &compared {
+        for test in row[8].split(", ") {
+            assert!(
+                code.contains(&format!("fn {}(", test.trim_matches('`'))),
+                "{}: there is no test {test}",
+                row[0]
+            );
+        }
+    }
+    let readme = rows("README.md");
+    let begin = readme.iter().position(|row| row.get(1).is_some_and(|cell| cell == "MiniMCP")).unwrap() + 2;
+    let readme: Vec<_> = readme[begin..].iter().take_while(|row| row.len() == 8).collect();
+    let short: Vec<_> = compared.iter().map(|row| &row[..8]).collect();
+    assert_eq!(readme, short);
+}

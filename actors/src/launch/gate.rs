@@ -50,6 +50,16 @@ impl Gate {
 /// To be called first in `main`, before any thread, of a program that uses [`super::local::LocalLauncher`].
 ///
 /// In the spawned stage it becomes the server's program or exits, and does not return.
+///
+/// ```no_run
+/// use minimcp_actors::launch::gate;
+///
+/// fn main() {
+///     let gate = gate::entry();
+///     // Only now threads, a runtime, arguments, logs.
+///     # let _ = gate;
+/// }
+/// ```
 #[must_use]
 pub fn entry() -> Gate {
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(ARGUMENT)) {

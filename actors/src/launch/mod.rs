@@ -35,6 +35,25 @@ use crate::policy::Policy;
 use crate::state::{Exit, Run};
 
 /// All the supervisor has to know about an instance.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use minimcp_actors::launch::{Plan, Probe, Reach, Spec};
+/// use minimcp_actors::policy::Policy;
+///
+/// let plan = Plan {
+///     program: "/usr/bin/python3".into(),
+///     args: ["-m", "http.server"].map(str::to_owned).into(),
+///     env: vec![("LANG".into(), "C.UTF-8".to_owned().into())],
+///     sealed: Vec::new(),
+///     cwd: "/srv/www".into(),
+///     log_dir: "/var/log/www".into(),
+///     reach: Reach { readable: vec!["/srv/www".into()], writable: Vec::new() },
+/// };
+/// let spec = Spec::new("web", Policy::default(), Probe::Tcp, Arc::new(plan));
+/// assert!(spec.lease_ends_at.is_none() && spec.probe.needs_port());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Spec {
     /// The instance.
