@@ -7,11 +7,14 @@ mod greeter;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use minimcp::Runtime;
 use minimcp::config::OnShutdown;
 use minimcp_actors::launch::gate::{self, Gate};
+use minimcp_actors::snapshot::Snapshot;
+use minimcp_actors::state::Status;
 use serde_json::Value;
 
 use greeter::{Admin, say};
@@ -54,8 +57,13 @@ async fn first_life(gate: Gate, dir: PathBuf) -> Result<()> {
 async fn second_life(gate: Gate, dir: PathBuf, greeter: Value) -> Result<()> {
     let runtime = start(gate, &dir).await?;
     ensure!(runtime.restored().await, "what is stored can be read");
-    let all = runtime.supervision().registry().all();
-    let [found] = all.as_slice() else { anyhow::bail!("one greeter is known: {all:?}") };
+    let known = runtime.supervision().registry().all();
+    let [greeter_known] = known.as_slice() else { anyhow::bail!("one greeter is known: {known:?}") };
+    // From here on it is being adopted.
+    let runs = |now: &Snapshot| now.status == Status::Running;
+    let waited = runtime.supervision().wait_until(greeter_known.id, Duration::from_secs(60), runs).await;
+    let (found, reached) = waited.context("it is still known")?;
+    ensure!(reached, "it runs again: {found:?}");
     ensure!(found.pid.map(u64::from) == greeter["process_id"].as_u64(), "the process is the same: {found:?}");
     ensure!(found.restored_at.is_some() && found.restarts == 0, "it was adopted: {found:?}");
     say(format_args!("process {} was found again", greeter["process_id"]));

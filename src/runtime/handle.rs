@@ -116,8 +116,8 @@ impl Runtime {
         self.daemon.supervision.registry().subscribe()
     }
 
-    /// Waits until every instance of earlier runtimes is under supervision again. Answers `false` if what is stored
-    /// cannot be read.
+    /// Waits until every instance of earlier runtimes is under supervision again, which then adopts its process or
+    /// starts another: wait for its status to know that it serves. Answers `false` if what is stored cannot be read.
     pub async fn restored(&self) -> bool {
         self.restored.clone().wait_for(|restored| *restored).await.is_ok()
     }
