@@ -35,9 +35,15 @@ const ENUMS: Form = {
   required: [],
 };
 
+/**
+ * Asks the client on the stream of the call. Otherwise the question goes to the stream that clients open beside their
+ * calls, and is lost if the first call is faster.
+ */
+const within = ({ context }: ToolCall) => ({ relatedRequestId: context.mcpReq.id });
+
 /** Asks the user by a request of its own, as the older era does. */
-async function ask({ context }: ToolCall, message: string, requestedSchema: Form): Promise<ElicitResult> {
-  return context.mcpReq.elicitInput({ mode: 'form', message, requestedSchema });
+async function ask(call: ToolCall, message: string, requestedSchema: Form): Promise<ElicitResult> {
+  return call.context.mcpReq.elicitInput({ mode: 'form', message, requestedSchema }, within(call));
 }
 
 function completed({ action, content }: ElicitResult) {
@@ -48,9 +54,10 @@ export const elicitationTools: Record<string, Tool> = {
   test_sampling: {
     description: 'Has the client ask its model',
     inputSchema: { type: 'object', properties: { prompt: { type: 'string' } }, required: ['prompt'] },
-    run: async ({ args, context }) => {
-      const content = { type: 'text' as const, text: String(args['prompt']) };
-      const answer = await context.mcpReq.requestSampling({ messages: [{ role: 'user', content }], maxTokens: 100 });
+    run: async (call) => {
+      const content = { type: 'text' as const, text: String(call.args['prompt']) };
+      const question = { messages: [{ role: 'user' as const, content }], maxTokens: 100 };
+      const answer = await call.context.mcpReq.requestSampling(question, within(call));
       return text(`LLM response: ${'text' in answer.content ? answer.content.text : JSON.stringify(answer.content)}`);
     },
   },
