@@ -281,16 +281,15 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             &[("loopback", Tls::Loopback), ("proxy", Tls::Proxy), ("insecure", Tls::Insecure)],
         ),
     };
-    let minute_to_day = Duration::from_secs(60)..=Duration::from_secs(86_400);
     let second_to_day = Duration::from_secs(1)..=Duration::from_secs(86_400);
     let gateway = GatewayLimits {
         max_body: values.size("gateway.max-body", body),
         wait: values.duration("gateway.wait", Duration::ZERO..=Duration::from_secs(600)),
         max_in_flight: values.number("gateway.max-in-flight", 1..=100_000),
         max_rate: values.number("gateway.max-rate", 0..=1_000_000),
-        idle_timeout: values.duration("gateway.idle-timeout", second_to_day),
+        idle_timeout: values.duration("gateway.idle-timeout", second_to_day.clone()),
         max_sessions: values.number("gateway.max-sessions", 1..=10_000),
-        session_idle: values.duration("gateway.session-idle", minute_to_day),
+        session_idle: values.duration("gateway.session-idle", second_to_day),
     };
 
     let isolation = isolation::read(&mut values, surroundings);

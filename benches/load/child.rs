@@ -1,6 +1,7 @@
 //! The servers under the daemon: this program in another role, so that they cost as little as can be.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::ExitCode;
 
@@ -12,6 +13,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
+use crate::echo;
+
 /// What every answer of [`Role::Answerer`] holds, in bytes.
 const ANSWER: usize = 1_024;
 
@@ -22,6 +25,8 @@ pub(crate) enum Role {
     Sleeper,
     /// Answers every request with 1 KiB of JSON.
     Answerer,
+    /// Answers every call on its standard streams, in both eras of MCP.
+    Echo,
 }
 
 /// The role that the command line asks for, if it does.
@@ -30,6 +35,7 @@ pub(crate) fn role() -> Option<Role> {
     match (args.next().as_deref(), args.next().as_deref()) {
         (Some("child"), Some("sleeper")) => Some(Role::Sleeper),
         (Some("child"), Some("answerer")) => Some(Role::Answerer),
+        (Some("child"), Some("echo")) => Some(Role::Echo),
         _ => None,
     }
 }
@@ -40,29 +46,33 @@ impl Role {
         match self {
             Self::Sleeper => ["child", "sleeper"],
             Self::Answerer => ["child", "answerer"],
+            Self::Echo => ["child", "echo"],
         }
     }
 
-    /// Plays it on the port in `PORT` until killed.
+    /// Plays it, on the port in `PORT` or on its standard streams, until killed.
     pub(crate) fn play(self) -> ExitCode {
-        let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok());
-        let Some(Ok(listener)) = port.map(|port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port))) else {
-            eprintln!("PORT has to be a free port");
-            return ExitCode::FAILURE;
+        let played = match self {
+            Self::Sleeper => listener().map(|listener| listener.incoming().for_each(drop)),
+            Self::Answerer => listener().and_then(answer),
+            Self::Echo => echo::speak(),
         };
-        match self {
-            Self::Sleeper => listener.incoming().for_each(drop),
-            Self::Answerer => {
-                if let Err(error) = answer(listener) {
-                    eprintln!("{error}");
-                }
-            }
+        if let Err(error) = played {
+            eprintln!("{error}");
         }
         ExitCode::FAILURE
     }
 }
 
-fn answer(listener: TcpListener) -> std::io::Result<()> {
+fn listener() -> io::Result<TcpListener> {
+    let port = std::env::var("PORT").ok().and_then(|port| port.parse::<u16>().ok());
+    TcpListener::bind((
+        Ipv4Addr::LOCALHOST,
+        port.ok_or_else(|| io::Error::other("PORT has to be a free port"))?,
+    ))
+}
+
+fn answer(listener: TcpListener) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{}"}}}}"#, "x".repeat(ANSWER - 48));
     let answer = Bytes::from(result);

@@ -124,6 +124,14 @@ impl Daemon {
         self.post("/v1/types", &recipe).await.map(drop)
     }
 
+    /// Registers a type whose servers are this program in a role that speaks over its standard streams.
+    pub(crate) async fn add_stdio_role(&self, name: &str, role: Role) -> anyhow::Result<()> {
+        let program = std::env::current_exe()?;
+        let recipe = json!({"name": name, "display_name": name, "lane": "stdio", "command": program,
+            "args": role.args(), "health_check": {"kind": "mcp"}});
+        self.post("/v1/types", &recipe).await.map(drop)
+    }
+
     /// Makes an instance and waits until it runs.
     pub(crate) async fn create(&self, request: &Value) -> anyhow::Result<Instance> {
         let made = self.post("/v1/instances?wait=running", request).await?;
@@ -138,7 +146,8 @@ impl Daemon {
             id: text("id")?,
             access_token: text("access_token")?,
             pid: number("process_id")?.try_into()?,
-            port: number("assigned_port")?.try_into()?,
+            // One on standard streams has none.
+            port: made["assigned_port"].as_u64().unwrap_or_default().try_into()?,
         })
     }
 

@@ -1,6 +1,5 @@
 //! Requests per second and latency of the same server: direct, through nginx, through the gateway.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,8 +11,9 @@ use serde_json::json;
 use crate::Places;
 use crate::child::Role;
 use crate::daemon::{Daemon, Instance, free_port};
-use crate::figures::{Table, median};
+use crate::figures::Table;
 use crate::proc;
+use crate::wrk::{self, Post, Run};
 
 const CONNECTIONS: [u32; 3] = [1, 16, 64];
 
@@ -86,74 +86,16 @@ impl Ways<'_> {
                 (format!("http://127.0.0.1:{}/{path}", self.daemon.port()), vec![self.daemon.pid()])
             }
         };
-        let script = self.daemon.dir().join("call.lua");
-        std::fs::write(&script, lua(&self.instance.access_token))?;
-        let cpu =
-            |processes: &[u32]| processes.iter().map(|pid| proc::cpu(*pid)).sum::<anyhow::Result<Duration>>();
-        let before = cpu(&processes)?;
-        let mut wrk = tokio::process::Command::new(&self.places.wrk);
-        wrk.args(["--latency", "-t1", &format!("-c{connections}"), &format!("-d{}s", self.seconds), "-s"]);
-        wrk.arg(&script).arg(&url).stdin(Stdio::null()).kill_on_drop(true);
-        let output = wrk.output().await.context("running wrk; name it with --wrk")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "wrk failed: {text}{}", String::from_utf8_lossy(&output.stderr));
-        let mut run = Run::read(&text).with_context(|| format!("wrk said: {text}"))?;
-        run.cpu = (cpu(&processes)? - before).as_secs_f64() * 1e6 / run.requests;
-        Ok(run)
-    }
-}
-
-/// What wrk sends: a small call of a tool.
-fn lua(token: &str) -> String {
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": {"name": "echo", "arguments": {"message": "hello"}}});
-    let mut script = format!("wrk.method = 'POST'\nwrk.body = '{call}'\n");
-    for (name, value) in [
-        ("authorization", format!("Bearer {token}")),
-        ("content-type", "application/json".into()),
-        ("accept", "application/json, text/event-stream".into()),
-        ("mcp-protocol-version", "2026-07-28".into()),
-    ] {
-        // Writing to a string does not fail.
-        let _ = writeln!(script, "wrk.headers['{name}'] = '{value}'");
-    }
-    script
-        + "done = function(summary, latency)\n\
-        local errors = summary.errors\n\
-        local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout\n\
-        io.write(string.format('figures %d %d %d %d %d\\n', summary.requests, summary.duration, failed,\n\
-        latency:percentile(50), latency:percentile(99)))\nend\n"
-}
-
-#[derive(Debug, Default)]
-struct Run {
-    requests: f64,
-    per_second: f64,
-    /// In microseconds, as all times here.
-    p50: f64,
-    p99: f64,
-    /// Of the proxy, per request.
-    cpu: f64,
-}
-
-impl Run {
-    fn read(text: &str) -> anyhow::Result<Self> {
-        let line = text.lines().find_map(|line| line.strip_prefix("figures ")).context("no figures")?;
-        let figures: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-        let [requests, took, failed, p50, p99] = figures[..] else { anyhow::bail!("other figures") };
-        ensure!(failed == 0.0, "{failed} of {requests} requests failed");
-        Ok(Self { requests, per_second: requests / took * 1e6, p50, p99, cpu: 0.0 })
-    }
-
-    fn median(runs: &[Self]) -> Self {
-        let of = |field: fn(&Self) -> f64| median(&runs.iter().map(field).collect::<Vec<_>>());
-        Self {
-            requests: of(|run| run.requests),
-            per_second: of(|run| run.per_second),
-            p50: of(|run| run.p50),
-            p99: of(|run| run.p99),
-            cpu: of(|run| run.cpu),
-        }
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "echo", "arguments": {"message": "hello"}}});
+        let headers = vec![
+            ("authorization", format!("Bearer {}", self.instance.access_token)),
+            ("content-type", "application/json".into()),
+            ("accept", "application/json, text/event-stream".into()),
+            ("mcp-protocol-version", "2026-07-28".into()),
+        ];
+        let post = Post { url, headers, body: call.to_string() };
+        wrk::load(self.places, self.daemon.dir(), &post, (connections, self.seconds), &processes).await
     }
 }
 

@@ -5,16 +5,21 @@
 
 mod adopt;
 mod bare;
+mod bridges;
 mod child;
 mod daemon;
+mod echo;
 mod figures;
 mod gateway;
 mod idle;
 mod mass;
+mod pipes;
 mod probe;
 mod proc;
 mod restart;
 mod start;
+mod stdio;
+mod wrk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +92,19 @@ enum What {
         #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=60))]
         seconds: u64,
     },
+    /// Requests per second and memory of a server on standard streams: over raw pipes, through the daemon, through
+    /// supergateway and mcp-proxy, which are installed the first time
+    Stdio {
+        /// Rounds of each way and number of connections
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+        rounds: u32,
+        /// Length of each
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+        seconds: u64,
+        /// Servers over which the daemon's memory is measured
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+        servers: u32,
+    },
     /// SIGKILL of the daemon: from its next start until every child is taken over
     Adopt {
         /// Children
@@ -125,6 +143,9 @@ async fn measure(Cli { places, what, .. }: Cli) -> anyhow::Result<()> {
                 idle::measure(&places, children, seconds, interval).await
             }
             What::Gateway { rounds, seconds } => gateway::measure(&places, rounds, seconds).await,
+            What::Stdio { rounds, seconds, servers } => {
+                stdio::measure(&places, rounds, seconds, servers).await
+            }
             What::Adopt { children, rounds } => adopt::measure(&places, children, rounds).await,
         }
     };

@@ -35,6 +35,23 @@ const TOOLS = {
     raw('x'.repeat(bytes));
     answer(id, text('done'));
   },
+  slow: (id, { count, every_ms: every }, _, token) => {
+    const next = (n) => {
+      if (n > count) return answer(id, text('done'));
+      say({ method: 'notifications/progress', params: { progressToken: token, progress: n } });
+      setTimeout(next, every, n + 1);
+    };
+    next(1);
+  },
+  // Piece by piece, so that other calls are answered in between.
+  flood: (id, { lines: count, line }) => {
+    const pour = (left) => {
+      if (left <= 0) return answer(id, text('done'));
+      process.stdout.write(`${line}\n`.repeat(Math.min(left, 500)));
+      setImmediate(pour, left - 500);
+    };
+    pour(count);
+  },
   bytes: (id) => {
     process.stdout.write(Buffer.from([0xff, 0xfe, 0x0a]));
     answer(id, text('done'));
@@ -43,6 +60,8 @@ const TOOLS = {
     answer(id, text('done'));
     lines.pause();
     process.stdin.pause();
+    // Without anything to wait for it would end.
+    setInterval(() => {}, 2 ** 30);
   },
   mumble: () => process.stdout.write('{"jsonrpc":"2.0","id":'),
   poke: (id) => {

@@ -23,12 +23,15 @@ use super::note::Note;
 use super::sessions::SessionId;
 use super::tools::Tools;
 
-/// A session that nobody has used for this long gives its place to a new one, where there is no other.
+/// A session that nobody has used for this long, or for a quarter of what it may be idle, gives its place to a new
+/// one, where there is no other.
 const LEFT_ALONE: Duration = Duration::from_secs(600);
 /// From telling a server that nobody subscribes any more to giving up on its answer.
 const UNSUBSCRIBE: Duration = Duration::from_secs(15);
-/// Between two looks for sessions that nobody uses.
+/// Between two looks for sessions that nobody uses, at most.
 const SWEEP: Duration = Duration::from_secs(60);
+/// And at least.
+const SWEEP_AT_LEAST: Duration = Duration::from_millis(100);
 
 /// The first child of an instance's run.
 #[derive(Debug)]
@@ -105,9 +108,11 @@ impl Board {
             log,
         });
         let weak = Arc::downgrade(&board);
+        // A session that may be idle for seconds is not to wait for its end for a minute.
+        let every = (bounds.session_idle / 4).clamp(SWEEP_AT_LEAST, SWEEP);
         board.runtime.spawn(async move {
             loop {
-                tokio::time::sleep(SWEEP).await;
+                tokio::time::sleep(every).await;
                 let Some(board) = weak.upgrade() else { return };
                 board.sweep();
             }
@@ -135,12 +140,13 @@ impl Board {
     pub(super) fn reserve(&self, served: &Arc<Served>) -> Option<Reserved> {
         self.take_seat(served).or_else(|| {
             let now = Instant::now();
+            let left_alone = LEFT_ALONE.min(self.bounds.session_idle / 4);
             let left = self
                 .sessions
                 .iter()
                 .filter(|seat| seat.served.key() == served.key())
                 .filter_map(|seat| Some((seat.idle_for(&seat.key().1, now)?, Arc::clone(&seat.key().1))))
-                .filter(|(idle, _)| *idle >= LEFT_ALONE)
+                .filter(|(idle, _)| *idle >= left_alone)
                 .max_by_key(|(idle, _)| *idle);
             let (_, session) = left?;
             self.end_session(served.child.id, &session);

@@ -312,8 +312,15 @@ pub(super) struct Underway {
     child: Arc<Child>,
     id: u64,
     pub(super) outbox: Arc<Outbox>,
-    /// Whether the child hears that the client went away.
+    /// Whether the child hears that nobody waits any more.
     cancels: bool,
+}
+
+impl Underway {
+    /// We give up on it, not the client: whatever its era, the child hears so when this is dropped.
+    pub(super) fn give_up(&mut self) {
+        self.cancels = true;
+    }
 }
 
 impl Drop for Underway {

@@ -5,6 +5,11 @@ use bytes::{Buf, Bytes, BytesMut};
 /// Longest line that a child may write, in bytes, without its end.
 pub(super) const MAX_LINE: usize = 16 * 1024 * 1024;
 
+/// Bytes that are made room for at a time: every child has so much memory for good, and most say little.
+const ROOM: usize = 16 * 1024;
+/// The same within a long line.
+const MORE_ROOM: usize = 64 * 1024;
+
 /// What was found in a child's output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -32,7 +37,7 @@ impl Lines {
 
     /// Where the next bytes are to be read to.
     pub(super) fn buffer(&mut self) -> &mut BytesMut {
-        self.buffer.reserve(64 * 1024);
+        self.buffer.reserve(if self.buffer.len() < ROOM { ROOM } else { MORE_ROOM });
         &mut self.buffer
     }
 

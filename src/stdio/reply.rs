@@ -13,7 +13,7 @@ use crate::http::Outgoing;
 /// the status that `status` gives it; else a stream begins with it. A request that `listens` may wait for ever.
 pub(super) async fn first(
     exchange: &mut Exchange<'_>,
-    underway: Underway,
+    mut underway: Underway,
     id: Option<&str>,
     listens: bool,
     status: fn(&str) -> StatusCode,
@@ -22,6 +22,7 @@ pub(super) async fn first(
     let next = tokio::select! {
         next = underway.outbox.next() => next,
         () = std::future::poll_fn(|cx| patience.poll_over(cx)) => {
+            underway.give_up();
             let words = "the server said nothing for too long; see `diagnose`";
             let late = Refusal::new(StatusCode::GATEWAY_TIMEOUT, rpc::INTERNAL_ERROR, words);
             return Err(late.to(id).into());

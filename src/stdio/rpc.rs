@@ -83,7 +83,7 @@ pub(super) fn request(id: u64, method: &str, params: &Value) -> String {
 
 /// That a request with this id of ours is not waited for any more.
 pub(super) fn cancelled(id: u64) -> String {
-    let params = json!({"requestId": id, "reason": "the client went away"});
+    let params = json!({"requestId": id, "reason": "nobody waits for it any more"});
     json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).to_string()
 }
 

@@ -36,6 +36,12 @@ impl Source {
             Self::Session(_, _, outbox) => outbox,
         }
     }
+
+    fn give_up(&mut self) {
+        if let Self::Request(underway) = self {
+            underway.give_up();
+        }
+    }
 }
 
 impl Drop for Source {
@@ -152,6 +158,7 @@ impl Body for Events {
             return Poll::Ready(None);
         }
         if self.patience.as_mut().is_some_and(|patience| patience.poll_over(cx).is_ready()) {
+            self.source.give_up();
             return self.last_words("the server said nothing for too long");
         }
         if self.keep_alive.as_mut().poll(cx).is_ready() {

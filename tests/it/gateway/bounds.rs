@@ -95,4 +95,6 @@ async fn a_tool_is_counted_by_name_only_if_its_server_has_it() {
     assert_eq!(tools, ["minimcp_gateway_tool_calls_total{mcp_type=\"scripted\",tool=\"echo\"} 1"]);
     let calls = "minimcp_gateway_requests_total{lane=\"http\",method=\"tools/call\",class=\"2xx\"} 3";
     assert!(metrics.contains(calls), "the method of an older client is in its body: {metrics}");
+    let timed = "minimcp_gateway_seconds_count{lane=\"http\",method=\"tools/call\"} 3";
+    assert!(metrics.contains(timed), "{metrics}");
 }

@@ -50,6 +50,27 @@ async fn whatever_a_server_prints_besides_its_answer_is_counted_and_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_garbage_is_read_and_dropped_while_others_get_their_answers() {
+    let scene = Scene::new("modern").await;
+    let before = scene.state().await;
+    let unknown = "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}";
+    for (line, what) in [("x".repeat(1_000).as_str(), "noise"), (unknown, "unknown_answer")] {
+        let arguments = json!({"lines": 20_000, "line": line});
+        let flood = scene.says("flood", &arguments);
+        let others = async {
+            for n in 0..20 {
+                let seen: Value = serde_json::from_str(&scene.says("echo", &json!({"n": n})).await).unwrap();
+                assert_eq!(seen["params"]["arguments"]["n"], n);
+            }
+        };
+        let (done, ()) = tokio::join!(flood, others);
+        assert_eq!(done, "done");
+        assert_eq!(odd(&scene, what).await, 20_000, "{what}");
+    }
+    assert_eq!(scene.state().await["pid"], before["pid"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn when_a_server_ends_in_the_middle_everybody_who_waits_hears_so_and_nothing_is_called_again() {
     let scene = Scene::new("modern").await;
     let before = scene.state().await;
@@ -108,9 +129,9 @@ async fn a_server_that_does_not_read_is_too_busy_and_is_replaced() {
     let scene = Scene::with("modern", "per_session", &["gateway.max-in-flight=200"]).await;
     let before = scene.state().await;
     assert_eq!(scene.says("deaf", &json!({})).await, "done");
-    // More than its pipe takes and more calls than its queue does.
-    let params = json!({"name": "echo", "arguments": {"x": "x".repeat(128 << 10)}});
-    let mut calls: futures::stream::FuturesUnordered<_> = (0..100)
+    // More than its pipe takes and more calls than its queue does; small ones, to be there before it is replaced.
+    let params = json!({"name": "echo", "arguments": {"x": "x".repeat(2 << 10)}});
+    let mut calls: futures::stream::FuturesUnordered<_> = (0..180)
         .map(|_| {
             let request = scene.modern(&json!(1), "tools/call", &params);
             async { scene.daemon.send(request).await }

@@ -34,7 +34,18 @@ pub(super) fn mounts(paths: &[PathBuf], passes: impl Fn(&Path) -> bool) -> Mount
         covers.extend(hidden);
     }
     // In this order what is above comes first.
-    Mounts { covers: covers.into_iter().collect(), kept: kept.into_iter().collect() }
+    Mounts { covers: covers.into_iter().collect(), kept: outermost(kept) }
+}
+
+/// Those that lie in no other: what is put back brings all that is in it, its links as they are.
+fn outermost(paths: BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    let mut outer: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        if !outer.last().is_some_and(|above| path.starts_with(above)) {
+            outer.push(path);
+        }
+    }
+    outer
 }
 
 /// A path as it is written and as it is without links. What is not there is left out.
@@ -125,6 +136,8 @@ mod tests {
             paths(&["/root/node/bin/node", "/srv/data/preload.cjs", "/srv/data/run/1", "/tmp/t/x"])
         );
         assert_eq!(barrier(Path::new("/srv/data/run/1"), passes), Some("/srv/data".into()));
+        let within = super::mounts(&paths(&["/root/a/bin/x", "/root/a", "/root/a-b", "/root/a/lib"]), passes);
+        assert_eq!(within.kept, paths(&["/root/a", "/root/a-b"]), "what is put back brings what is in it");
         assert_eq!(barrier(Path::new("/srv/data"), passes), None, "what is asked for itself is no barrier");
     }
 
