@@ -1,10 +1,14 @@
 //! MCP traffic to servers that speak over their standard streams.
 
 mod conformance;
+mod deadlines;
 mod faults;
 mod legacy;
 mod modern;
+mod places;
+mod seeded;
 mod sleeping;
+mod telemetry;
 
 use minimcp::http::Bounds;
 use minimcp::store::Role;
