@@ -177,7 +177,10 @@ async fn listeners_hear_with_their_own_ids_until_the_server_or_they_end_it() {
             (&json!("notifications/tools/list_changed"), json!("L"))
         );
     }
-    assert!(scene.shown().await["stats"]["processes"].is_u64());
+    let begun = tokio::time::Instant::now();
+    while !scene.shown().await["stats"]["processes"].is_u64() {
+        assert!(begun.elapsed() < PATIENCE, "it is measured while they listen");
+    }
     assert_eq!(scene.says("unlisten", &json!({})).await, "done");
     assert_eq!((one.next().await, other.next().await), (None, None), "the server ended both");
 }

@@ -16,7 +16,7 @@ fn pid(state: &Value) -> u32 {
 async fn where_all_places_are_taken_the_session_that_was_left_alone_for_longest_gives_way() {
     // Left alone is what nobody used for a quarter of that.
     let idle = Duration::from_secs(40);
-    let set = ["gateway.max-sessions=2", "gateway.session-idle=40s"];
+    let set = ["gateway.max-sessions=2", "gateway.session-idle=40s", "gateway.max-rate=0"];
     let scene = Scene::with("legacy", "per_session", &set).await;
     let left = scene.session().await;
     let process = pid(&scene.legacy_state(&left).await);
