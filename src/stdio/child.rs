@@ -230,16 +230,19 @@ impl Child {
         if self.gone.is_cancelled() {
             return Err(NotSent::Gone);
         }
+        // Counted before it is queued: whoever writes it may be done with it before this goes on.
         let length = line.len();
-        if self.queued.load(Ordering::Relaxed) + length > QUEUED_BYTES {
-            return Err(NotSent::Busy);
-        }
-        self.to.try_send(line).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => NotSent::Busy,
-            mpsc::error::TrySendError::Closed(_) => NotSent::Gone,
-        })?;
-        self.queued.fetch_add(length, Ordering::Relaxed);
-        Ok(())
+        let sent = if self.queued.fetch_add(length, Ordering::Relaxed) + length > QUEUED_BYTES {
+            Err(NotSent::Busy)
+        } else {
+            self.to.try_send(line).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => NotSent::Busy,
+                mpsc::error::TrySendError::Closed(_) => NotSent::Gone,
+            })
+        };
+        sent.inspect_err(|_| {
+            self.queued.fetch_sub(length, Ordering::Relaxed);
+        })
     }
 
     async fn write(self: Arc<Self>, mut to: pipe::Sender, mut waiting: mpsc::Receiver<Bytes>) {

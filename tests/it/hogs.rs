@@ -168,7 +168,8 @@ async fn a_flood_of_output_is_bounded_on_the_disk_and_what_was_dropped_is_told()
     ground.status(id, Status::Stopped).await;
     let blocks = |path| std::fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512);
     let on_disk: u64 = logs::parts(&log).into_iter().map(blocks).sum();
-    assert!(on_disk <= 64 * MIB, "five files of 10 MiB and what came since the last look: {on_disk}");
+    // The last look is a quarter of a second before the end at most, at the speed of a fast disk.
+    assert!(on_disk <= 160 * MIB, "five files of 10 MiB and what came since the last look: {on_disk}");
     assert!(dropped(), "what was dropped is told");
     ground.leave(false).await;
 }
