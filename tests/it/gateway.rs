@@ -331,8 +331,12 @@ async fn a_server_that_breaks_the_protocol_is_a_bad_gateway() {
         );
     }
     let scene = Scene::new(&["truncated"]).await;
-    let response = scene.mcp(Method::POST, "", &scene.token).send().await.unwrap();
-    assert!(response.bytes().await.is_err(), "a body that breaks off does not look whole");
+    let broken = match scene.mcp(Method::POST, "", &scene.token).send().await {
+        Ok(response) => response.bytes().await.is_err(),
+        // It broke off before the head was sent on.
+        Err(error) => error.is_request(),
+    };
+    assert!(broken, "a body that breaks off does not look whole");
     let scene = Scene::new(&["endless"]).await;
     let mut response = scene.mcp(Method::POST, "", &scene.token).send().await.unwrap();
     assert!(response.chunk().await.unwrap().is_some());

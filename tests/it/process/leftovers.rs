@@ -19,7 +19,9 @@ impl Daemon {
             .filter(|pid| {
                 // A process that is gone by now is none of them.
                 let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                environment.windows(data.len()).any(|window| window == data)
+                let holds = |wanted: &[u8]| environment.windows(wanted.len()).any(|window| window == wanted);
+                // With the daemon's own variables it is what the daemon is about to start, and nothing yet.
+                holds(&data) && !holds(b"MINIMCP_DATA_DIR=")
             })
             .collect()
     }
