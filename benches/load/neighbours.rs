@@ -60,12 +60,12 @@ pub(crate) async fn measure(places: &Places, calls: u32) -> anyhow::Result<()> {
     called(&daemon, &neighbour, calls).await?;
     for hog in hogs() {
         eprintln!("{}", hog.name);
-        let definition = json!({"name": hog.name, "display_name": hog.name, "command": "node",
+        let name = format!("hog-of-{}", hog.name);
+        let definition = json!({"name": name, "display_name": name, "command": "node",
             "args": ["-e", hog.program], "resource_limits": hog.limits, "health_check": {"kind": "process"}});
         daemon.post("/v1/types", &definition).await?;
         let without = called(&daemon, &neighbour, calls).await?;
-        let instance =
-            daemon.create(&json!({"mcp_type": hog.name, "restart": {"policy": "temporary"}})).await?;
+        let instance = daemon.create(&json!({"mcp_type": name, "restart": {"policy": "temporary"}})).await?;
         let with = called(&daemon, &neighbour, calls).await?;
         let end = end_of(&daemon, &instance, hog.name == "output").await?;
         daemon.delete(&instance).await?;
