@@ -151,18 +151,6 @@ impl Daemon {
         })
     }
 
-    /// Sends a small message to an instance through the gateway. Answers the status.
-    pub(crate) async fn call_mcp(&self, instance: &Instance) -> anyhow::Result<u16> {
-        let request = Request::post(format!("http://127.0.0.1:{}/i/{}/mcp", self.port, instance.id))
-            .header("authorization", format!("Bearer {}", instance.access_token))
-            .header("content-type", "application/json")
-            .body(Full::from(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#))?;
-        let response = tokio::time::timeout(PATIENCE, self.client.request(request)).await??;
-        let status = response.status().as_u16();
-        response.into_body().collect().await?;
-        Ok(status)
-    }
-
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let (status, answer) = self.send(method.clone(), path, body).await?;
         if (200..300).contains(&status) {
