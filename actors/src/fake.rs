@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::launch::{Identity, Launch, LaunchError, Launcher, Missed, Process, Record, Spec};
+use crate::launch::{Identity, Launch, LaunchError, Launcher, Missed, Plan, Process, Reach, Record, Spec};
 use crate::state::{Exit, Run};
 
 /// What one run does.
@@ -41,6 +41,20 @@ impl Default for Script {
             launch_fails: None,
             probe_panics: false,
         }
+    }
+}
+
+/// A plan for what nothing executes.
+#[must_use]
+pub fn plan() -> Plan {
+    Plan {
+        program: "/nonexistent".into(),
+        args: Vec::new(),
+        env: Vec::new(),
+        sealed: Vec::new(),
+        cwd: "/".into(),
+        log_dir: "/".into(),
+        reach: Reach::default(),
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use minimcp_actors::fake::{FakeLauncher, Script};
-use minimcp_actors::launch::{Plan, Probe, Reach, Spec};
+use minimcp_actors::fake::{self, FakeLauncher, Script};
+use minimcp_actors::launch::{Probe, Spec};
 use minimcp_actors::message::Refused;
 use minimcp_actors::policy::{Policy, RestartPolicy};
 use minimcp_actors::routes::Lane;
@@ -17,21 +17,12 @@ use uuid::Uuid;
 const LONG: Duration = Duration::from_secs(100_000);
 
 fn spec(part_of: Option<Uuid>) -> Spec {
-    let planner = Plan {
-        program: "/nonexistent".into(),
-        args: Vec::new(),
-        env: Vec::new(),
-        sealed: Vec::new(),
-        cwd: "/".into(),
-        log_dir: "/".into(),
-        reach: Reach::default(),
-    };
     let policy = match part_of {
         Some(_) => Policy { restart: RestartPolicy::Temporary, ..Policy::default() },
         None => Policy::default(),
     };
     let probe = Probe::Pipes { note: String::new() };
-    Spec { part_of, ..Spec::new("fake", policy, probe, Arc::new(planner)) }
+    Spec { part_of, ..Spec::new("fake", policy, probe, Arc::new(fake::plan())) }
 }
 
 /// An instance that runs, and the id of a part of it that runs too.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use minimcp_actors::fake::{FakeLauncher, Script};
-use minimcp_actors::launch::{Plan, Probe, Reach, Spec};
+use minimcp_actors::fake::{self, FakeLauncher, Script};
+use minimcp_actors::launch::{Probe, Spec};
 use minimcp_actors::message::{Fate, Past};
 use minimcp_actors::policy::Policy;
 use minimcp_actors::state::{Run, Status};
@@ -20,16 +20,7 @@ const AT_ONCE: u32 = 4;
 const START: Duration = Duration::from_millis(500);
 
 fn spec() -> Spec {
-    let plan = Plan {
-        program: "/nonexistent".into(),
-        args: Vec::new(),
-        env: Vec::new(),
-        sealed: Vec::new(),
-        cwd: "/".into(),
-        log_dir: "/".into(),
-        reach: Reach::default(),
-    };
-    Spec::new("fake", Policy::default(), Probe::Process, Arc::new(plan))
+    Spec::new("fake", Policy::default(), Probe::Process, Arc::new(fake::plan()))
 }
 
 /// Counts the starts under way, each of which is the slower the more there are.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use minimcp_actors::fake::{FakeLauncher, Script};
-use minimcp_actors::launch::{Plan, Probe, Spec};
+use minimcp_actors::fake::{self, FakeLauncher, Script};
+use minimcp_actors::launch::{Probe, Spec};
 use minimcp_actors::message::Refused;
 use minimcp_actors::policy::{Limits, Policy};
 use minimcp_actors::routes::Lane;
@@ -18,16 +18,7 @@ use uuid::Uuid;
 const LONG: Duration = Duration::from_secs(100_000);
 
 fn spec() -> Spec {
-    let planner = Plan {
-        program: "/nonexistent".into(),
-        args: Vec::new(),
-        env: Vec::new(),
-        sealed: Vec::new(),
-        cwd: "/".into(),
-        log_dir: "/".into(),
-        reach: minimcp_actors::launch::Reach::default(),
-    };
-    Spec::new("fake", Policy::default(), Probe::Process, Arc::new(planner))
+    Spec::new("fake", Policy::default(), Probe::Process, Arc::new(fake::plan()))
 }
 
 /// Nothing is measured: the scripted process ids belong to strangers.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use minimcp_actors::fake::{FakeLauncher, Script};
-use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Probe, Reach, Spec, Wait};
+use minimcp_actors::fake::{self, FakeLauncher, Script};
+use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Probe, Spec, Wait};
 use minimcp_actors::policy::Policy;
 use minimcp_actors::snapshot::Snapshot;
 use minimcp_actors::state::{Command, Exit, Run, Status};
@@ -33,16 +33,7 @@ impl Waits {
 
 impl Planner for Waits {
     fn plan(&self, _: &Launch) -> Result<Plan, NoPlan> {
-        let (program, cwd, log_dir) = ("/nonexistent".into(), "/".into(), "/".into());
-        Ok(Plan {
-            program,
-            args: Vec::new(),
-            env: Vec::new(),
-            sealed: Vec::new(),
-            cwd,
-            log_dir,
-            reach: Reach::default(),
-        })
+        Ok(fake::plan())
     }
 
     fn wait(&self) -> Option<Wait> {

@@ -1,5 +1,6 @@
 //! Processes of this machine: spawned through the gate, in a session of their own, watched through a pidfd.
 
+mod adoption;
 mod orphans;
 mod process;
 
@@ -27,20 +28,14 @@ use self::orphans::OwnChildren;
 use self::process::{LocalProcess, Ordered, see_out};
 use super::cgroup::{Cgroups, Enforced, Group};
 use super::gate::{self, Gate, Preparation};
-use super::identity;
 use super::isolation::{Confinement, Isolation, Layer};
 use super::logs::LogKeeper;
 use super::pipes::{self, Names, Wiring};
 use super::record::RunDir;
 use super::tree::Tree;
-use super::{
-    Counted, Identity, Launch, LaunchError, Launcher, NoPlan, Plan, Planner, Probe, Process, Record, Spec,
-};
-use crate::policy::{Limits, Policy};
+use super::{Counted, Identity, Launch, LaunchError, Launcher, Plan, Planner, Probe, Process, Record, Spec};
+use crate::policy::Limits;
 use crate::state::Run;
-
-/// How long what is left of a run that was lost is waited for after SIGKILL.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts processes of this machine and finds them again.
 #[derive(Debug, Clone)]
@@ -279,37 +274,6 @@ impl LocalLauncher {
         &self.cgroups
     }
 
-    /// Ends the process of a record with its tree, if it is still there, and removes the record.
-    pub async fn put_down(&self, record: Record) {
-        let spec = Spec::new("stray", Policy::default(), Probe::Process, Arc::new(Nothing));
-        if let Ok(process) = self.adopt(&spec, record).await {
-            process.kill();
-            process.ended().await;
-        }
-    }
-
-    /// Ends what an earlier daemon left in control groups of ours and none of these records tells of. Answers how
-    /// many groups there were.
-    pub async fn sweep(&self, records: &[Record]) -> usize {
-        let known: Vec<String> = records.iter().map(Record::name).collect();
-        let left: Vec<Group> = self
-            .left
-            .iter()
-            .filter(|(name, _)| !known.contains(name))
-            .filter_map(|(name, dirs)| Group::found(dirs, name))
-            .collect();
-        let count = left.len();
-        let swept = tokio::task::spawn_blocking(move || {
-            left.into_iter().map(Tree::of_group).filter(|tree| !put_away(tree)).count()
-        });
-        match swept.await {
-            Ok(0) => {}
-            Ok(kept) => slog::error!(self.log, "control groups could not be emptied"; "groups" => kept),
-            Err(panic) => slog::error!(self.log, "sweeping control groups failed"; "error" => %panic),
-        }
-        count
-    }
-
     /// Removes the roots of the control groups once no run needs them.
     pub fn close(&self) {
         self.cgroups.close();
@@ -344,37 +308,6 @@ impl LocalLauncher {
                 Err(LaunchError::System { what: "watching the process", source })
             }
         }
-    }
-
-    /// What is left of a run whose leader is gone, or is not what was recorded: its tree is ended without a signal
-    /// to that id.
-    async fn clear(&self, record: &Record) {
-        if record.identity.boot_id != identity::boot_id() {
-            // Nothing outlives the machine.
-            self.forget(record);
-            return;
-        }
-        let tree = Tree::new(record, None);
-        let cleared = tokio::task::spawn_blocking(move || put_away(&tree)).await;
-        if cleared.unwrap_or(false) {
-            self.forget(record);
-        } else {
-            slog::error!(self.log, "processes of a lost run outlive SIGKILL"; "instance" => %record.id);
-        }
-    }
-}
-
-fn put_away(tree: &Tree) -> bool {
-    tree.end(PATIENCE) && tree.group().is_none_or(Group::remove)
-}
-
-/// What a stray is to execute.
-#[derive(Debug)]
-struct Nothing;
-
-impl Planner for Nothing {
-    fn plan(&self, _: &Launch) -> Result<Plan, NoPlan> {
-        Err(NoPlan::Never("strays are not started".into()))
     }
 }
 
@@ -465,34 +398,6 @@ impl Launcher for LocalLauncher {
         let launcher = self.clone();
         let probe = spec.probe.clone();
         let spec = probe.is_piped().then(|| spec.clone());
-        async move {
-            let gone = LaunchError::Gone { pid: record.identity.pid };
-            // The pidfd pins the process before its identity is read: what is compared is what is signalled.
-            let present = open_pidfd(record.identity.pid).ok().filter(|_| is_the_recorded(&record));
-            let Some(pidfd) = present else {
-                launcher.clear(&record).await;
-                return Err(gone);
-            };
-            let files: &[&str] = if record.piped { &["stderr.log"] } else { &["stdout.log", "stderr.log"] };
-            for name in files {
-                let path = record.log_dir.join(name);
-                if let Err(error) = launcher.logs.adopt(&path) {
-                    slog::warn!(launcher.log, "captured output of an adopted process is not rotated";
-                        "file" => %path.display(), "error" => %error);
-                }
-            }
-            let wired = launcher.wire(spec.as_ref(), &record, true);
-            let process = launcher.watch(probe, record, None, pidfd);
-            // Without its streams it is of no use: dropping it ends it.
-            wired.map(|()| process).map_err(system("opening the pipes"))
-        }
-        .boxed()
+        async move { launcher.find_again(probe, spec, record).await }.boxed()
     }
-}
-
-/// Whether the process with the recorded id is the recorded one: of this boot, begun then, and in its control group.
-fn is_the_recorded(record: &Record) -> bool {
-    let in_group = Group::found(&record.cgroups, &record.name())
-        .is_none_or(|group| group.members().contains(&record.identity.pid));
-    in_group && record.identity.is_present()
 }

@@ -120,24 +120,31 @@ mod tests {
 
     #[test]
     fn what_lies_behind_a_closed_directory_is_put_back_into_its_cover() {
-        let closed = ["/root", "/srv/data", "/srv/data/run"];
+        let closed = ["/home/own", "/srv/data", "/srv/data/run"];
         let passes = |dir: &Path| !closed.iter().any(|shut| dir == Path::new(shut));
         let wanted = paths(&[
-            "/root/node/bin/node",
+            "/home/own/node/bin/node",
             "/srv/data/run/1",
             "/srv/data/preload.cjs",
             "/usr/bin/x",
             "/tmp/t/x",
         ]);
         let mounts = mounts(&wanted, passes);
-        assert_eq!(mounts.covers, paths(&["/root", "/srv/data"]));
+        assert_eq!(mounts.covers, paths(&["/home/own", "/srv/data"]));
         assert_eq!(
             mounts.kept,
-            paths(&["/root/node/bin/node", "/srv/data/preload.cjs", "/srv/data/run/1", "/tmp/t/x"])
+            paths(&["/home/own/node/bin/node", "/srv/data/preload.cjs", "/srv/data/run/1", "/tmp/t/x"])
         );
         assert_eq!(barrier(Path::new("/srv/data/run/1"), passes), Some("/srv/data".into()));
-        let within = super::mounts(&paths(&["/root/a/bin/x", "/root/a", "/root/a-b", "/root/a/lib"]), passes);
-        assert_eq!(within.kept, paths(&["/root/a", "/root/a-b"]), "what is put back brings what is in it");
+        let within = super::mounts(
+            &paths(&["/srv/data/a/bin/x", "/srv/data/a", "/srv/data/a-b", "/srv/data/a/lib"]),
+            passes,
+        );
+        assert_eq!(
+            within.kept,
+            paths(&["/srv/data/a", "/srv/data/a-b"]),
+            "what is put back brings what is in it"
+        );
         assert_eq!(barrier(Path::new("/srv/data"), passes), None, "what is asked for itself is no barrier");
     }
 
