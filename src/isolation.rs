@@ -44,6 +44,7 @@ fn options(settings: &Settings) -> Option<Options> {
         users,
         private_mounts: told.private_mounts,
         max_tasks: told.max_tasks,
+        max_parts: settings.gateway.max_sessions,
         readable: told.readable.clone(),
         longest_run: settings.max_lease,
         alarm_after: told.alarm_after,

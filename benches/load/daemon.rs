@@ -113,7 +113,12 @@ impl Daemon {
 
     /// Ends an instance and removes it.
     pub(crate) async fn delete(&self, instance: &Instance) -> anyhow::Result<()> {
-        self.call(Method::DELETE, &format!("/v1/instances/{}", instance.id), None).await.map(drop)
+        self.remove(&format!("/v1/instances/{}", instance.id)).await
+    }
+
+    /// Removes something of the API.
+    pub(crate) async fn remove(&self, path: &str) -> anyhow::Result<()> {
+        self.call(Method::DELETE, path, None).await.map(drop)
     }
 
     /// Registers a type whose servers are this program in a role.
@@ -149,6 +154,18 @@ impl Daemon {
             // One on standard streams has none.
             port: made["assigned_port"].as_u64().unwrap_or_default().try_into()?,
         })
+    }
+
+    /// Sends a small message to an instance through the gateway. Answers the status.
+    pub(crate) async fn call_mcp(&self, instance: &Instance) -> anyhow::Result<u16> {
+        let request = Request::post(format!("http://127.0.0.1:{}/i/{}/mcp", self.port, instance.id))
+            .header("authorization", format!("Bearer {}", instance.access_token))
+            .header("content-type", "application/json")
+            .body(Full::from(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#))?;
+        let response = tokio::time::timeout(PATIENCE, self.client.request(request)).await??;
+        let status = response.status().as_u16();
+        response.into_body().collect().await?;
+        Ok(status)
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {

@@ -13,6 +13,7 @@ mod figures;
 mod gateway;
 mod idle;
 mod mass;
+mod neighbours;
 mod pipes;
 mod probe;
 mod proc;
@@ -105,6 +106,12 @@ enum What {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
         servers: u32,
     },
+    /// Calls of a server beside one that takes too much, against its calls without
+    Neighbours {
+        /// Calls without and with each kind of hog
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+        calls: u32,
+    },
     /// SIGKILL of the daemon: from its next start until every child is taken over
     Adopt {
         /// Children
@@ -146,6 +153,7 @@ async fn measure(Cli { places, what, .. }: Cli) -> anyhow::Result<()> {
             What::Stdio { rounds, seconds, servers } => {
                 stdio::measure(&places, rounds, seconds, servers).await
             }
+            What::Neighbours { calls } => neighbours::measure(&places, calls).await,
             What::Adopt { children, rounds } => adopt::measure(&places, children, rounds).await,
         }
     };

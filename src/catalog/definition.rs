@@ -362,7 +362,8 @@ pub enum HealthKind {
     Mcp,
     /// The port has to accept a connection.
     Tcp,
-    /// The process has to be there.
+    /// Nothing is asked of the server: over standard streams it is ready once its process is there, over HTTP once
+    /// its port accepts a connection.
     Process,
 }
 

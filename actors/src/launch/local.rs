@@ -54,11 +54,13 @@ pub struct LocalLauncher {
 
 /// What a launch has to know of its specification.
 #[derive(Debug, Clone, Copy)]
-struct Terms {
+pub(super) struct Terms {
+    /// Whose user it runs as: the instance, also for a part of it, since they share a home.
+    pub(super) instance: Uuid,
+    pub(super) lease_ends_at: Option<DateTime<Utc>>,
+    /// It speaks over its standard streams, and may have parts.
+    pub(super) piped: bool,
     limits: Limits,
-    lease_ends_at: Option<DateTime<Utc>>,
-    /// It speaks over its standard streams.
-    piped: bool,
 }
 
 /// What is made for a run beside its process.
@@ -108,7 +110,7 @@ impl LocalLauncher {
     /// Spawns, records and opens the gate. Blocks for about a millisecond.
     fn spawn(&self, launch: Launch, plan: &Plan, terms: Terms) -> Result<(Child, Record), LaunchError> {
         check(plan)?;
-        let isolation = self.isolation.of(&launch, plan, terms.lease_ends_at)?;
+        let isolation = self.isolation.of(&launch, plan, &terms)?;
         make_dir(&plan.cwd).map_err(system("making the working directory"))?;
         let group = self.group(&launch, &terms.limits);
         let pipes = terms.piped.then(|| self.runs.pipes_for(&launch));
@@ -365,7 +367,12 @@ impl Launcher for LocalLauncher {
         let planner = Arc::clone(&spec.planner);
         let probe = spec.probe.clone();
         let piped = probe.is_piped();
-        let terms = Terms { limits: spec.policy.limits, lease_ends_at: spec.lease_ends_at, piped };
+        let terms = Terms {
+            instance: spec.part_of.unwrap_or(spec.id),
+            lease_ends_at: spec.lease_ends_at,
+            piped,
+            limits: spec.policy.limits,
+        };
         let (id, run, spec) = (launch.id, launch.run, piped.then(|| spec.clone()));
         async move {
             let Some(spec) = spec else {

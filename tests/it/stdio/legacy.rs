@@ -1,5 +1,9 @@
 //! The older era: sessions, with a process each or one for all.
 
+use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
+
+use futures::future::join_all;
 use minimcp::store::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -41,6 +45,29 @@ async fn each_session_has_a_process_of_its_own_that_ends_with_it() {
     assert!(stopped.status.is_success(), "{stopped:?}");
     ended(pid(&second)).await;
     ended(primary).await;
+}
+
+/// More sessions than the tasks of one server would do for, begun at once. Each Node process has about eleven threads.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_processes_of_all_sessions_have_the_user_and_the_home_of_their_instance() {
+    const SESSIONS: usize = 8;
+    assert!(rustix::process::geteuid().is_root(), "run as root, or there are no users to give");
+    let scene = Scene::new("legacy").await;
+    let sessions = join_all((0..SESSIONS).map(|_| scene.session())).await;
+    let mut pids = vec![scene.shown().await["process_id"].as_u64().unwrap().try_into().unwrap()];
+    for session in &sessions {
+        pids.push(pid(&scene.legacy_state(session).await));
+    }
+    assert_eq!(pids.iter().collect::<HashSet<_>>().len(), SESSIONS + 1, "{pids:?}");
+    let home = scene.daemon.settings.data_dir.join("run").join(&scene.id);
+    let owner = std::fs::metadata(home).unwrap().uid();
+    assert_ne!(owner, 0);
+    for pid in pids {
+        // The directory in `/proc` is root's for whom nobody may look into.
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+        assert_eq!(ids.split_ascii_whitespace().next().unwrap(), owner.to_string(), "{pid}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

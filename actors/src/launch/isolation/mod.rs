@@ -36,6 +36,7 @@ pub(super) use signals::{close_from, reset as reset_signals};
 pub(super) use stage::{end_me_first, put_on};
 
 use super::gate::{self, Gate};
+use super::local::Terms;
 use super::{Launch, LaunchError, Plan};
 use uids::Uids;
 
@@ -64,8 +65,11 @@ pub struct Options {
     pub users: Users,
     /// Whether each gets temporary directories and a view of `/proc` of its own; needs root.
     pub private_mounts: bool,
-    /// Most tasks of an instance with a user of its own.
+    /// Most tasks of a run with a user of its own.
     pub max_tasks: u32,
+    /// Most parts that one on standard streams has beside itself: they have its user, so that together with it they
+    /// may have as many times the tasks.
+    pub max_parts: u32,
     /// What every instance may read beside its programs and the system's.
     pub readable: Vec<PathBuf>,
     /// The longest that a process lives without being launched anew, whatever its lease.
@@ -75,7 +79,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Everything: a user for each instance, remembered in the file `table`, 64 tasks, an alarm a minute after the
+    /// Everything: a user for each instance, remembered in the file `table`, 64 tasks, 16 parts, an alarm a minute after the
     /// lease, and no run longer than 30 days.
     #[must_use]
     pub fn new(table: PathBuf) -> Self {
@@ -83,6 +87,7 @@ impl Options {
             users: Users::Own { base: None, count: 65_536, table },
             private_mounts: true,
             max_tasks: 64,
+            max_parts: 16,
             readable: Vec::new(),
             longest_run: Duration::from_secs(30 * 86_400),
             alarm_after: Duration::from_secs(60),
@@ -159,14 +164,14 @@ impl Isolation {
         &self,
         launch: &Launch,
         plan: &Plan,
-        lease_ends_at: Option<DateTime<Utc>>,
+        terms: &Terms,
     ) -> Result<Option<Confinement>, LaunchError> {
         let Inner { options: Some(options), uids, report } = &*self.0 else { return Ok(None) };
         let system = |what| move |source| LaunchError::System { what, source };
         let home = plan.reach.writable.first().unwrap_or(&plan.cwd);
         let user = match (uids, &options.users) {
             (Some(uids), _) => {
-                let uid = uids.of(launch.id, home).map_err(system("finding a user for the instance"))?;
+                let uid = uids.of(terms.instance, home).map_err(system("finding a user for the instance"))?;
                 Some(User { uid, gid: uid })
             }
             (None, Users::All(user)) => Some(*user),
@@ -191,7 +196,7 @@ impl Isolation {
         }
         let mut unasked: Vec<(Layer, String)> =
             report.layers.iter().filter_map(|one| Some((one.layer, one.missing.clone()?))).collect();
-        let alarm = lease_ends_at.map(|at| alarm(at, Utc::now(), options));
+        let alarm = terms.lease_ends_at.map(|at| alarm(at, Utc::now(), options));
         if alarm.is_none() && report.has(Layer::LeaseAlarm) {
             unasked.push((Layer::LeaseAlarm, "it has no lease".into()));
         }
@@ -210,7 +215,7 @@ impl Isolation {
         let temporary = writable.first().filter(|_| nowhere).cloned();
         Ok(Some(Confinement {
             temporary,
-            max_tasks: uids.is_some().then(|| options.max_tasks.into()),
+            max_tasks: uids.is_some().then(|| most_tasks(options, terms.piped)),
             port: launch.port,
             shared: matches!(options.users, Users::All(_)),
             unasked,
@@ -316,6 +321,12 @@ fn readable(plan: &Plan, options: &Options) -> Vec<PathBuf> {
 
 fn is_closed(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|seen| !reach::readable_for_others(&seen))
+}
+
+/// Tasks of an instance's user: the kernel counts them for all of its processes together.
+fn most_tasks(options: &Options, may_have_parts: bool) -> u64 {
+    let parts = if may_have_parts { options.max_parts } else { 0 };
+    u64::from(options.max_tasks) * (1 + u64::from(parts))
 }
 
 /// Seconds from now to when the kernel ends the process.

@@ -14,6 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::launch::local::make_dir;
+
 /// Where all daemons of the machine claim ids.
 const CLAIMS: &str = "/run/minimcp/uids";
 /// After so many ids, those that are of no use any more are looked for.
@@ -78,10 +80,11 @@ impl Uids {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The id of the instance, which it keeps for as long as its home is there.
+    /// The id of the instance, which it keeps for as long as its home is there. Makes the home if it is missing, so
+    /// that the id is in use from the beginning.
     ///
     /// # Errors
-    /// If there is none left, or the table cannot be written.
+    /// If there is none left, or the table or the home cannot be written.
     pub(super) fn of(&self, id: Uuid, home: &Path) -> io::Result<u32> {
         let mut lock = self.lock();
         let (given, since_tidy) = &mut *lock;
@@ -105,6 +108,7 @@ impl Uids {
             let words = "every user id is in use; raise isolation.uid-count or delete instances";
             io::Error::new(io::ErrorKind::QuotaExceeded, words)
         })?;
+        make_dir(home)?;
         given.next = uid + 1;
         given.instances.insert(id, Entry { uid, home: home.to_owned() });
         *since_tidy += 1;
@@ -241,6 +245,14 @@ mod tests {
         assert!(one.of(id, &home).is_err());
         std::fs::remove_file(place.0.path().join("other")).unwrap();
         assert!(given.contains(&one.of(id, &home).unwrap()));
+    }
+
+    #[test]
+    fn an_id_is_in_use_from_the_moment_it_is_given_though_nothing_of_its_instance_is_there_yet() {
+        let place = Place::new();
+        let uids = place.open("table", RANGE.start..RANGE.start + 1);
+        uids.of(Uuid::now_v7(), &place.0.path().join("not/yet/there")).unwrap();
+        assert!(uids.of(Uuid::now_v7(), &place.home("next")).is_err());
     }
 
     #[test]
