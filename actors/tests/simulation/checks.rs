@@ -270,18 +270,19 @@ impl Checks {
         self.leases(now);
     }
 
-    /// No process outlives its lease while a daemon is there.
+    /// No process outlives its lease while a daemon is there. One whose launch was under way when the lease ended is
+    /// there only after it, and is to be ended then.
     pub(crate) fn leases(&mut self, now: Duration) {
         let Some(restored) = self.restored else { return };
         let late: Vec<Key> = self
             .born
-            .keys()
-            .filter(|(id, _)| {
+            .iter()
+            .filter(|((id, _), born)| {
                 let expected = self.instances.get(id);
                 let ends = expected.and_then(|expected| expected.deadlines.iter().map(Deadline::known).max());
-                ends.is_some_and(|at| now > at.max(restored) + CLOCKS + GRACE + KILL)
+                ends.is_some_and(|at| now > at.max(restored).max(**born) + CLOCKS + GRACE + KILL)
             })
-            .copied()
+            .map(|(key, _)| *key)
             .collect();
         for key in late {
             self.fail(now, {
