@@ -36,7 +36,7 @@ soak: servers ## The long versions of the tests of faults; docs/faults.md has th
 	scripts/fault-tools
 	$(CARGO) test --package minimcp-actors --features fake --test simulation --no-run
 	$(CARGO) test --features minimcp-actors/fake --test it --no-run
-	MINIMCP_TEST_ROUNDS=100 $(CARGO) test --package minimcp-actors --features fake --test simulation -- --nocapture
+	MINIMCP_TEST_ROUNDS=20 $(CARGO) test --package minimcp-actors --features fake --test simulation -- --nocapture
 	MINIMCP_TEST_ROUNDS=100 $(CARGO) test --features minimcp-actors/fake --test it -- --nocapture --test-threads 1 \
 		process::storm process::corruption process::half_made process::crowd::of_thousands
 	MINIMCP_TEST_ROUNDS=200 $(CARGO) test --features minimcp-actors/fake --test it -- --nocapture process::crashes

@@ -1,15 +1,17 @@
 //! What the launcher adds to a spawn, with and without isolation, beside the bare spawn of the same program in the
 //! same run: `cargo bench --bench launch -- [ROUNDS]`
 //!
-//! Run as root for all layers. Figures go to stdout as Markdown.
+//! Run as root for all layers and control groups. Figures go to stdout as Markdown.
 #![allow(clippy::print_stdout, reason = "it is a program for the terminal")]
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use minimcp_actors::launch::cgroup::{Cgroups, Use};
 use minimcp_actors::launch::gate::Gate;
 use minimcp_actors::launch::isolation::{Isolation, Options, Users};
 use minimcp_actors::launch::local::LocalLauncher;
@@ -17,11 +19,22 @@ use minimcp_actors::launch::logs::{LogKeeper, Rotation};
 use minimcp_actors::launch::record::RunDir;
 use minimcp_actors::launch::{Launch, Launcher, Plan, Probe, Reach, Spec};
 use minimcp_actors::policy::Policy;
-use minimcp_actors::state::Run;
+use minimcp_actors::state::{Exit, Run};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
 const PROGRAM: &str = "/bin/true";
 const ROUNDS: usize = 400;
+
+/// What a launch took.
+#[derive(Debug, Clone, Copy)]
+struct Took {
+    /// Until the program had ended.
+    program: Duration,
+    /// Until it was known that nothing of its tree is left.
+    tree: Duration,
+}
 
 fn main() -> anyhow::Result<()> {
     // The stage that every program of a daemon goes through, as large as it is there.
@@ -40,15 +53,15 @@ async fn measure(gate: Gate, rounds: usize) -> anyhow::Result<()> {
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let runs = RunDir::open(dir.path().join(name))?;
         let logs = LogKeeper::start(Rotation::default(), log.clone())?;
-        Ok(LocalLauncher::new(gate.clone(), runs, logs, log).isolated(isolation))
+        let cgroups = Cgroups::open(Use::Auto, None, runs.path());
+        Ok(LocalLauncher::new(gate.clone(), runs, logs, log).isolated(isolation).in_cgroups(cgroups))
     };
     let launchers = [
         ("gate alone", launcher("alone", Isolation::none("bench"))?),
         ("gate, the layers without root", launcher("within", within)?),
         ("gate, every layer", launcher("all", isolation)?),
     ];
-    let mut bare = Vec::new();
-    let mut launched = vec![Vec::new(); launchers.len()];
+    let mut all = vec![Vec::new(); 1 + launchers.len()];
     let specs: Vec<Spec> =
         launchers.iter().map(|(name, _)| spec(&dir.path().join("homes").join(name))).collect();
     // Interleaved, so that what disturbs the one disturbs the others.
@@ -59,19 +72,25 @@ async fn measure(gate: Gate, rounds: usize) -> anyhow::Result<()> {
         }
         // The first rounds warm the caches, and give each instance its user and its home.
         if round >= 10 {
-            bare.push(took[0]);
-            launched.iter_mut().zip(&took[1..]).for_each(|(all, one)| all.push(*one));
+            all.iter_mut().zip(took).for_each(|(all, one)| all.push(one));
         }
     }
     println!(
-        "| {PROGRAM}, from spawn to end, {rounds} each | median ms | p25 | p95 | added to bare, median ms |"
+        "| {PROGRAM}, {rounds} each | from spawn to its end, median ms | p25 | p95 | added to bare, median ms | until its tree is known to be gone, median ms |"
     );
-    println!("|---|---|---|---|---|");
-    let base = quantile(&bare, 0.5);
+    println!("|---|---|---|---|---|---|");
     let names = std::iter::once("bare spawn").chain(launchers.iter().map(|(name, _)| *name));
-    for (name, took) in names.zip(std::iter::once(&bare).chain(&launched)) {
-        let [median, p25, p95] = [0.5, 0.25, 0.95].map(|part| quantile(took, part));
-        println!("| {name} | {median:.2} | {p25:.2} | {p95:.2} | {:.2} |", median - base);
+    let programs: Vec<Vec<Duration>> =
+        all.iter().map(|took| took.iter().map(|took| took.program).collect()).collect();
+    let base = quantile(&programs[0], 0.5);
+    for ((name, took), programs) in names.zip(&all).zip(&programs) {
+        let [median, p25, p95] = [0.5, 0.25, 0.95].map(|part| quantile(programs, part));
+        let trees: Vec<Duration> = took.iter().map(|took| took.tree).collect();
+        let tree = quantile(&trees, 0.5);
+        println!("| {name} | {median:.2} | {p25:.2} | {p95:.2} | {:.2} | {tree:.2} |", median - base);
+    }
+    for (_, launcher) in &launchers {
+        launcher.close();
     }
     Ok(())
 }
@@ -90,22 +109,30 @@ fn spec(dir: &Path) -> Spec {
     Spec { lease_ends_at, ..Spec::new("bench", Policy::default(), Probe::Process, Arc::new(plan)) }
 }
 
-async fn launch(launcher: &LocalLauncher, spec: &Spec, round: usize) -> anyhow::Result<Duration> {
+async fn launch(launcher: &LocalLauncher, spec: &Spec, round: usize) -> anyhow::Result<Took> {
     let launch = Launch { id: spec.id, run: Run(round as u64 + 1), port: None, nonce: String::new() };
     let begun = Instant::now();
     let process = launcher.launch(spec, launch).await?;
+    // One that has no id any more has ended already.
+    if let Ok(pidfd) = pidfd(process.record().identity.pid) {
+        pidfd.readable().await?.retain_ready();
+    }
+    let program = begun.elapsed();
     let exit = process.ended().await;
-    let took = begun.elapsed();
-    anyhow::ensure!(
-        exit == minimcp_actors::state::Exit::Code(0),
-        "{exit:?}: {}",
-        process.stderr_tail().await
-    );
-    Ok(took)
+    let tree = begun.elapsed();
+    anyhow::ensure!(exit == Exit::Code(0), "{exit:?}: {}", process.stderr_tail().await);
+    Ok(Took { program, tree })
+}
+
+#[expect(unsafe_code, reason = "registering a descriptor with the reactor is unsafe in tokio since 1.54")]
+fn pidfd(pid: u32) -> anyhow::Result<AsyncFd<OwnedFd>> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("no process id")?;
+    // SAFETY: the descriptor is owned by what is returned, and nothing takes it out.
+    Ok(unsafe { AsyncFd::register(pidfd_open(pid, PidfdFlags::NONBLOCK)?) }?)
 }
 
 /// The same program with files for its output, by way of no stage.
-async fn spawn(dir: &Path) -> anyhow::Result<Duration> {
+async fn spawn(dir: &Path) -> anyhow::Result<Took> {
     let file = |name| std::fs::File::options().create(true).append(true).open(dir.join(name));
     let begun = Instant::now();
     let (out, err) = (file("stdout.log")?, file("stderr.log")?);
@@ -114,7 +141,8 @@ async fn spawn(dir: &Path) -> anyhow::Result<Duration> {
         command.env_clear().stdin(Stdio::null()).stdout(out).stderr(err).spawn()?.wait()
     });
     anyhow::ensure!(spawned.await.context("the bare spawn panicked")??.success(), "{PROGRAM} failed");
-    Ok(begun.elapsed())
+    let took = begun.elapsed();
+    Ok(Took { program: took, tree: took })
 }
 
 /// In milliseconds.

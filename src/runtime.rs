@@ -109,6 +109,17 @@ impl ServeError {
             _ => false,
         }
     }
+
+    /// What the store said, if it was the store at whatever step.
+    #[must_use]
+    pub fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error)
+            | Self::Unlock(UnlockError::Store(error))
+            | Self::Bootstrap(BootstrapError::Store(error)) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the daemon until SIGTERM or SIGINT. `ready` is called once it listens, with the file of a new

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::{self, Settings};
-use crate::runtime::ServeError;
 use crate::store::StoreError;
 
 /// Run the daemon
@@ -53,9 +52,9 @@ impl Serve {
         crate::runtime::serve(loaded, gate, ready).await.map_err(|error| {
             let failure = if error.is_setup() { Failure::setup } else { Failure::new };
             let next = "`minimcp doctor`, with the same --data-dir, tells what to mend";
-            match &error {
+            match error.of_store() {
                 // A file that was damaged in the right place looks like one of another schema.
-                ServeError::Store(StoreError::Rejected(reason)) => failure(format!("{error}: {reason}"))
+                Some(StoreError::Rejected(reason)) => failure(format!("{error}: {reason}"))
                     .next(next)
                     .next("if the database was damaged: `minimcp restore --backup FILE` brings a copy back"),
                 _ => failure(error.to_string()).next(next),

@@ -15,6 +15,9 @@ use super::{Daemon, id, pid, rounds};
 const ROOM: usize = 12;
 /// Connections of the test at once: more than the daemon takes, fewer than the test may open.
 const AT_ONCE: usize = 5_000;
+/// What a daemon may take with all the connections that it takes, in MiB. What is compiled without optimization keeps
+/// more for each request.
+const MOST_MIB: u64 = if cfg!(debug_assertions) { 400 } else { 300 };
 
 fn descriptors(daemon: &Daemon) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count()
@@ -83,7 +86,7 @@ async fn of_thousands_who_create_at_once_each_key_makes_one_instance_or_none_and
     }
     assert_eq!(daemon.servers().len(), ROOM, "one process for each");
     let peak = daemon.memory("VmHWM") / 1_024;
-    assert!(peak < 300, "{peak} MiB");
+    assert!(peak < MOST_MIB, "{peak} MiB");
     assert!(most < 4_096 + 300, "{most} descriptors");
     super::show(&format!(
         "{requests} creations at once: {statuses:?}, {unanswered} without an answer, at most {peak} MiB and {most} descriptors"
