@@ -92,7 +92,6 @@ fn service_name(text: &str) -> Result<String, String> {
 mod tests {
     use secrecy::ExposeSecret;
 
-    use super::*;
     use crate::config::tests::{fault_of, settings};
 
     #[test]
