@@ -300,7 +300,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     let oidc = oidc::read(&mut values);
     let packages = packages::read(&mut values, surroundings);
     let registry_url = packages::registry(&mut values);
-    let webhooks = webhooks::read(&mut values);
+    let webhooks = webhooks::read(&mut values, surroundings);
     let logs = logs::read(&mut values);
     let traces = traces::read(&mut values);
 

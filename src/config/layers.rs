@@ -72,6 +72,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("webhooks.retry", "5s,1m,5m,15m,1h,2h,4h,8h,8h"),
     ("webhooks.timeout", "5s"),
     ("webhooks.lease-leads", "1d,1h,10m"),
+    ("webhooks.ca-file", ""),
     ("traces.endpoint", ""),
     ("traces.headers", ""),
     ("traces.sample-ratio", "1"),
