@@ -7,10 +7,12 @@ use rustls::CertificateError;
 
 /// What is wrong with the receiver's certificate, if this error says that.
 pub(super) fn words(cause: &(dyn Error + 'static)) -> Option<String> {
-    // An error of input and output hides what it was made from.
-    let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let found = inner.and_then(|inner| inner.downcast_ref()).or_else(|| cause.downcast_ref());
-    let rustls::Error::InvalidCertificate(wrong) = found? else { return None };
+    // An error of input and output leaves what it was made from out of its sources, and may be made from another.
+    let mut cause = cause;
+    while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        cause = inner;
+    }
+    let rustls::Error::InvalidCertificate(wrong) = cause.downcast_ref()? else { return None };
     let what = match wrong {
         CertificateError::UnknownIssuer => {
             "is from no authority that is known here; an administrator can name one with `webhooks.ca-file`"
@@ -44,7 +46,7 @@ mod tests {
             (CertificateError::Revoked, "revoked"),
             (CertificateError::BadSignature, "will not do"),
         ] {
-            let hidden = io::Error::other(of(wrong.clone()));
+            let hidden = io::Error::other(io::Error::other(of(wrong.clone())));
             for cause in [&of(wrong) as &(dyn Error + 'static), &hidden] {
                 let words = words(cause).unwrap();
                 assert!(words.starts_with("its certificate ") && words.contains(told), "{words}");
