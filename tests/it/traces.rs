@@ -253,3 +253,27 @@ async fn whoever_sends_the_request_decides_and_the_ratio_decides_for_the_others(
     assert!(all.iter().any(|span| span.name == "GET /readyz"), "what waited at the end was sent: {all:#?}");
     assert!(all.iter().all(|span| span.trace != unsampled), "{all:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_passes_as_it_comes_and_its_spans_end_with_it() {
+    let collector = Collector::start(Reply::Take).await;
+    let daemon = Daemon::with(&[&collector.setting()], &[]).await;
+    daemon.faulty("streaming", &["sse"]).await;
+    let made = created(&daemon, &json!({"mcp_type": "streaming"}), |asked| asked).await;
+    let token = made["access_token"].as_str().unwrap();
+    let asked = request(&daemon, Method::GET, &format!("/i/{}/mcp", id(&made)), token);
+    let mut stream = asked.header("traceparent", traceparent(TRACE, true)).send().await.unwrap();
+    for _ in 0..3 {
+        assert!(stream.chunk().await.unwrap().is_some());
+    }
+    // A span that was sent after the stream began shows that it is still under way.
+    daemon.get("/v1/me").await;
+    collector.until("a request beside it", |span| span.name == "GET /v1/me").await;
+    assert!(collector.spans().iter().all(|span| span.trace != TRACE), "{:#?}", collector.spans());
+    drop(stream);
+    let of_trace = |name: &'static str| move |span: &Span| span.trace == TRACE && span.name == name;
+    let request = collector.until("the request", of_trace("GET /i/{instance_id}/mcp")).await;
+    let call = collector.until("the call", of_trace("GET")).await;
+    is_within(&call, &request);
+    assert!(call.to <= request.to && !call.failed, "{call:#?} {request:#?}");
+}
