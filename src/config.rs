@@ -12,6 +12,7 @@ mod oidc;
 mod packages;
 mod report;
 mod surroundings;
+mod traces;
 mod units;
 mod values;
 mod webhooks;
@@ -33,6 +34,7 @@ pub(crate) use oidc::is_trustworthy;
 pub use packages::PackageSettings;
 pub use report::Report;
 pub use surroundings::Surroundings;
+pub use traces::TraceSettings;
 pub use webhooks::WebhookSettings;
 
 use crate::store::Quota;
@@ -98,6 +100,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// How long archived logs are kept, and how much of them.
     pub logs: LogSettings,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TraceSettings>,
 }
 
 /// What becomes of the servers when the daemon ends.
@@ -296,8 +300,9 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     let oidc = oidc::read(&mut values);
     let packages = packages::read(&mut values, surroundings);
     let registry_url = packages::registry(&mut values);
-    let webhooks = webhooks::read(&mut values);
+    let webhooks = webhooks::read(&mut values, surroundings);
     let logs = logs::read(&mut values);
+    let traces = traces::read(&mut values);
 
     if default_lease > max_lease {
         values.fault("default-lease", "it is longer than `max-lease`; shorten it or raise `max-lease`");
@@ -342,6 +347,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             registry_url,
             webhooks,
             logs,
+            traces,
         },
         report,
     })

@@ -15,6 +15,7 @@ mod pipes;
 mod rate;
 mod relay;
 mod sessions;
+mod traced;
 mod upstream;
 mod uses;
 
@@ -39,13 +40,15 @@ pub use access::{AccessTable, Grant};
 pub(crate) use path::plain_uuid;
 pub(crate) use rate::Rate;
 pub use relay::Relayed;
+pub(crate) use traced::route_of;
 
 use crate::api::audit::{Actor, AuditResult};
 use crate::audit::{Entry, Trail, Unavailable};
 use crate::config::GatewayLimits;
-use crate::http::{Outgoing, bearer, linger, sole};
+use crate::http::{Outgoing, Traced, bearer, linger, sole};
 use crate::problem::{Code, Problem};
 use crate::stdio::Stdio;
+use crate::traces::Span;
 use crate::vault::{Token, Vault};
 use access::Admitted;
 use answers::Listener;
@@ -132,14 +135,27 @@ impl Gateway {
     }
 
     /// Answers a request whose path begins with `/i/` and whose host and origin were checked.
-    pub async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<Outgoing> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        from: IpAddr,
+        traced: &mut Traced,
+    ) -> Response<Outgoing> {
         let begun = Instant::now();
         let (asks, look) = Asks::of_head(request.method(), request.headers());
-        let asking = Asking { asks, told: look.then(Told::default), lane: OnceLock::new() };
+        if let Some(revision) =
+            traced.span.is_recorded().then(|| traced::revision(request.headers())).flatten()
+        {
+            traced.span.set("mcp.protocol.version", revision);
+        }
+        let id = path::target(request.uri().path()).map(|target| target.id);
+        let asking = Asking { asks, told: look.then(Told::default), lane: OnceLock::new(), traced };
         let passed = self.pass(request, from, &asking).await;
         let response = passed.unwrap_or_else(|problem| problem.response().map(Into::into));
         let lane = asking.lane.get().copied().unwrap_or(LaneKind::Http);
-        self.counts.add(lane, asking.settled().method, response.status(), begun.elapsed());
+        let method = asking.settled().method;
+        self.counts.add(lane, method, response.status(), begun.elapsed());
+        self.describe(&mut traced.span, id, lane, method);
         response
     }
 
@@ -147,7 +163,7 @@ impl Gateway {
         &self,
         request: Request<Incoming>,
         from: IpAddr,
-        asking: &Asking,
+        asking: &Asking<'_>,
     ) -> Result<Response<Outgoing>, Problem> {
         let (head, mut body) = request.into_parts();
         let target = path::target(head.uri.path())
@@ -170,7 +186,8 @@ impl Gateway {
         }
 
         let deadline = Instant::now() + self.limits.wait;
-        let first = lane::serving(&self.supervision, id, &route, None, deadline).await?;
+        let span = &asking.traced.span;
+        let first = lane::serving(&self.supervision, id, &route, None, deadline, span).await?;
         if first.1 == At::Pipes {
             let _ = asking.lane.set(LaneKind::Stdio);
             let asked =
@@ -182,13 +199,13 @@ impl Gateway {
         let listens = head.method == Method::GET || asking.asks.method.as_str() == "subscriptions/listen";
         let asked = Asked { method: head.method, path, headers: head.headers };
         let body = Outbound::new(body, self.limits.max_body, asking.told.clone());
-        let (way, run, call) = self.reach(id, &route, (first, deadline)).await?;
+        let (way, run, call) = self.reach(id, &route, (first, deadline), span).await?;
         if let Some(session) = &session
             && !self.sessions.is_known_to(id, session, &admitted.token, run)
         {
             return Err(no_session());
         }
-        let response = self.forward(way, &asked, body).await?;
+        let response = self.forward(way, &asked, body, asking, &admitted).await?;
         let asked = (asking.settled(), listens);
         self.relay(id, &route, &admitted, asked, response, (in_flight, call)).inspect(|response| {
             if let Some(session) = session.filter(|_| ends)
@@ -277,13 +294,16 @@ impl Gateway {
         id: Uuid,
         route: &Arc<Route>,
         (mut serving, deadline): (Serving, Instant),
+        span: &Span,
     ) -> Result<(Way, Run, Call), Problem> {
         loop {
             let (run, at, call) = serving;
             let At::Port(addr, uid) = at else { return Err(broken("the server has another lane now")) };
             match self.upstream.connect(addr, uid).await {
                 Ok(way) => return Ok((way, run, call)),
-                Err(_) => serving = lane::serving(&self.supervision, id, route, Some(run), deadline).await?,
+                Err(_) => {
+                    serving = lane::serving(&self.supervision, id, route, Some(run), deadline, span).await?;
+                }
             }
         }
     }
@@ -294,8 +314,13 @@ impl Gateway {
         way: Way,
         asked: &Asked,
         body: Outbound,
+        asking: &Asking<'_>,
+        admitted: &Admitted,
     ) -> Result<Response<Answer<Outbound>>, Problem> {
-        way.send(asked, body, self.limits.idle_timeout).await.map_err(|failure| match failure {
+        let calling = asking.calls(At::Port(way.addr(), None));
+        let sent = way.send(asked, body, self.limits.idle_timeout).await;
+        asking.called(&calling, admitted, sent.as_ref().map(Response::status).map_err(Failure::kind));
+        sent.map_err(|failure| match failure {
             Failure::Client(error) if error.is::<TooLarge>() => self.too_large(),
             Failure::Silent => {
                 let detail = "the server sent nothing for too long; see `diagnose`";
@@ -363,14 +388,15 @@ impl Gateway {
 }
 
 /// What a request asks for: as its head says, or as its body turns out to say.
-struct Asking {
+struct Asking<'a> {
     asks: Asks,
     told: Option<Told>,
     /// Which lane it took, if that is another one than to a port.
     lane: OnceLock<LaneKind>,
+    traced: &'a Traced,
 }
 
-impl Asking {
+impl Asking<'_> {
     /// Hears the whole body, if its head does not say it all.
     fn hear(&self, body: &[u8]) {
         if let Some(told) = &self.told

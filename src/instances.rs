@@ -38,6 +38,7 @@ use crate::packages::Packages;
 use crate::problem::{Code, Problem};
 use crate::provision::{self, Provisioner};
 use crate::store::{Cursor, Desired, InstanceFilter, PageRequest, Store, StoreError};
+use crate::traces;
 use crate::vault::{TokenHash, TokenKind, Vault};
 use lease::Wish;
 
@@ -224,6 +225,7 @@ impl Instances {
     ) -> Result<Instance, Problem> {
         let before = Desired::of(&self.store.instance(id, owner).await?)?;
         let row = self.store.set_desired(id, desired, self.settings.quota).await?;
+        traces::leads_to_start_of(id);
         if let Err(refused) = self.supervision.order(id, command).await {
             if let Err(error) = self.store.set_desired(id, before, self.settings.quota).await {
                 warn!(self.log, "what a refused order had wanted could not be taken back"; "instance" => %id, "error" => %error);

@@ -6,7 +6,7 @@
 //! [`provision`] turns rows into what the supervisor has to know, and [`journal`] writes down what happened.
 //! MCP traffic goes through the [`gateway`], which asks no database; [`stdio`] serves those who speak over their
 //! standard streams. [`catalog`] knows the types of servers, [`vault`] every secret, [`webhooks`] who wants to be
-//! told, [`audit`] who did what, [`isolation`] how well servers are kept apart, [`machine`] what there is to share, [`problem`] the words for every
+//! told, [`audit`] who did what, [`traces`] how long it took, [`isolation`] how well servers are kept apart, [`machine`] what there is to share, [`problem`] the words for every
 //! refusal, [`runtime`] how it is all brought up and down.
 //!
 //! # In another program
@@ -40,6 +40,7 @@ pub mod runtime;
 pub mod stdio;
 pub mod store;
 mod tidy;
+pub mod traces;
 pub mod trends;
 pub mod vault;
 pub mod webhooks;

@@ -42,6 +42,7 @@ use crate::provision::Provisioner;
 use crate::restore::Restorer;
 use crate::stdio::{self, Stdio};
 use crate::store::{Store, StoreError};
+use crate::traces::Traces;
 use crate::trends::Trends;
 use crate::vault::{KeyError, KeyRotation, UnlockError, Vault};
 use crate::webhooks::{Sources, SystemLookup, Webhooks};
@@ -173,6 +174,7 @@ struct Daemon {
     launcher: LocalLauncher,
     trail: Trail,
     loops: Arc<Loops>,
+    traces: Traces,
     log: Logger,
 }
 
@@ -186,6 +188,9 @@ impl Daemon {
         log: Logger,
     ) -> Result<(Self, Arc<Context>), ServeError> {
         let Opened { store, vault, rotation, trail, isolation } = opened;
+        let traces = Traces::start(settings.traces.as_ref(), &log);
+        let traces = traces.map_err(|error| ServeError::System(io::Error::other(error)))?;
+        let log = traces.named(log);
         let run_dir = settings.data_dir.join("run");
         let runs = RunDir::open(&run_dir).map_err(|source| ServeError::File {
             what: "opening",
@@ -291,6 +296,7 @@ impl Daemon {
             trail: trail.clone(),
         };
         tokio::spawn(webhooks.clone().run(sources, stop.clone()));
+        tokio::spawn(traces.clone().follow(Arc::clone(supervision.registry()), stop.clone()));
         let trends = Trends::new(store.clone(), supervision.clone(), log.clone());
         tokio::spawn(trends.run(settings.sample_interval, stop.clone()));
         tokio::spawn(restore(restorer, tell_restored, stop.clone(), log.clone()));
@@ -306,12 +312,13 @@ impl Daemon {
             cgroups: limited,
             trail: trail.clone(),
             webhooks,
+            traces: traces.clone(),
             journal: journal_state,
             restored,
             stop,
             log: log.clone(),
         });
-        Ok((Self { store, supervision, actors, journal, launcher, trail, loops, log }, context))
+        Ok((Self { store, supervision, actors, journal, launcher, trail, loops, traces, log }, context))
     }
 
     /// Takes everything down: callers, processes, journal, actors, store.
@@ -327,6 +334,7 @@ impl Daemon {
             error!(self.log, "the actors did not end well"; "error" => %error);
         }
         self.launcher.close();
+        self.traces.end().await;
         let entry = Entry::by_daemon("daemon.stop", AuditResult::Done);
         // That it cannot be written is told by the trail itself.
         let _ = self.trail.record(entry).await;

@@ -72,6 +72,12 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("webhooks.retry", "5s,1m,5m,15m,1h,2h,4h,8h,8h"),
     ("webhooks.timeout", "5s"),
     ("webhooks.lease-leads", "1d,1h,10m"),
+    ("webhooks.ca-file", ""),
+    ("traces.endpoint", ""),
+    ("traces.headers", ""),
+    ("traces.sample-ratio", "1"),
+    ("traces.timeout", "5s"),
+    ("traces.service-name", "minimcp"),
 ];
 
 /// The flags of `minimcp serve` that settings come from.
@@ -253,6 +259,7 @@ fn plain(value: &toml::Value) -> Option<String> {
             let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
             Some(texts?.join(","))
         }
-        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Datetime(_) | toml::Value::Table(_) => None,
     }
 }

@@ -93,3 +93,9 @@ pub(super) fn masked(text: &str) -> String {
         Err(_) => "***".into(),
     }
 }
+
+/// `name=value` pairs with their values masked.
+pub(super) fn masked_headers(text: &str) -> String {
+    let names = text.split(',').filter_map(|pair| Some(pair.split_once('=')?.0.trim()));
+    names.map(|name| format!("{name}=***")).collect::<Vec<_>>().join(",")
+}

@@ -126,8 +126,10 @@ impl Values {
             return Err(ConfigError(self.faults));
         }
         for line in &mut self.lines {
-            if line.key == "database-url" {
-                line.value = units::masked(database_url);
+            match line.key {
+                "database-url" => line.value = units::masked(database_url),
+                "traces.headers" => line.value = units::masked_headers(&line.value),
+                _ => {}
             }
         }
         Ok(Report(self.lines))

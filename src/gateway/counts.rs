@@ -23,6 +23,13 @@ pub(super) enum LaneKind {
     Stdio,
 }
 
+impl LaneKind {
+    /// Its name in metrics and traces.
+    pub(super) fn as_str(self) -> &'static str {
+        LANES[self as usize]
+    }
+}
+
 const LANES: [&str; 2] = ["http", "stdio"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 

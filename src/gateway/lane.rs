@@ -7,10 +7,12 @@ use minimcp_actors::Supervision;
 use minimcp_actors::message::Refused;
 use minimcp_actors::routes::{Call, Lane, Route};
 use minimcp_actors::state::{Command, Denied, Run, Status};
+use opentelemetry::trace::SpanKind;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
+use crate::traces::Span;
 
 /// Where a run is spoken with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub(super) enum At {
 pub(super) type Serving = (Run, At, Call);
 
 /// A call at the run that serves the instance, once there is one: a client sees latency rather than an error.
-/// `dead` is a run that was found not to answer, so the next one is waited for.
+/// `dead` is a run that was found not to answer, so the next one is waited for. A wait becomes a part of `span`.
 ///
 /// # Errors
 /// A problem once `deadline` has passed, or at once where no run will come without a command.
@@ -35,6 +37,7 @@ pub(super) async fn serving(
     route: &Arc<Route>,
     dead: Option<Run>,
     deadline: Instant,
+    span: &Span,
 ) -> Result<Serving, Problem> {
     {
         let way = route.way();
@@ -42,6 +45,23 @@ pub(super) async fn serving(
             return Ok((run, at, way.call()));
         }
     }
+    let mut waiting = span.child("instance.wait", SpanKind::Internal, None);
+    waiting.set("minimcp.instance.id", id.to_string());
+    let waited = wait(supervision, id, route, dead, deadline, &mut waiting).await;
+    if let Err(problem) = &waited {
+        waiting.fail(problem.code().as_str());
+    }
+    waited
+}
+
+async fn wait(
+    supervision: &Supervision,
+    id: Uuid,
+    route: &Arc<Route>,
+    dead: Option<Run>,
+    deadline: Instant,
+    waiting: &mut Span,
+) -> Result<Serving, Problem> {
     let mut watch = route.watch();
     let mut woken = false;
     loop {
@@ -57,6 +77,8 @@ pub(super) async fn serving(
             Step::Go(..) | Step::Wait => {}
             Step::Wake => {
                 woken = true;
+                waiting.rename("instance.wake");
+                waiting.leads_to_start_of(id);
                 wake(supervision, id).await?;
             }
             Step::GiveUp(status) => return Err(gone(status)),

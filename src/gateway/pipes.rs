@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::Utc;
 use http::request::Parts;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use minimcp_actors::routes::{InFlight, Route};
@@ -28,7 +28,17 @@ pub(super) struct Asked<'a> {
     pub(super) rest: &'a str,
     /// The session that the token may use.
     pub(super) session: Option<&'a str>,
-    pub(super) asking: &'a Asking,
+    pub(super) asking: &'a Asking<'a>,
+}
+
+/// What a span says of an answer.
+fn outcome(answered: &Result<Response<Outgoing>, NotAnswered>) -> Result<StatusCode, &'static str> {
+    match answered {
+        Ok(response) => Ok(response.status()),
+        Err(NotAnswered::Refused(_)) => Err("refused"),
+        Err(NotAnswered::Problem(problem)) => Err(problem.code().as_str()),
+        Err(NotAnswered::Gone) => Err("ended"),
+    }
 }
 
 impl Gateway {
@@ -69,14 +79,18 @@ impl Gateway {
                 call: Some(call),
                 heard: false,
             };
-            let response = match self.stdio.answer(run, &mut exchange).await {
+            let calling = asking.calls(at);
+            let answered = self.stdio.answer(run, &mut exchange).await;
+            asking.called(&calling, admitted, outcome(&answered));
+            let response = match answered {
                 Ok(response) => response,
                 Err(NotAnswered::Refused(refusal)) => return Ok(refusal.response()),
                 Err(NotAnswered::Problem(problem)) => return Err(problem),
                 Err(NotAnswered::Gone) => {
                     in_flight = exchange.in_flight.take();
                     drop(exchange);
-                    serving = lane::serving(&self.supervision, id, route, Some(run), deadline).await?;
+                    let span = &asking.traced.span;
+                    serving = lane::serving(&self.supervision, id, route, Some(run), deadline, span).await?;
                     continue;
                 }
             };

@@ -53,6 +53,19 @@ pub(super) enum Failure {
     Client(#[source] BodyError),
 }
 
+impl Failure {
+    /// Its kind, as one word.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Broken(_) => "broken",
+            Self::Unreadable(_) => "unreadable",
+            Self::Silent => "timeout",
+            Self::Client(_) => "client",
+        }
+    }
+}
+
 /// The ways to all servers.
 #[derive(Debug)]
 pub(super) struct Upstream(Arc<Pool>);
@@ -95,6 +108,11 @@ impl Upstream {
 }
 
 impl Way {
+    /// Where the server is.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// Sends the request and waits at most `patience` for the head of its answer.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ use crate::journal::JournalState;
 use crate::oidc::Oidc;
 use crate::problem::{Code, Problem};
 use crate::store::Store;
+use crate::traces::Traces;
 use crate::vault::{KeyRotation, Vault};
 use crate::webhooks::Webhooks;
 
@@ -56,6 +57,8 @@ pub struct Parts {
     pub trail: Trail,
     /// Who is told of events.
     pub webhooks: Webhooks,
+    /// What is told of the time that things take.
+    pub traces: Traces,
     /// How the journal fares.
     pub journal: Arc<JournalState>,
     /// Whether every instance of earlier daemons is under supervision again.
@@ -89,7 +92,7 @@ impl Context {
     /// A context that began now.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let metrics = Metrics::new(&parts.gateway);
+        let metrics = Metrics::new(&parts.gateway, &parts.traces);
         let http = parts.settings.http;
         let oidc = parts.settings.oidc.clone().map(Oidc::new);
         Arc::new(Self {

@@ -25,8 +25,10 @@ use super::listener::{self, Bounds};
 use super::loops::Loops;
 use super::outgoing::Outgoing;
 use super::own::OwnRoutes;
+use super::traced::Traced;
 use super::{auth, head, routes};
 use crate::problem::{Code, ForTheLog, Problem};
+use crate::traces;
 
 /// How long a client may be silent within a body.
 const BODY_IDLE: Duration = Duration::from_secs(10);
@@ -86,10 +88,25 @@ impl Edge {
         if let Err(problem) = head::check(&self.context.parts.settings, &head) {
             return finished(problem.response().map(Into::into), &head.uri);
         }
+        let mut traced = Traced::of(&self.context.parts.traces, &head);
         let request = Request::from_parts(head, body);
+        let response = match traced.span.current() {
+            None => self.respond(request, peer, &mut traced).await,
+            // Boxed, so that requests that are not sampled are no larger for it.
+            Some(current) => Box::pin(current.around(self.respond(request, peer, &mut traced))).await,
+        };
+        traced.answered(response)
+    }
+
+    async fn respond(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        traced: &mut Traced,
+    ) -> Response<Outgoing> {
         if request.uri().path().starts_with("/i/") {
             let uri = request.uri().clone();
-            let mut response = self.context.parts.gateway.answer(request, peer.ip()).await;
+            let mut response = self.context.parts.gateway.answer(request, peer.ip(), traced).await;
             if response.status().is_server_error() && !matches!(response.body(), Outgoing::Relayed(_)) {
                 self.name(&mut response, uri.path());
             }
@@ -101,8 +118,9 @@ impl Edge {
             return response;
         }
         let uri = request.uri().clone();
-        let edge = Arc::clone(&self);
-        let managed = self.managing.spawn(async move { edge.manage(request, peer).await });
+        let edge = Arc::clone(self);
+        let managed = traces::carried(async move { edge.manage(request, peer).await });
+        let managed = self.managing.spawn(managed);
         // Ends with its client, but for what was begun.
         let managed = AbortOnDropHandle::new(managed).await;
         let managed = managed.unwrap_or_else(|error| Err(Problem::internal(&error)));
@@ -155,7 +173,8 @@ impl Edge {
             }
         };
         // A task of its own: a client that leaves must not stop a change halfway.
-        let answered = self.calls.spawn(handled).await.map_err(|error| Problem::internal(&error))?;
+        let answered =
+            self.calls.spawn(traces::carried(handled)).await.map_err(|error| Problem::internal(&error))?;
         Ok(answered?.map(Outgoing::boxed))
     }
 

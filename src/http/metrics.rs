@@ -23,6 +23,7 @@ use super::context::Context;
 use crate::gateway::Gateway;
 use crate::machine::Machine;
 use crate::problem::Problem;
+use crate::traces::Traces;
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -70,9 +71,10 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new(gateway: &Gateway) -> Self {
+    pub(super) fn new(gateway: &Gateway, traces: &Traces) -> Self {
         let mut registry = Registry::default();
         gateway.register(&mut registry);
+        traces.register(&mut registry);
         let metrics = Self {
             instances: Family::default(),
             transitions: Family::default(),

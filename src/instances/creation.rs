@@ -16,6 +16,7 @@ use super::{Instances, requirements};
 use crate::api::instance::{CreateInstance, CreatedInstance, LastExit};
 use crate::problem::{Code, Problem};
 use crate::store::{Conflict, Desired, NewInstance, Remembered, StoreError};
+use crate::traces;
 use crate::vault::TokenKind;
 
 /// How long a caller waits for a server to run before the answer says how far it got.
@@ -63,6 +64,7 @@ impl Instances {
         let key = answer.as_ref().map(|answer| answer.key.clone());
         let row = self.store.create_instance(&new, self.settings.quota, answer).await?;
         self.admit(&row, &recipe.mcp_type.mcp_path);
+        traces::leads_to_start_of(row.id);
         if let Err(refused) = self.supervision.create(spec).await {
             self.undo(&row, key.as_deref()).await;
             return Err(refused.into());

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::event::Happened;
 use super::schedule::{Outcome, Verdict, judge};
 use super::target::Refused;
+use super::trust;
 use super::{DeliveryState, EventKind, Webhooks};
 use crate::store::{Settled, StoreError};
 
@@ -201,6 +202,9 @@ impl Webhooks {
             cause = source;
             if let Some(refused) = cause.downcast_ref::<Refused>() {
                 return refused.to_string();
+            }
+            if let Some(words) = trust::words(cause) {
+                return words;
             }
         }
         if error.is_timeout() {

@@ -9,7 +9,8 @@
 //! The histories in the store are the source: [`collect`] turns what was added to them into deliveries and notes in the
 //! same transaction how far it read, so what happened just before a crash is told after it. The queue is a table, bounded
 //! per webhook. [`dispatch`] sends one event at a time to each receiver and to many receivers at once. Nothing in here is
-//! waited for by anybody else. [`event`], [`schedule`], [`signature`] and [`target`] decide and are pure.
+//! waited for by anybody else. [`event`], [`schedule`], [`signature`], [`target`]
+//! and [`trust`] decide and are pure.
 
 mod collect;
 mod dispatch;
@@ -19,6 +20,7 @@ mod resolver;
 mod schedule;
 mod signature;
 mod target;
+mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -166,8 +168,10 @@ impl Webhooks {
         // Fails only if there is a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = Guard { lookup, allowed: Arc::new(settings.allow.clone()) };
+        let authorities = settings.authorities.iter().map(|one| reqwest::Certificate::from_der(one));
         let client = reqwest::Client::builder()
             .timeout(settings.timeout)
+            .tls_certs_merge(authorities.collect::<reqwest::Result<Vec<_>>>()?)
             .redirect(reqwest::redirect::Policy::none())
             // Through a proxy another machine would resolve the name.
             .no_proxy()

@@ -18,6 +18,7 @@ use minimcp::journal::{Journal, JournalState};
 use minimcp::provision::Provisioner;
 use minimcp::stdio::Stdio;
 use minimcp::store::{Location, NewToken, NewUser, Quota, Role, Store};
+use minimcp::traces::Traces;
 use minimcp::trends::Trends;
 use minimcp::vault::{KeyRotation, KeySource, TokenKind, Vault, unlock};
 use minimcp::webhooks::{Lookup, Sources, SystemLookup, Webhooks};
@@ -200,6 +201,7 @@ impl Daemon {
             cgroups: limited,
             trail: trail.clone(),
             webhooks,
+            traces: Traces::off(),
             journal,
             restored,
             stop: stop.clone(),

@@ -12,6 +12,7 @@ mod audit;
 mod authorization;
 mod children;
 mod cli;
+mod collector;
 mod dashboard;
 mod deploy;
 mod diagnose;
@@ -37,6 +38,7 @@ mod stdio;
 #[cfg(test)]
 mod store;
 mod terminal;
+mod traces;
 mod transcripts;
 mod tree;
 mod users_api;

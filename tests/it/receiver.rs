@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::ground::{PATIENCE, node};
 
@@ -32,6 +33,8 @@ pub(crate) enum Reply {
 pub(crate) struct Received {
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: String,
+    /// The name that was asked for by TLS.
+    pub(crate) server_name: Option<String>,
 }
 
 impl Received {
@@ -93,6 +96,15 @@ impl Receiver {
     }
 
     pub(crate) async fn at(addr: SocketAddr, replies: &[Reply]) -> Self {
+        Self::with(addr, replies, None).await
+    }
+
+    /// The same for who speaks TLS.
+    pub(crate) async fn secure(tls: TlsAcceptor, replies: &[Reply]) -> Self {
+        Self::with("127.0.0.1:0".parse().unwrap(), replies, Some(tls)).await
+    }
+
+    async fn with(addr: SocketAddr, replies: &[Reply], tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (requests, replies) = (watch::Sender::default(), watch::Sender::new(replies.to_vec()));
@@ -101,8 +113,15 @@ impl Receiver {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
+                let (tls, told, answers) = (tls.clone(), told.clone(), answers.clone());
                 // A test that ends takes the connections that are left with it.
-                tokio::spawn(serve(stream, told.clone(), answers.clone()));
+                tokio::spawn(async move {
+                    let Some(tls) = tls else { return serve(stream, None, told, answers).await };
+                    // Who does not believe the certificate leaves.
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    let name = stream.get_ref().1.server_name().map(str::to_owned);
+                    serve(stream, name, told, answers).await;
+                });
             }
         });
         Self { addr, requests, connections, replies, accepting }
@@ -144,7 +163,12 @@ impl Receiver {
     }
 }
 
-async fn serve(stream: TcpStream, told: watch::Sender<Vec<Received>>, replies: watch::Sender<Vec<Reply>>) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    server_name: Option<String>,
+    told: watch::Sender<Vec<Received>>,
+    replies: watch::Sender<Vec<Reply>>,
+) {
     let mut stream = BufReader::new(stream);
     let mut headers = HashMap::new();
     loop {
@@ -178,7 +202,7 @@ async fn serve(stream: TcpStream, told: watch::Sender<Vec<Received>>, replies: w
         });
         reply
     };
-    let received = Received { headers, body: String::from_utf8(body).unwrap() };
+    let received = Received { headers, body: String::from_utf8(body).unwrap(), server_name };
     told.send_modify(|requests| requests.push(received));
     let text = match reply {
         Reply::Status(status) => format!("HTTP/1.1 {status} X\r\ncontent-length: 6\r\n\r\nsecret"),

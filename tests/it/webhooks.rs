@@ -2,6 +2,7 @@
 
 mod receivers;
 mod targets;
+mod tls;
 
 use minimcp::http::Bounds;
 use minimcp::store::Role;

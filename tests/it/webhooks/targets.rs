@@ -17,7 +17,7 @@ use crate::receiver::{Receiver, Reply};
 
 /// A resolver that answers something else each time, and the last of it from then on.
 #[derive(Debug)]
-struct Fickle(Mutex<Vec<Vec<IpAddr>>>);
+pub(super) struct Fickle(pub(super) Mutex<Vec<Vec<IpAddr>>>);
 
 impl Lookup for Fickle {
     fn lookup(&self, _: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
@@ -39,7 +39,7 @@ async fn resolving(answers: Vec<Vec<IpAddr>>, allow: &str) -> Daemon {
     Daemon::resolving(&set, Bounds::default(), Arc::new(Fickle(Mutex::new(answers)))).await
 }
 
-async fn test_of(daemon: &Daemon, id: &str) -> serde_json::Value {
+pub(super) async fn test_of(daemon: &Daemon, id: &str) -> serde_json::Value {
     let tested = daemon.post(&format!("/v1/webhooks/{id}/test"), &daemon.admin, &json!({})).await;
     assert_eq!(tested.status, StatusCode::OK, "{tested:?}");
     tested.json()
