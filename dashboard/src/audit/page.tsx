@@ -79,7 +79,9 @@ function Filters({ choice }: { choice: Choice }) {
   const gone = choice.user !== '' && !people.value.has(choice.user);
   return (
     <div class="filters" role="search">
-      <select aria-label="By user" value={choice.user} onChange={(event) => change({ user: event.currentTarget.value })}>
+      <select
+        class="trail-filter"
+        aria-label="By user" value={choice.user} onChange={(event) => change({ user: event.currentTarget.value })}>
         <option value="">Everybody</option>
         {users.map(([id, name]) => (
           <option key={id} value={id}>
@@ -88,7 +90,9 @@ function Filters({ choice }: { choice: Choice }) {
         ))}
         {gone && <option value={choice.user}>{choice.user}</option>}
       </select>
-      <select aria-label="Since" value={choice.since} onChange={(event) => change({ since: event.currentTarget.value })}>
+      <select
+        class="trail-filter"
+        aria-label="Since" value={choice.since} onChange={(event) => change({ since: event.currentTarget.value })}>
         <option value="">From the beginning</option>
         {SPANS.map(({ key, label }) => (
           <option key={key} value={key}>

@@ -39,7 +39,7 @@ export function Records({ records }: { records: readonly AuditRecord[] }) {
 function Row({ record }: { record: AuditRecord }) {
   const { seq, at, action, object, result, detail } = record;
   const { label, tone, meaning } = RESULTS[result];
-  const more = Object.entries(detail ?? {});
+  const more = Object.entries(detail ?? {}).filter(([, value]) => value !== null);
   return (
     <tr>
       <td class="trail-when">
@@ -70,7 +70,7 @@ function Row({ record }: { record: AuditRecord }) {
             {more.map(([name, value]) => (
               <div key={name}>
                 <dt>{name.replaceAll('_', ' ')}</dt>
-                <dd>{typeof value === 'string' ? value : JSON.stringify(value)}</dd>
+                <dd title={typeof value === 'string' && isId(value) ? value : undefined}>{shown(name, value)}</dd>
               </div>
             ))}
           </dl>
@@ -92,6 +92,12 @@ function who({ actor: { kind, user_id } }: AuditRecord): string {
     case 'nobody':
       return 'nobody known';
   }
+}
+
+function shown(name: string, value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value);
+  if (name === 'user_id') return personOf(value);
+  return isId(value) ? `…${shortId(value)}` : value;
 }
 
 function isId(text: string): boolean {

@@ -1,7 +1,7 @@
 // What is to be imported: a description, pasted or from a file, or the name of one in the daemon's registry.
 
 import { useId } from 'preact/hooks';
-import { Field, TextField } from '../ui/field.tsx';
+import { Faults, Field, TextField } from '../ui/field.tsx';
 import { Panel } from '../ui/panel.tsx';
 
 export interface Asked {
@@ -153,17 +153,5 @@ function Description({ text, onText }: { text: string; onText: (text: string) =>
         )}
       </Field>
     </>
-  );
-}
-
-/** What is wrong, beside what it is about. */
-export function Faults({ errors }: { errors: readonly string[] }) {
-  if (errors.length === 0) return null;
-  return (
-    <ul class="notice notice-bad" role="alert">
-      {errors.map((error) => (
-        <li key={error}>{error}</li>
-      ))}
-    </ul>
   );
 }

@@ -1,10 +1,11 @@
 // All there is to approve, nothing shortened: the command word by word, what it is given, and what deserves a second look.
 
 import type { ComponentChildren } from 'preact';
+import { sentence } from '../api/client.ts';
 import type { ConfigField, ImportedType, TypeDefinition } from '../api/types.ts';
+import { Faults } from '../ui/field.tsx';
 import { spoken } from '../ui/format.ts';
 import { Panel } from '../ui/panel.tsx';
-import { Faults } from './form.tsx';
 
 export function Review({
   imported,
@@ -55,7 +56,7 @@ export function Review({
         {warnings.length > 0 && (
           <ul class="notice notice-warn">
             {warnings.map((warning) => (
-              <li key={warning}>{warning}</li>
+              <li key={warning}>{sentence(warning)}</li>
             ))}
           </ul>
         )}
