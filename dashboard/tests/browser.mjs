@@ -1,18 +1,17 @@
 // One Chromium, and pages that fail their test for what a person would never see: errors on the console, refused
 // scripts and styles, and what keeps others out.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const programs = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** Where the pictures go. */
-export const pictures = process.env['PICTURES'] ?? mkdtempSync(join(tmpdir(), 'minimcp-dashboard-pictures-'));
-mkdirSync(pictures, { recursive: true });
+/** Where the pictures go, if anybody wants them. */
+const pictures = process.env['PICTURES'];
+if (pictures !== undefined) mkdirSync(pictures, { recursive: true });
 
 export const WIDE = { width: 1280, height: 860 };
 /** As narrow as phones are. */
@@ -132,26 +131,30 @@ export async function reachable(page, what) {
       radios.add(element.name);
       return true;
     });
-    window.walked = { left: new Set(wanted), unseen: [] };
-    document.addEventListener('focusin', ({ target }) => {
-      window.walked.left.delete(target);
+    const walked = { left: new Set(wanted), unseen: [] };
+    window.walked?.until.abort();
+    window.walked = Object.assign(walked, { until: new AbortController() });
+    const stepped = ({ target }) => {
+      walked.left.delete(target);
       if (target.matches('main, dialog')) return;
       const { outlineStyle, outlineWidth } = getComputedStyle(target.closest('.type-card') ?? target);
       const { bottom, top } = target.getBoundingClientRect();
       const seen = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 && bottom > 0 && top < innerHeight;
-      if (!seen) window.walked.unseen.push(target.outerHTML.slice(0, 160));
-    });
+      if (!seen) walked.unseen.push(target.outerHTML.slice(0, 160));
+    };
+    document.addEventListener('focusin', stepped, { signal: walked.until.signal });
     document.activeElement?.blur();
     return wanted.length;
   });
   // Some fields have several stops.
-  const done = () => page.evaluate(() => window.walked.left.size === 0);
+  const done = () => page.evaluate(() => [...window.walked.left].every((element) => !element.isConnected));
   for (let step = 0; step < usable + 16; step += 1) {
     await page.keyboard.press('Tab');
     if (step >= usable - 1 && (await done())) break;
   }
   const { missed, unseen } = await page.evaluate(() => ({
-    missed: [...window.walked.left].map((element) => element.outerHTML.slice(0, 160)),
+    // A message may have gone meanwhile.
+    missed: [...window.walked.left].filter((element) => element.isConnected).map((element) => element.outerHTML.slice(0, 160)),
     unseen: window.walked.unseen,
   }));
   assert.deepEqual({ missed, unseen }, { missed: [], unseen: [] }, what);
@@ -159,6 +162,7 @@ export async function reachable(page, what) {
 
 /** The whole page, or what is seen of it where a dialog covers it. */
 export async function picture(page, name) {
+  if (pictures === undefined) return;
   const fullPage = (await page.getByRole('dialog').count()) === 0;
   await page.screenshot({ path: join(pictures, `${name}.png`), fullPage });
 }

@@ -2,7 +2,7 @@
 // faint, nothing cut or wider than the window, nothing that the keyboard does not reach. The pictures are there to be looked at.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { accessible, fits, launch, open, PHONE, picture, pictures, reachable, WIDE } from './browser.mjs';
+import { accessible, fits, launch, open, PHONE, picture, reachable, WIDE } from './browser.mjs';
 import { inhabited, views } from './views.mjs';
 
 let daemon;
@@ -20,15 +20,17 @@ after(async () => {
   await daemon?.close();
 });
 
-/** Opens a view as it is described. */
-async function see({ at, sign, as, first, act, loading = false }, options) {
-  const opened = await open(browser, daemon, { ...options, token: (as ?? { token: daemon.admin }).token, at, first });
-  const { page } = opened;
+/** Opens a window of its own for what is not seen by the administrator, or not as the daemon answers. */
+function apart({ at, as, first }, options) {
+  return open(browser, daemon, { ...options, token: (as ?? { token: daemon.admin }).token, at, first });
+}
+
+/** Waits for a view and does what there is to do to see it. */
+async function see(page, { sign, act, loading = false }) {
   if (sign !== undefined) await page.locator('main').getByText(sign).first().waitFor();
   if (loading) await page.locator('.skeleton').first().waitFor();
   else await page.locator('.skeleton').first().waitFor({ state: 'detached' });
   await act?.(page);
-  return opened;
 }
 
 // The colours are all that the dark page has of its own, and the keyboard is the same for all.
@@ -38,7 +40,6 @@ for (const [how, options, rules] of [
   ['phone', { viewport: PHONE }],
 ]) {
   test(`every page can be used by everybody: ${how}`, async (context) => {
-    context.diagnostic(`pictures: ${pictures}`);
     const door = await open(browser, daemon, { ...options, token: null });
     await door.page.getByRole('button', { name: 'Sign in' }).waitFor();
     await accessible(door.page, `the door, ${how}`, rules);
@@ -47,18 +48,28 @@ for (const [how, options, rules] of [
     await picture(door.page, `door-${how}`);
     await door.close();
 
+    const shared = await open(browser, daemon, options);
     for (const view of views(daemon)) {
       await context.test(view.name, async () => {
-        const { page, close, seen } = await see(view, options);
+        const own = view.as !== undefined || view.first !== undefined;
+        const { page, seen, close } = own ? await apart(view, options) : shared;
+        if (!own) {
+          // By way of another page, so that nothing is left of the view before.
+          await page.goto('/#/nowhere');
+          await page.getByText('The address leads nowhere').waitFor();
+          await page.goto(`/#${view.at}`);
+        }
+        await see(page, view);
         await picture(page, `${view.name}-${how}`);
         await accessible(page, `${view.name}, ${how}`, rules);
         await fits(page, `${view.name}, ${how}`);
         if (how === 'light') await reachable(page, `${view.name}, ${how}`);
         // What was held back from the page for its picture is no fault of the page.
         if (view.first !== undefined) seen();
-        await close();
+        if (own) await close();
       });
     }
+    await shared.close();
   });
 }
 

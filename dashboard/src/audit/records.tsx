@@ -69,7 +69,7 @@ function Row({ record }: { record: AuditRecord }) {
           <dl class="more-facts">
             {more.map(([name, value]) => (
               <div key={name}>
-                <dt>{name.replaceAll('_', ' ')}</dt>
+                <dt>{name === 'user_id' ? 'user' : name.replaceAll('_', ' ')}</dt>
                 <dd title={typeof value === 'string' && isId(value) ? value : undefined}>{shown(name, value)}</dd>
               </div>
             ))}

@@ -53,3 +53,25 @@ async fn what_was_mended_comes_back_by_the_step_that_is_advised() {
     assert!(restored.status.is_success(), "{restored:?}");
     found(&daemon, &id, |found| check(found, "process")["ok"] == true).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_that_ended_it_is_the_advice_and_no_word_of_its_output_is() {
+    let daemon = Daemon::start().await;
+    let grows = "console.error('EACCES: permission denied'); const held = []; \
+                 require('http').createServer((_, answer) => answer.end()).listen(process.env.PORT, '127.0.0.1', () => \
+                 setInterval(() => held.push(Buffer.alloc(8 << 20, 1)), 50))";
+    daemon
+        .add_type(&json!({
+            "name": "grows", "display_name": "Grows", "command": "node", "args": ["-e", grows],
+            "resource_limits": {"max_memory_mb": 200}, "health_check": {"kind": "process"}
+        }))
+        .await;
+    let body = json!({"mcp_type": "grows", "restart": {"policy": "temporary"}});
+    let made = daemon.post("/v1/instances", &daemon.admin, &body).await.json();
+    let ended = found(&daemon, made["id"].as_str().unwrap(), |found| {
+        found["status"] == "disconnected" || found["status"] == "failed"
+    })
+    .await;
+    assert!(steps(&ended).starts_with("it used more memory than it may"), "{ended:#}");
+    assert!(!steps(&ended).contains("may not read"), "{ended:#}");
+}
