@@ -38,7 +38,10 @@ test('what was done is read by user and by time', async () => {
   const made = rows(page).filter({ hasText: 'instance.create' }).filter({ hasText: 'Done' });
   await made.getByText('127.0.0.1').waitFor();
   const others = await rows(page).locator('.trail-who').allTextContents();
-  assert.ok(others.every((who) => who.includes('una')), others.join());
+  assert.ok(
+    others.every((who) => who.includes('una')),
+    others.join(),
+  );
 
   await page.getByLabel('By user').selectOption({ label: 'ida' });
   await page.getByRole('heading', { name: 'No record fits' }).waitFor();
@@ -68,7 +71,11 @@ test('older records come on request, to the first one there is', async () => {
     await page.waitForFunction((count) => document.querySelectorAll('.trail tbody tr').length > count, before);
   }
   const numbers = (await rows(page).locator('.trail-when .id').allTextContents()).map(Number);
-  assert.deepEqual(numbers, Array.from({ length: numbers[0] }, (_, n) => numbers[0] - n), 'all of them, each once');
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: numbers[0] }, (_, n) => numbers[0] - n),
+    'all of them, each once',
+  );
   await close();
 });
 

@@ -122,7 +122,8 @@ export async function reachable(page, what) {
     const radios = new Set();
     const wanted = all.filter((element) => {
       const { width, height } = element.getBoundingClientRect();
-      if (width < 1 || height < 1 || element.disabled || !element.checkVisibility({ visibilityProperty: true })) return false;
+      if (width < 1 || height < 1 || element.disabled || !element.checkVisibility({ visibilityProperty: true }))
+        return false;
       // The arrows go on within a group.
       if (element.type !== 'radio') return true;
       if (radios.has(element.name)) return false;
@@ -154,7 +155,9 @@ export async function reachable(page, what) {
   }
   const { missed, unseen } = await page.evaluate(() => ({
     // A message may have gone meanwhile.
-    missed: [...window.walked.left].filter((element) => element.isConnected).map((element) => element.outerHTML.slice(0, 160)),
+    missed: [...window.walked.left]
+      .filter((element) => element.isConnected)
+      .map((element) => element.outerHTML.slice(0, 160)),
     unseen: window.walked.unseen,
   }));
   assert.deepEqual({ missed, unseen }, { missed: [], unseen: [] }, what);

@@ -33,7 +33,13 @@ function description(name = 'weather') {
         transport: { type: 'stdio' },
         packageArguments: [
           { type: 'named', name: '--root', default: '/srv', format: 'filepath' },
-          { type: 'named', name: '--units', choices: ['metric', 'imperial'], isRequired: true, description: 'Of what is told.' },
+          {
+            type: 'named',
+            name: '--units',
+            choices: ['metric', 'imperial'],
+            isRequired: true,
+            description: 'Of what is told.',
+          },
           { type: 'positional', value: 'a b;c' },
         ],
         environmentVariables: [{ name: 'WEATHER_KEY', isRequired: true, isSecret: true }],

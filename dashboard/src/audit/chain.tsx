@@ -24,7 +24,9 @@ export function ChainState({ page, onCheck }: { page: AuditPage; onCheck: () => 
           )}
         </p>
         {!writable && (
-          <p class="error">Records cannot be written at present, so whatever needs one is refused. The daemon's log says why.</p>
+          <p class="error">
+            Records cannot be written at present, so whatever needs one is refused. The daemon's log says why.
+          </p>
         )}
         {problems.length > 0 && (
           <ul class="breaks">
@@ -51,5 +53,7 @@ export function ChainState({ page, onCheck }: { page: AuditPage; onCheck: () => 
 function place(problem: Finding | undefined): string {
   if (problem === undefined) return 'a place that is not known';
   const { seq, to_seq } = problem;
-  return seq === to_seq ? `record ${seq.toLocaleString('en')}` : `records ${seq.toLocaleString('en')} to ${to_seq.toLocaleString('en')}`;
+  return seq === to_seq
+    ? `record ${seq.toLocaleString('en')}`
+    : `records ${seq.toLocaleString('en')} to ${to_seq.toLocaleString('en')}`;
 }

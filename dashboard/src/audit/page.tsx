@@ -66,7 +66,14 @@ export function AuditPage() {
       {trail.data !== null && <ChainState page={trail.data.part} onCheck={() => setRecheck(recheck + 1)} />}
       <Filters choice={choice} />
       <Loaded of={trail} rows={8}>
-        {({ parameters, part }) => <Trail key={parameters} parameters={parameters} first={part} filtered={choice.user !== '' || choice.since !== ''} />}
+        {({ parameters, part }) => (
+          <Trail
+            key={parameters}
+            parameters={parameters}
+            first={part}
+            filtered={choice.user !== '' || choice.since !== ''}
+          />
+        )}
       </Loaded>
     </>
   );
@@ -81,7 +88,10 @@ function Filters({ choice }: { choice: Choice }) {
     <div class="filters" role="search">
       <select
         class="trail-filter"
-        aria-label="By user" value={choice.user} onChange={(event) => change({ user: event.currentTarget.value })}>
+        aria-label="By user"
+        value={choice.user}
+        onChange={(event) => change({ user: event.currentTarget.value })}
+      >
         <option value="">Everybody</option>
         {users.map(([id, name]) => (
           <option key={id} value={id}>
@@ -92,7 +102,10 @@ function Filters({ choice }: { choice: Choice }) {
       </select>
       <select
         class="trail-filter"
-        aria-label="Since" value={choice.since} onChange={(event) => change({ since: event.currentTarget.value })}>
+        aria-label="Since"
+        value={choice.since}
+        onChange={(event) => change({ since: event.currentTarget.value })}
+      >
         <option value="">From the beginning</option>
         {SPANS.map(({ key, label }) => (
           <option key={key} value={key}>

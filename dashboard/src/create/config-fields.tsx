@@ -109,8 +109,7 @@ export function ConfigFields({
           required,
           ...(hint === '' ? {} : { hint }),
         };
-        if (typeof given === 'boolean')
-          return <CheckField key={key} {...about} checked={given} onChange={set} />;
+        if (typeof given === 'boolean') return <CheckField key={key} {...about} checked={given} onChange={set} />;
         if (choices.length > 0 && kind === 'text') {
           const nothing = required && given !== '' ? [] : [''];
           const options = nothing.concat(given === '' || choices.includes(given) ? [] : given, choices);

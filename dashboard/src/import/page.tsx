@@ -91,6 +91,7 @@ function faultsOf(thrown: unknown): string[] {
   if (!(thrown instanceof Refused)) return [wordsOf(thrown)];
   const places = [...thrown.places].map(([place, words]) => `${place}: ${words}`);
   if (thrown.code === 'exists') return [`${wordsOf(thrown)} Go back and give it another name.`];
-  if (thrown.code === 'changed') return ['What would be imported has changed since you looked. Go back and look again.'];
+  if (thrown.code === 'changed')
+    return ['What would be imported has changed since you looked. Go back and look again.'];
   return places.length > 0 ? places : [wordsOf(thrown)];
 }
