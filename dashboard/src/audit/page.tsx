@@ -106,7 +106,7 @@ function Filters({ choice }: { choice: Choice }) {
         value={choice.since}
         onChange={(event) => change({ since: event.currentTarget.value })}
       >
-        <option value="">From the beginning</option>
+        <option value="">Any time</option>
         {SPANS.map(({ key, label }) => (
           <option key={key} value={key}>
             {label}
