@@ -387,7 +387,11 @@ impl Instances {
         let probe = provision::probe(&TypeDefinition::from_row(&mcp_type)?);
         let instance = self.shown(&row);
         let findings = diagnosis::look(&instance, &probe).await;
-        Ok(diagnosis::conclude(&instance, &findings))
+        // What it used while it started says nothing of how it serves.
+        let registry = self.supervision.registry();
+        let since = registry.get(id).map(|snapshot| snapshot.since);
+        let samples = since.map_or_else(Vec::new, |since| registry.trend(id, Some(since)));
+        Ok(diagnosis::conclude(&instance, &findings, &samples))
     }
 }
 

@@ -17,6 +17,32 @@ const JUMP: TimeDelta = TimeDelta::seconds(30);
 const WORTH: TimeDelta = TimeDelta::milliseconds(100);
 
 /// The clocks of a machine.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use chrono::{DateTime, Utc};
+/// use minimcp_actors::Config;
+/// use minimcp_actors::clock::Clock;
+///
+/// /// A clock that stands still, for tests.
+/// #[derive(Debug)]
+/// struct Still(DateTime<Utc>);
+///
+/// impl Clock for Still {
+///     fn wall(&self) -> DateTime<Utc> {
+///         self.0
+///     }
+///
+///     fn slept(&self) -> Duration {
+///         Duration::ZERO
+///     }
+/// }
+///
+/// let config = Config { clock: Arc::new(Still(DateTime::UNIX_EPOCH)), ..Config::default() };
+/// assert_eq!(config.clock.wall(), DateTime::UNIX_EPOCH);
+/// ```
 pub trait Clock: Send + Sync + fmt::Debug {
     /// What time it is.
     fn wall(&self) -> DateTime<Utc>;
@@ -26,6 +52,13 @@ pub trait Clock: Send + Sync + fmt::Debug {
 }
 
 /// The clocks of this machine.
+///
+/// ```
+/// use minimcp_actors::clock::{Clock, MachineClock};
+///
+/// let first = MachineClock.wall();
+/// assert!(chrono::Utc::now() >= first);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MachineClock;
 

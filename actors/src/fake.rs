@@ -17,6 +17,16 @@ use crate::launch::{Identity, Launch, LaunchError, Launcher, Missed, Plan, Proce
 use crate::state::{Exit, Run};
 
 /// What one run does.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::fake::Script;
+/// use minimcp_actors::state::Exit;
+///
+/// let crashes = Script { exit_after: Some((Duration::from_secs(1), Exit::Code(3))), ..Script::default() };
+/// assert!(crashes.ready_after.is_some(), "it serves for a second");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Script {
     /// From launch until probes are answered; `None` for never.
@@ -61,6 +71,47 @@ pub fn plan() -> Plan {
 type Play = Box<dyn Fn(&Launch) -> Script + Send + Sync>;
 
 /// Launches nothing and says that it did.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use minimcp_actors::fake::{FakeLauncher, Script};
+/// use minimcp_actors::launch::{Plan, Probe, Reach, Spec};
+/// use minimcp_actors::policy::Policy;
+/// use minimcp_actors::state::{Command, Run, Status};
+/// use minimcp_actors::{ActorThread, Config};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let launcher = FakeLauncher::new(|_| Script::default());
+/// let (supervision, actors) = ActorThread::spawn(Config::default(), Arc::new(launcher.clone())).await?;
+/// let plan = Plan {
+///     program: "/bin/nothing".into(),
+///     args: Vec::new(),
+///     env: Vec::new(),
+///     sealed: Vec::new(),
+///     cwd: "/".into(),
+///     log_dir: "/".into(),
+///     reach: Reach::default(),
+/// };
+/// let spec = Spec::new("example", Policy::default(), Probe::Process, Arc::new(plan));
+/// let id = spec.id;
+/// supervision.create(spec).await?;
+/// let patience = Duration::from_secs(10);
+/// supervision.wait_until(id, patience, |now| now.status == Status::Running).await;
+/// launcher.exit(id, Run(1), minimcp_actors::state::Exit::Code(3));
+/// let (back, _) = supervision.wait_until(id, patience, |now| now.run == Run(2)).await.ok_or("it is known")?;
+/// assert_eq!(back.last_exit.as_ref().map(|last| last.exit), Some(minimcp_actors::state::Exit::Code(3)));
+/// supervision.order(id, Command::Stop).await?;
+/// supervision.wait_until(id, patience, |now| now.status == Status::Stopped).await;
+/// assert_eq!(launcher.live(), []);
+/// supervision.shutdown(false).await;
+/// actors.stop().await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct FakeLauncher {
     play: Arc<Play>,

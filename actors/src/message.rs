@@ -93,6 +93,14 @@ pub struct Shutdown {
 }
 
 /// Why the supervisor did not do as it was told.
+///
+/// ```
+/// use minimcp_actors::message::Refused;
+/// use minimcp_actors::state::{Denied, Status};
+///
+/// let refused = Refused::from(Denied::NotDisconnected(Status::Running));
+/// assert_eq!(refused.to_string(), "only a disconnected instance can be restored; this one is running");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is no such instance.

@@ -10,6 +10,17 @@ use dashmap::DashMap;
 use serde::Serialize;
 
 /// The counters of one actor.
+///
+/// ```
+/// use futures::FutureExt;
+/// use minimcp_actors::meter::Meters;
+///
+/// let meters = Meters::default();
+/// let meter = meters.register("/one".into(), "one", 1);
+/// let sent = meter.track(async { meters.all()[0].mailbox_depth });
+/// assert_eq!(sent.now_or_never(), Some(1), "it waits for its answer");
+/// assert_eq!(meters.all()[0].mailbox_depth, 0);
+/// ```
 #[derive(Debug)]
 pub struct Meter {
     kind: &'static str,
@@ -62,6 +73,17 @@ pub struct ActorStatus {
 
 /// The counters of every actor, by path and generation: while one run of an instance replaces another there are
 /// two at its path.
+///
+/// ```
+/// use minimcp_actors::meter::Meters;
+///
+/// let meters = Meters::default();
+/// let meter = meters.register("/journal".into(), "journal", 1);
+/// meter.handled();
+/// assert_eq!((meters.all()[0].kind, meters.all()[0].messages_handled), ("journal", 1));
+/// meters.unregister("/journal", &meter);
+/// assert!(meters.all().is_empty());
+/// ```
 #[derive(Debug, Default)]
 pub struct Meters(DashMap<(String, u64), Arc<Meter>>);
 

@@ -10,6 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::state::{Cause, Usage};
 
 /// A rule that cannot hold, with the words for the person who wrote it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::policy::Budget;
+///
+/// let refused = Budget::new(3, Duration::ZERO).unwrap_err();
+/// assert_eq!(refused.field, "budget.period");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} must be {rule}, got {got}")]
 pub struct Invalid {
@@ -28,6 +37,12 @@ fn refuse<T>(field: &'static str, rule: &'static str, got: impl std::fmt::Displa
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Which ends of a process lead to a new one. The words are Erlang's.
+///
+/// ```
+/// use minimcp_actors::policy::{Policy, RestartPolicy};
+///
+/// assert_eq!(Policy::default().restart, RestartPolicy::Permanent, "a server that exits comes back");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartPolicy {
@@ -41,6 +56,16 @@ pub enum RestartPolicy {
 }
 
 /// How many restarts are allowed within a sliding period before the supervisor gives up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::policy::Budget;
+///
+/// let budget = Budget::new(5, Duration::from_secs(300))?;
+/// assert_eq!((budget.intensity(), budget.period().as_secs()), (5, 300));
+/// # Ok::<(), minimcp_actors::policy::Invalid>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     intensity: u32,
@@ -76,6 +101,16 @@ impl Budget {
 }
 
 /// Delay before the n-th restart of a window: none for the first, then doubling from `initial` to `max`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::policy::Backoff;
+///
+/// let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(60))?;
+/// assert_eq!([1, 2, 3, 99].map(|nth| backoff.delay(nth).as_millis()), [0, 200, 400, 60_000]);
+/// # Ok::<(), minimcp_actors::policy::Invalid>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     initial: Duration,
@@ -111,6 +146,15 @@ impl Backoff {
 }
 
 /// What a process tree may use. A limit that is `None` is not enforced.
+///
+/// ```
+/// use minimcp_actors::policy::{Limits, Policy};
+///
+/// let limits = Limits { memory_bytes: Some(256 << 20), ..Limits::default() };
+/// assert!(Policy { limits, ..Policy::default() }.checked().is_ok());
+/// let nothing = Limits { memory_bytes: Some(0), ..limits };
+/// assert!(Policy { limits: nothing, ..Policy::default() }.checked().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// Resident memory of the whole tree, in bytes.
@@ -130,6 +174,15 @@ pub(crate) struct Over {
 }
 
 /// How long things may take and how often they are looked at.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::policy::{Policy, Timing};
+///
+/// let timing = Timing { start_timeout: Duration::from_secs(120), ..Timing::default() };
+/// assert!(Policy { timing, ..Policy::default() }.checked().is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// From spawn to ready; past it the start has failed.

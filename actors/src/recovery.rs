@@ -29,6 +29,26 @@ pub struct Remembered {
 }
 
 /// What becomes of one instance.
+///
+/// ```
+/// use minimcp_actors::recovery::{Decision, Remembered, decide};
+/// use minimcp_actors::state::{Cause, Outcome, Run, Status};
+///
+/// let known = Remembered {
+///     status: Status::Running,
+///     cause: Cause::Commanded,
+///     stopped: false,
+///     run: Run(1),
+///     restarts: 0,
+///     restart_requested_at: None,
+///     stopped_at: None,
+///     renewed_at: None,
+/// };
+/// assert_eq!(decide(&known, None, false), Decision::Start, "it ran, and no process is left of it");
+/// let stopped = Remembered { stopped: true, ..known };
+/// let rests = Decision::Rest(Outcome::Stopped, Cause::Commanded);
+/// assert_eq!(decide(&stopped, None, false), rests);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Its process is taken over if it lives, and then given this command.

@@ -252,6 +252,12 @@ impl Drop for InFlight {
 }
 
 /// Every instance that can be reached, or could be.
+///
+/// ```
+/// use minimcp_actors::routes::RouteTable;
+///
+/// assert!(RouteTable::default().get(uuid::Uuid::nil()).is_none(), "nobody has created it");
+/// ```
 #[derive(Debug, Default)]
 pub struct RouteTable(DashMap<Uuid, Arc<Route>>);
 

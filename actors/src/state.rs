@@ -12,6 +12,12 @@ use serde::{Deserialize, Serialize};
 pub use crate::status::{Cause, Status};
 
 /// The number of one life of an instance's process: 1 for the first, one more for each later one.
+///
+/// ```
+/// use minimcp_actors::state::Run;
+///
+/// assert!(Run(1) < Run(1).next());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Run(pub u64);
@@ -113,6 +119,12 @@ pub enum Restarting {
 ///  Queued ──granted──▶ Starting ──ready──▶ (takes over) Retiring ──quiet──▶ Leaving ──▶ gone
 ///                          └──────────────── given up ────────────────────────▲
 /// ```
+///
+/// ```
+/// use minimcp_actors::state::{Beside, Run};
+///
+/// assert_eq!(Beside::Queued { next: Run(2) }.live_run(), None, "it has no process yet");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beside {
     /// The successor waits for a start slot.
@@ -157,6 +169,12 @@ impl Beside {
 }
 
 /// How an instance ended.
+///
+/// ```
+/// use minimcp_actors::state::{Outcome, State, Status};
+///
+/// assert_eq!(State::Ended(Outcome::Expired).status(), Status::Expired);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -244,6 +262,12 @@ pub enum Command {
 }
 
 /// How a process ended.
+///
+/// ```
+/// use minimcp_actors::state::Exit;
+///
+/// assert!(Exit::Code(0).is_clean() && !Exit::Code(3).is_clean() && !Exit::Signal(9).is_clean());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exit {
@@ -289,6 +313,13 @@ pub struct Usage {
 }
 
 /// What was observed.
+///
+/// ```
+/// use minimcp_actors::state::{Fact, Run, Timer};
+///
+/// assert_eq!(Fact::Ready(Run(3)).run(), Some(Run(3)));
+/// assert_eq!(Fact::Fired(Timer::Lease(1)).run(), None, "a lease outlives runs");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fact {
     /// The instance's turn to start has come.
@@ -348,6 +379,18 @@ pub enum Timer {
 }
 
 /// A command or a fact: all that can happen to an instance.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::lifecycle::{Life, next};
+/// use minimcp_actors::policy::Policy;
+/// use minimcp_actors::state::{Effect, Event, Fact, Run};
+///
+/// let created = Life::create(None, Duration::ZERO).life;
+/// let granted = next(&Policy::default(), created, Event::Fact(Fact::Granted(Run(1))), Duration::ZERO);
+/// assert!(granted.effects.contains(&Effect::Spawn(Run(1))));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event {
     /// Somebody wants something.
@@ -376,6 +419,17 @@ pub enum Effect {
 }
 
 /// Why a command is refused.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::lifecycle::{Life, admit};
+/// use minimcp_actors::state::{Command, Denied, Status};
+///
+/// let created = Life::create(None, Duration::ZERO).life;
+/// let refused = admit(&created, Command::Restore, Duration::ZERO);
+/// assert_eq!(refused, Err(Denied::NotDisconnected(Status::Pending)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// Only a disconnected instance can be restored.
@@ -396,6 +450,16 @@ pub enum Denied {
 }
 
 /// What to do with a command that is not refused.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::lifecycle::{Life, admit};
+/// use minimcp_actors::state::{Admit, Command};
+///
+/// let created = Life::create(None, Duration::ZERO).life;
+/// assert_eq!(admit(&created, Command::Stop, Duration::ZERO), Ok(Admit::Act));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admit {
     /// Carry it out.

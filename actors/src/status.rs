@@ -6,6 +6,13 @@ use serde::{Deserialize, Serialize};
 use crate::state::Outcome;
 
 /// [`State`](crate::state::State) without data, as the API and the store name it.
+///
+/// ```
+/// use minimcp_actors::state::Status;
+///
+/// assert_eq!(Status::from_name("hibernated"), Some(Status::Hibernated));
+/// assert!(Status::Disconnected.is_ended() && !Status::Restarting.is_ended());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -99,6 +106,12 @@ impl From<Outcome> for Status {
 }
 
 /// Why an instance is where it is.
+///
+/// ```
+/// use minimcp_actors::state::Cause;
+///
+/// assert_eq!((Cause::HighCpu.as_str(), Cause::HighCpu.words()), ("high_cpu", "High CPU usage"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {

@@ -3,7 +3,9 @@ import { get, wordsOf } from './api/client.ts';
 import type { Me } from './api/types.ts';
 import { ActorsPage } from './pages/actors.tsx';
 import { AlertsPage } from './pages/alerts.tsx';
+import { AuditPage } from './audit/page.tsx';
 import { CredentialsPage } from './pages/credentials.tsx';
+import { ImportPage } from './import/page.tsx';
 import { InstancePage } from './instance/page.tsx';
 import { InstancesPage } from './pages/instances.tsx';
 import { CreatePage } from './create/page.tsx';
@@ -78,12 +80,17 @@ function Route() {
     case 'credentials':
       return <CredentialsPage />;
     case 'types':
-      return <TypesPage />;
+      if (second === undefined) return <TypesPage />;
+      if (second === 'import' && isAdmin.value) return <ImportPage />;
+      break;
     case 'actors':
       if (seesAll.value) return <ActorsPage />;
       break;
     case 'account':
       return <UserPage key={me.value!.id} id={me.value!.id} />;
+    case 'audit':
+      if (isAdmin.value) return <AuditPage />;
+      break;
     case 'users':
       if (!isAdmin.value) break;
       return second === undefined ? <UsersPage /> : <UserPage key={second} id={second} />;

@@ -8,6 +8,8 @@ import './styles/shell.css';
 import './styles/list.css';
 import './styles/instance.css';
 import './styles/pages.css';
+import './styles/import.css';
+import './styles/audit.css';
 import './styles/phone.css';
 
 render(<App />, document.getElementById('app')!);

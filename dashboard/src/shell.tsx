@@ -1,12 +1,13 @@
 // What is around every page: where one can go, who is signed in, and whether what is shown is live.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { alerts } from './live/alerts.ts';
 import { now } from './live/clock.ts';
 import { link } from './live/fleet.ts';
 import { address, segments } from './router.ts';
 import { isAdmin, me, seesAll, signOut } from './session.ts';
+import { Dialog } from './ui/dialog.tsx';
 import { duration } from './ui/format.ts';
 import { Icon, Logo, type IconName } from './ui/icons.tsx';
 import { ThemeButton } from './ui/theme.tsx';
@@ -17,6 +18,8 @@ interface Place {
   icon: IconName;
   /** The first parts of the addresses that belong to it. */
   owns: readonly (string | undefined)[];
+  /** On a phone there is no room for all: this one is behind More. */
+  extra?: true;
 }
 
 function places(): Place[] {
@@ -25,10 +28,14 @@ function places(): Place[] {
     { to: '/alerts', label: 'Alerts', icon: 'alerts', owns: ['alerts'] },
     { to: '/credentials', label: 'Credentials', icon: 'credentials', owns: ['credentials'] },
     { to: '/types', label: 'Types', icon: 'types', owns: ['types'] },
-    ...(seesAll.value ? [{ to: '/actors', label: 'Actors', icon: 'actors', owns: ['actors'] } satisfies Place] : []),
-    ...(isAdmin.value ? [{ to: '/users', label: 'Users', icon: 'users', owns: ['users'] } satisfies Place] : []),
+    ...(seesAll.value ? [ACTORS] : []),
+    ...(isAdmin.value ? [USERS, AUDIT] : []),
   ];
 }
+
+const ACTORS: Place = { to: '/actors', label: 'Actors', icon: 'actors', owns: ['actors'], extra: true };
+const USERS: Place = { to: '/users', label: 'Users', icon: 'users', owns: ['users'], extra: true };
+const AUDIT: Place = { to: '/audit', label: 'Audit', icon: 'audit', owns: ['audit'], extra: true };
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const main = useRef<HTMLElement>(null);
@@ -72,26 +79,72 @@ export function Shell({ children }: { children: ComponentChildren }) {
           </button>
         </div>
       </header>
-      <nav class="rail" aria-label="Pages">
-        <ul>
-          {places().map(({ to, label, icon, owns }) => (
-            <li key={to}>
-              <a href={`#${to}`} aria-current={owns.includes(segments.value[0]) ? 'page' : undefined}>
-                <Icon name={icon} />
-                <span>{label}</span>
-                {to === '/alerts' && <AlertCount />}
-              </a>
-            </li>
-          ))}
-        </ul>
-        <p class="rail-foot">
-          <a href="/docs">API reference</a>
-        </p>
-      </nav>
+      <Rail />
       <main id="main" ref={main} tabIndex={-1}>
         {children}
       </main>
     </div>
+  );
+}
+
+function Rail() {
+  const [open, setOpen] = useState(false);
+  const here = segments.value[0];
+  const all = places();
+  const extra = all.filter((place) => place.extra);
+  // Whoever followed a link of it is done with it.
+  useEffect(() => setOpen(false), [address.value]);
+  return (
+    <nav class="rail" aria-label="Pages">
+      <ul>
+        {all.map((place) => (
+          <li key={place.to} class={place.extra ? 'rail-extra' : undefined}>
+            <PlaceLink place={place} />
+          </li>
+        ))}
+        <li class="rail-more">
+          <button
+            type="button"
+            aria-haspopup="dialog"
+            class={extra.some(({ owns }) => owns.includes(here)) ? 'here' : undefined}
+            onClick={() => setOpen(true)}
+          >
+            <Icon name="more" />
+            <span>More</span>
+          </button>
+        </li>
+      </ul>
+      <p class="rail-foot">
+        <a href="/docs">API reference</a>
+      </p>
+      {open && (
+        <Dialog title="More pages" onClose={() => setOpen(false)}>
+          <ul class="more-pages">
+            {extra.map((place) => (
+              <li key={place.to}>
+                <PlaceLink place={place} />
+              </li>
+            ))}
+            <li>
+              <a href="/docs">
+                <Icon name="types" />
+                <span>API reference</span>
+              </a>
+            </li>
+          </ul>
+        </Dialog>
+      )}
+    </nav>
+  );
+}
+
+function PlaceLink({ place: { to, label, icon, owns } }: { place: Place }) {
+  return (
+    <a href={`#${to}`} aria-current={owns.includes(segments.value[0]) ? 'page' : undefined}>
+      <Icon name={icon} />
+      <span>{label}</span>
+      {to === '/alerts' && <AlertCount />}
+    </a>
   );
 }
 

@@ -48,6 +48,9 @@ test('every field that is read is one that the daemon sends', () => {
     ['Role', 'Role'],
     ['OnExpiry', 'OnExpiry'],
     ['FieldType', 'FieldType'],
+    ['ConfigKind', 'ConfigKind'],
+    ['ActorKind', 'ActorKind'],
+    ['AuditResult', 'AuditResult'],
   ]) {
     const words = [...text.match(new RegExp(`export type ${ours} =([^;]*);`))[1].matchAll(/'(\w+)'/g)].map(
       ([, word]) => word,

@@ -1,55 +1,18 @@
-// Every page as it looks, in light, in dark and on a phone: nothing hidden from a screen reader, nothing too faint,
-// nothing wider than the window. The pictures are there to be looked at.
+// Every page, dialog and state as it looks, in light, in dark and on a phone: nothing hidden from a screen reader, nothing too
+// faint, nothing cut or wider than the window, nothing that the keyboard does not reach. The pictures are there to be looked at.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { accessible, fits, launch, open, PHONE, picture, pictures, WIDE } from './browser.mjs';
-import { Daemon } from './daemon.mjs';
+import { accessible, fits, launch, open, PHONE, picture, reachable, WIDE } from './browser.mjs';
+import { inhabited, views } from './views.mjs';
 
 let daemon;
 let browser;
-let views;
+let server;
 
 before(async () => {
-  daemon = await new Daemon().start();
+  daemon = await inhabited();
   browser = await launch();
-  await daemon.faulty('steady', ['ok'], {
-    display_name: 'Steady',
-    resource_limits: { max_memory_mb: 256, max_cpu_percent: 50 },
-    credential_fields: { required: ['api_key'], optional: ['private_key'] },
-    config_template: { region: 'eu', verbose: false },
-  });
-  await daemon.faulty('noisy', ['noisy', '40']);
-  await daemon.faulty('crashing', ['crash-after', '150']);
-  const una = await daemon.user('una', 'user');
-  const expires_at = new Date(Date.now() + 3 * 86_400_000).toISOString();
-  const set = await daemon.ask('POST', '/v1/credentials', {
-    mcp_type: 'steady',
-    name: 'work',
-    fields: { api_key: 'sk-0123456789abcdef' },
-    expires_at,
-  });
-  const steady = await daemon.running('steady', { name: 'mail archive', credential_id: set.id });
-  await daemon.running('everything', { name: 'reference', expiration_minutes: 8 }, una.token);
-  const stopped = await daemon.running('noisy', {
-    name: 'a server with quite a long name that has to be cut somewhere',
-  });
-  await daemon.ask('POST', `/v1/instances/${stopped.id}/stop`);
-  const crashing = await daemon.create('crashing', { name: '<img src=x onerror=alert(1)>', restart: { intensity: 1 } });
-  await daemon.reaches(crashing.id, 'disconnected');
-  views = {
-    servers: ['/', 'mail archive'],
-    new: ['/new?type=steady', 'Start the server'],
-    server: [`/instances/${steady.id}`, 'peak'],
-    disconnected: [`/instances/${crashing.id}`, 'What to do next'],
-    alerts: ['/alerts', 'expire in'],
-    credentials: ['/credentials', 'ends in'],
-    types: ['/types', 'Slack MCP'],
-    actors: ['/actors', 'sampler'],
-    users: ['/users', 'una'],
-    user: [`/users/${una.id}`, 'Role and limits'],
-    account: ['/account', 'API tokens'],
-    nothing: ['/nowhere', 'The address leads nowhere'],
-  };
+  server = `/instances/${daemon.steady.id}`;
 });
 
 after(async () => {
@@ -57,38 +20,73 @@ after(async () => {
   await daemon?.close();
 });
 
-// The colours are all that the dark page has of its own.
+/** Opens a window of its own for what is not seen by the administrator, or not as the daemon answers. */
+function apart({ at, as, first }, options) {
+  return open(browser, daemon, { ...options, token: (as ?? { token: daemon.admin }).token, at, first });
+}
+
+/** Waits for a view and does what there is to do to see it. */
+async function see(page, { sign, act, loading = false }) {
+  if (sign !== undefined) await page.locator('main').getByText(sign).first().waitFor();
+  if (loading) await page.locator('.skeleton').first().waitFor();
+  else await page.locator('.skeleton').first().waitFor({ state: 'detached' });
+  await act?.(page);
+}
+
+// The colours are all that the dark page has of its own, and the keyboard is the same for all.
 for (const [how, options, rules] of [
   ['light', {}],
   ['dark', { colours: 'dark' }, ['color-contrast']],
   ['phone', { viewport: PHONE }],
 ]) {
   test(`every page can be used by everybody: ${how}`, async (context) => {
-    context.diagnostic(`pictures: ${pictures}`);
     const door = await open(browser, daemon, { ...options, token: null });
     await door.page.getByRole('button', { name: 'Sign in' }).waitFor();
     await accessible(door.page, `the door, ${how}`, rules);
     await fits(door.page, `the door, ${how}`);
+    if (how === 'light') await reachable(door.page, `the door, ${how}`);
     await picture(door.page, `door-${how}`);
     await door.close();
 
-    const { page, close } = await open(browser, daemon, options);
-    for (const [name, [at, sign]] of Object.entries(views)) {
-      await page.goto(`/#${at}`);
-      await page.locator('main').getByText(sign).first().waitFor();
-      await page.locator('.skeleton').first().waitFor({ state: 'detached' });
-      await accessible(page, `${name}, ${how}`, rules);
-      await fits(page, `${name}, ${how}`);
-      await picture(page, `${name}-${how}`);
+    const shared = await open(browser, daemon, options);
+    for (const view of views(daemon)) {
+      await context.test(view.name, async () => {
+        const own = view.as !== undefined || view.first !== undefined;
+        const { page, seen, close } = own ? await apart(view, options) : shared;
+        if (!own) {
+          // By way of another page, so that nothing is left of the view before.
+          await page.goto('/#/nowhere');
+          await page.getByText('The address leads nowhere').waitFor();
+          await page.goto(`/#${view.at}`);
+        }
+        await see(page, view);
+        await picture(page, `${view.name}-${how}`);
+        await accessible(page, `${view.name}, ${how}`, rules);
+        await fits(page, `${view.name}, ${how}`);
+        if (how === 'light') await reachable(page, `${view.name}, ${how}`);
+        // What was held back from the page for its picture is no fault of the page.
+        if (view.first !== undefined) seen();
+        if (own) await close();
+      });
     }
-    await page.goto(`/#${views.server[0]}`);
-    await page.getByRole('button', { name: 'Delete', exact: true }).click();
-    await page.getByRole('dialog').waitFor();
-    await accessible(page, `a dialog, ${how}`, rules);
-    await picture(page, `dialog-${how}`);
-    await close();
+    await shared.close();
   });
 }
+
+test('what has no room in the bar of a phone is behind More', async () => {
+  const { page, close } = await open(browser, daemon, { viewport: PHONE });
+  await page.getByRole('button', { name: 'More' }).click();
+  const more = page.getByRole('dialog', { name: 'More pages' });
+  await more.waitFor();
+  await accessible(page, 'the other pages');
+  await fits(page, 'the other pages');
+  await reachable(page, 'the other pages');
+  await picture(page, 'more-phone');
+  await more.getByRole('link', { name: 'Users' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Users' }).waitFor();
+  assert.equal(await more.count(), 0);
+  await close();
+});
 
 test('the keyboard alone reaches everything, sees where it is, and stays inside a dialog', async () => {
   const { page, close } = await open(browser, daemon);
@@ -148,7 +146,7 @@ test('the keyboard alone reaches everything, sees where it is, and stays inside 
 });
 
 test('colours are as chosen, also after a reload, and live changes are told to screen readers', async () => {
-  const { page, close } = await open(browser, daemon, { viewport: WIDE, at: views.server[0] });
+  const { page, close } = await open(browser, daemon, { viewport: WIDE, at: server });
   const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const light = await ground();
   await page.getByRole('button', { name: /Change to light/ }).click();

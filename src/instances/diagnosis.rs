@@ -1,6 +1,8 @@
 //! What is wrong with an instance, in words: what was looked at, and what follows from it.
 
 mod likely;
+mod load;
+mod steps;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -9,11 +11,13 @@ use http::Request;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use minimcp_actors::launch::Probe;
+use minimcp_actors::snapshot::Sample;
 use tokio::net::TcpStream;
-use uuid::Uuid;
 
 use crate::api::diagnosis::{Check, Diagnosis};
 use crate::api::instance::{Instance, Status};
+use crate::machine::Machine;
+use load::Load;
 
 /// What one look may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -81,25 +85,37 @@ async fn get(addr: SocketAddr, path: &str) -> Result<String, String> {
     tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("no answer in time".into()))
 }
 
-/// What the findings mean and what to do next.
-pub(super) fn conclude(instance: &Instance, findings: &Findings) -> Diagnosis {
-    let checks = checks(instance, findings);
+impl Findings {
+    /// Whether nothing that was asked just now is wrong.
+    fn are_well(&self) -> bool {
+        self.process != Some(false) && self.port != Some(false) && !matches!(self.health, Some(Err(_)))
+    }
+}
+
+/// What the findings mean and what to do next. `samples` are those of the present run since it serves.
+pub(super) fn conclude(instance: &Instance, findings: &Findings, samples: &[Sample]) -> Diagnosis {
+    let load = Load::of(samples, &instance.limits.declared, Machine::look().ok());
+    let mut checks = checks(instance, findings);
+    checks.extend(load.checks());
     let healthy = instance.status == Status::Running && checks.iter().all(|check| check.ok != Some(false));
     Diagnosis {
         instance_id: instance.id,
         status: instance.status,
         healthy,
-        summary: summary(instance, healthy),
+        summary: summary(instance, findings, &load, healthy),
         checks,
         last_exit: instance.last_exit.clone(),
         limits: instance.limits.clone(),
-        next_steps: next_steps(instance.id, instance, healthy),
+        next_steps: steps::next(instance, findings, &load, healthy),
     }
 }
 
 fn checks(instance: &Instance, findings: &Findings) -> Vec<Check> {
     let process = match (instance.process_id, findings.process) {
-        (Some(pid), Some(true)) => format!("process {pid} is there"),
+        (Some(pid), Some(true)) => match instance.started_at {
+            Some(at) => format!("process {pid} is there since {}", at.format("%F %T UTC")),
+            None => format!("process {pid} is there"),
+        },
         (Some(pid), _) => format!("process {pid} is gone"),
         (None, _) => "there is no process at present".into(),
     };
@@ -135,8 +151,9 @@ fn checks(instance: &Instance, findings: &Findings) -> Vec<Check> {
         None => "no process of it has ended yet".into(),
     };
     let check = |name: &str, ok, detail| Check { name: name.into(), ok, detail };
+    let lacks_one = matches!(instance.status, Status::Disconnected | Status::Failed);
     vec![
-        check("process", findings.process, process),
+        check("process", findings.process.or(lacks_one.then_some(false)), process),
         check("port", findings.port, port),
         check("health", answers, health),
         check("probes", recent.map(|last| last.healthy), probes),
@@ -157,76 +174,24 @@ fn restarts(instance: &Instance) -> String {
     }
 }
 
-fn summary(instance: &Instance, healthy: bool) -> String {
+fn summary(instance: &Instance, findings: &Findings, load: &Load, healthy: bool) -> String {
     let reason = instance.status_reason.as_deref().unwrap_or("nothing is known yet");
-    match instance.status {
-        Status::Running if healthy => "The server is running and answers.".into(),
-        Status::Running => {
+    match (instance.status, load.slow()) {
+        (Status::Running, _) if healthy => "The server is running and answers.".into(),
+        (Status::Running, Some(why)) if findings.are_well() => {
+            format!("The server is running, but it is slow or soon will be: {why}.")
+        }
+        (Status::Running, _) => {
             "The server counts as running, but not everything about it is as it should be.".into()
         }
-        status => format!("The instance is {status}. {reason}."),
+        (status, _) => format!("The instance is {status}. {reason}."),
     }
-}
-
-fn next_steps(id: Uuid, instance: &Instance, healthy: bool) -> Vec<String> {
-    let logs = format!("read what the server wrote: GET /v1/instances/{id}/logs?stream=stderr");
-    let mut steps: Vec<String> = match instance.status {
-        Status::Running if healthy => return vec!["nothing needs to be done".into()],
-        Status::Running | Status::Unhealthy => {
-            vec![
-                "wait for the next checks: three misses in a row make a new run".into(),
-                logs,
-                format!("or begin a new run now: POST /v1/instances/{id}/restart"),
-            ]
-        }
-        Status::Pending | Status::Starting | Status::Restarting | Status::Stopping => {
-            let wait = format!("wait until it has settled: GET /v1/instances/{id}/wait?status=running");
-            vec![wait, logs]
-        }
-        Status::Hibernated => vec!["send it a request through access_url, which wakes it".into()],
-        Status::Disconnected => {
-            vec![
-                logs,
-                "mend what made it end, such as its credentials".into(),
-                format!("then bring it back: POST /v1/instances/{id}/restore"),
-            ]
-        }
-        Status::Failed => {
-            vec![
-                "mend what the reason names, such as its credential set or its type".into(),
-                format!("then begin a new run: POST /v1/instances/{id}/restart"),
-            ]
-        }
-        Status::Stopped => vec![format!("start it again if you want it: POST /v1/instances/{id}/restart")],
-        Status::Expired => vec!["create a new instance: the lease of this one is over".into()],
-    };
-    let cause = instance.last_exit.as_ref().map(|last| last.cause.as_str());
-    match cause {
-        Some("high_memory") => {
-            steps.push("give it less to do at once, or have the type's memory limit raised".into())
-        }
-        Some("high_cpu") => {
-            steps.push("give it less to do at once, or have the type's CPU limit raised".into())
-        }
-        Some("start_timeout") => {
-            steps.push(
-                "see whether the server listens on the port in PORT and answers its health endpoint".into(),
-            );
-        }
-        _ => {}
-    }
-    let stderr = instance.last_exit.as_ref().map_or("", |last| last.stderr_tail.as_str());
-    // Of a run that serves, the end of an earlier one says nothing.
-    let serves = matches!(instance.status, Status::Running | Status::Unhealthy);
-    if let Some(likely) = likely::from_stderr(stderr).filter(|_| !serves) {
-        steps.insert(0, likely.advice().into());
-    }
-    steps
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::Utc;
+    use uuid::Uuid;
 
     use super::*;
     use crate::api::instance::{DeclaredLimits, LastExit, Limits, Restarts, Stats};
@@ -267,7 +232,7 @@ mod tests {
     fn every_status_gets_words_and_a_next_step() {
         let nothing = Findings { process: None, port: None, health: None };
         for status in minimcp_actors::state::Status::ALL {
-            let diagnosis = conclude(&instance(status.into()), &nothing);
+            let diagnosis = conclude(&instance(status.into()), &nothing, &[]);
             assert!(!diagnosis.summary.is_empty() && !diagnosis.next_steps.is_empty(), "{status}");
             assert_eq!(diagnosis.healthy, status == minimcp_actors::state::Status::Running, "{status}");
         }
@@ -278,7 +243,7 @@ mod tests {
         let mut instance = instance(Status::Running);
         (instance.process_id, instance.assigned_port) = (Some(12), Some(20_000));
         let health = Some(Err("503 {\"status\":\"unhealthy\"}".to_owned()));
-        let diagnosis = conclude(&instance, &Findings { process: Some(true), port: Some(true), health });
+        let diagnosis = conclude(&instance, &Findings { process: Some(true), port: Some(true), health }, &[]);
         assert!(!diagnosis.healthy);
         let check = |name: &str| diagnosis.checks.iter().find(|check| check.name == name).unwrap();
         assert_eq!(
@@ -300,7 +265,7 @@ mod tests {
             stderr_tail: "out of heap".into(),
         });
         let findings = Findings { process: None, port: None, health: None };
-        let diagnosis = conclude(&instance, &findings);
+        let diagnosis = conclude(&instance, &findings, &[]);
         assert!(diagnosis.checks.iter().any(|check| check.detail.contains("signal 9")));
         assert!(diagnosis.next_steps.iter().any(|step| step.contains("/restore")));
         assert!(diagnosis.next_steps.iter().any(|step| step.contains("memory")));

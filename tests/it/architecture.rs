@@ -130,6 +130,25 @@ fn a41_every_fault_has_an_outcome_and_names_tests_that_exist_or_says_that_there_
 }
 
 #[test]
+fn each_cause_of_the_page_of_troubles_says_what_to_do_and_names_tests_that_exist() {
+    let page = std::fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let code = code_with_tests();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| cause"));
+    let mut causes = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [cause, advice, tests] = cells.as_slice() else { panic!("three cells: {row}") };
+        assert!(!advice.is_empty(), "{cause} says what to do");
+        for test in tests.split(", ") {
+            let name = test.trim_matches('`');
+            assert!(code.contains(&format!("fn {name}(")), "{cause}: there is no test {name}");
+        }
+        causes += 1;
+    }
+    assert_eq!(causes, 12);
+}
+
+#[test]
 fn what_answers_the_rows_that_it_writes_is_part_of_a_transaction() {
     for file in sources(&root().join("src/store")) {
         let text = std::fs::read_to_string(&file).unwrap();

@@ -35,6 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Proof that processes can be started through a gate: whoever holds one has a program whose `main` begins
 /// with [`entry`].
+///
+/// ```
+/// use minimcp_actors::launch::gate::Gate;
+///
+/// // For programs that are not the gate themselves, such as tests.
+/// let gate = Gate::in_program("/usr/bin/minimcp");
+/// assert!(format!("{gate:?}").contains("/usr/bin/minimcp"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<Path>);
 

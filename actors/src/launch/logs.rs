@@ -17,6 +17,13 @@ pub use keeper::LogKeeper;
 use rotate::{extent, numbered};
 
 /// How much output is kept.
+///
+/// ```
+/// use minimcp_actors::launch::logs::Rotation;
+///
+/// let Rotation { file_bytes, files, .. } = Rotation { files: 2, ..Rotation::default() };
+/// assert_eq!(file_bytes * u64::from(files), 20 << 20, "what an instance's stream takes of the disk");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
     /// Size of one file, in bytes; rounded down to whole blocks of 4 KiB.

@@ -88,6 +88,12 @@ impl Spec {
 }
 
 /// How readiness and health are seen.
+///
+/// ```
+/// use minimcp_actors::launch::Probe;
+///
+/// assert!(Probe::Http { path: "/health".into() }.needs_port() && !Probe::Process.needs_port());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Probe {
@@ -186,6 +192,13 @@ impl fmt::Debug for Plan {
 }
 
 /// Why there is no plan. The words reach the owner and hold no secret.
+///
+/// ```
+/// use minimcp_actors::launch::{LaunchError, NoPlan};
+///
+/// let missing = LaunchError::from(NoPlan::Never("the script is gone".into()));
+/// assert!(matches!(missing, LaunchError::Unstartable(_)), "another try would be no better");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlan {
     /// There is none until something changes: the instance ends as failed.
@@ -211,6 +224,35 @@ impl fmt::Debug for Wait {
 }
 
 /// Says what to execute for a launch.
+///
+/// ```
+/// use minimcp_actors::launch::{Launch, NoPlan, Plan, Planner, Reach};
+/// use minimcp_actors::state::Run;
+///
+/// /// Echoes which run it is.
+/// #[derive(Debug)]
+/// struct Echo;
+///
+/// impl Planner for Echo {
+///     fn plan(&self, launch: &Launch) -> Result<Plan, NoPlan> {
+///         let mut plan = Plan {
+///             program: "/bin/echo".into(),
+///             args: vec![launch.run.to_string()],
+///             env: Vec::new(),
+///             sealed: Vec::new(),
+///             cwd: "/".into(),
+///             log_dir: "/tmp/echo".into(),
+///             reach: Reach::default(),
+///         };
+///         plan.env.push(("LANG".into(), "C.UTF-8".to_owned().into()));
+///         Ok(plan)
+///     }
+/// }
+///
+/// let launch = Launch { id: uuid::Uuid::nil(), run: Run(2), port: None, nonce: String::new() };
+/// assert_eq!(Echo.plan(&launch)?.args, ["2"]);
+/// # Ok::<(), NoPlan>(())
+/// ```
 pub trait Planner: Send + Sync + fmt::Debug {
     /// The plan of one launch. Called on a thread that may block.
     ///
@@ -237,6 +279,13 @@ impl Planner for Plan {
 }
 
 /// What tells a process from every other there was or will be on this machine.
+///
+/// ```
+/// use minimcp_actors::launch::Identity;
+///
+/// let earlier = Identity { pid: std::process::id(), start_ticks: 0, boot_id: "another".into() };
+/// assert!(!earlier.is_present(), "the id belongs to another process now");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Process id; also the id of its group and session.
@@ -292,6 +341,12 @@ impl Record {
 }
 
 /// Why a probe was missed. The words reach the owner and hold no secret.
+///
+/// ```
+/// use minimcp_actors::launch::Missed;
+///
+/// assert_eq!(Missed("no answer within 5 s".into()).to_string(), "no answer within 5 s");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Missed(pub String);

@@ -15,6 +15,16 @@ use super::{Launch, Record};
 use crate::state::Run;
 
 /// The directory of the records of all live runs.
+///
+/// ```
+/// use minimcp_actors::launch::record::RunDir;
+///
+/// let dir = tempfile::tempdir()?;
+/// let runs = RunDir::open(dir.path().join("run"))?;
+/// let (records, unreadable) = runs.records()?;
+/// assert!(records.is_empty() && unreadable.is_empty(), "no earlier daemon left anything");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct RunDir(Arc<Path>);
 

@@ -8,6 +8,16 @@ use crate::policy::{Budget, Over, Policy};
 use crate::state::{Beside, Cause, Effect, Outcome, Run, State, Timer};
 
 /// All that is known about one instance's life, but not how to act on it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::lifecycle::Life;
+/// use minimcp_actors::state::{Run, Status};
+///
+/// let life = Life::create(Some(Duration::from_secs(3_600)), Duration::ZERO).life;
+/// assert_eq!((life.state().status(), life.run(), life.restarts()), (Status::Pending, Run(1), 0));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Life {
     pub(super) state: State,
@@ -66,6 +76,16 @@ impl Window {
 }
 
 /// What [`next`](super::next) answers.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use minimcp_actors::lifecycle::Life;
+/// use minimcp_actors::state::{Effect, Run};
+///
+/// let step = Life::create(None, Duration::ZERO);
+/// assert_eq!(step.effects, [Effect::Queue(Run(1))], "it starts as soon as it may");
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The life after the event.

@@ -36,6 +36,13 @@ use crate::state::{Beside, Cause, Command, Effect, Event, Fact, Outcome, State};
 use crate::timers::{Alarm, Timers};
 
 /// What the supervisor has to be told once.
+///
+/// ```
+/// use minimcp_actors::Config;
+///
+/// let config = Config { ports: 40_000..=40_099, concurrent_starts: 2, ..Config::default() };
+/// assert_eq!(config.ports.count(), 100);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Ports for children.

@@ -107,7 +107,7 @@ export function wordsOf(error: unknown): string {
   return `The dashboard itself went wrong: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-function sentence(text: string): string {
+export function sentence(text: string): string {
   const first = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }

@@ -158,6 +158,27 @@ export interface CredentialFields {
   primary: string | null;
 }
 
+/** A program in a package registry. */
+export interface Package {
+  registry: 'npm' | 'pypi';
+  name: string;
+  version: string;
+}
+
+export interface Installation {
+  status: 'absent' | 'installing' | 'installed' | 'failed';
+  detail: string | null;
+}
+
+export type ConfigKind = 'string' | 'number' | 'boolean' | 'file' | 'directory';
+
+export interface ConfigField {
+  kind: ConfigKind;
+  description: string;
+  required: boolean;
+  choices: string[];
+}
+
 export interface McpType {
   name: string;
   display_name: string;
@@ -165,9 +186,12 @@ export interface McpType {
   lane: 'http' | 'stdio';
   server_script: string | null;
   command: string | null;
+  package: Package | null;
+  installation: Installation | null;
   args: string[];
   config_template: Record<string, unknown>;
   config_locked: string[];
+  config_fields: Record<string, ConfigField>;
   required_auth: string;
   required_scopes: string[];
   capabilities: string[];
@@ -255,4 +279,86 @@ export interface CreatedToken extends ApiToken {
 export interface Readiness {
   ready: boolean;
   parts: { name: string; ready: boolean; detail: string | null }[];
+}
+
+/** What an import would make, as far as it is shown before it is approved. */
+export interface TypeDefinition {
+  name: string;
+  display_name: string;
+  description: string;
+  lane: 'http' | 'stdio';
+  package: Package | null;
+  config_template: Record<string, unknown>;
+  config_fields: Record<string, ConfigField>;
+  credential_fields: CredentialFields;
+  source: Source | null;
+}
+
+export interface Source {
+  name: string;
+  version: string;
+  registry: string | null;
+}
+
+export interface Danger {
+  kind: string;
+  found: string;
+  at: string;
+}
+
+export interface ImportedType {
+  stored: boolean;
+  definition: TypeDefinition;
+  command: string[];
+  environment: Record<string, string>;
+  dangers: Danger[];
+  warnings: string[];
+  digest: string;
+}
+
+export type ActorKind = 'user' | 'instance_token' | 'nobody' | 'daemon';
+
+export interface AuditActor {
+  kind: ActorKind;
+  user_id: string | null;
+  address: string | null;
+}
+
+export type AuditResult = 'begun' | 'done' | 'refused' | 'failed';
+
+export interface AuditRecord {
+  seq: number;
+  at: string;
+  request_id: string | null;
+  actor: AuditActor;
+  action: string;
+  object: { kind: string; id: string | null } | null;
+  result: AuditResult;
+  detail?: Record<string, unknown>;
+}
+
+/** Something that is wrong with the trail. */
+export interface Finding {
+  kind: string;
+  seq: number;
+  to_seq: number;
+  file: string;
+  line: number | null;
+  detail: string;
+}
+
+export interface Chain {
+  verified: boolean;
+  from_seq: number;
+  to_seq: number;
+  records: number;
+  problems: Finding[];
+  more_problems: number;
+}
+
+export interface AuditPage {
+  items: AuditRecord[];
+  next_cursor: string | null;
+  chain: Chain;
+  writable: boolean;
 }

@@ -1,7 +1,7 @@
 // The settings that a type declares, each as a field of its kind. What stays as the type has it is not sent.
 
 import type { McpType } from '../api/types.ts';
-import { CheckField, TextField } from '../ui/field.tsx';
+import { CheckField, SelectField, TextField } from '../ui/field.tsx';
 import { spoken } from '../ui/format.ts';
 import { Panel } from '../ui/panel.tsx';
 
@@ -20,7 +20,12 @@ export class Malformed extends Error {
 
 type Kind = 'text' | 'number' | 'switch' | 'json';
 
-function kindOf(value: unknown): Kind {
+/** What a key holds: as its declaration says, or else as the type fills it. */
+function kindOf(type: McpType, key: string): Kind {
+  const value = type.config_template[key];
+  const declared = type.config_fields?.[key]?.kind;
+  if (value === null && declared === 'number') return 'number';
+  if (value === null && declared === 'boolean') return 'switch';
   if (typeof value === 'number') return 'number';
   if (typeof value === 'boolean') return 'switch';
   return typeof value === 'object' && value !== null ? 'json' : 'text';
@@ -32,7 +37,12 @@ function open(type: McpType): [string, unknown][] {
 
 /** The fields as the type fills them. */
 export function startOf(type: McpType): Settings {
-  return Object.fromEntries(open(type).map(([key, value]) => [key, shown(value)]));
+  return Object.fromEntries(open(type).map(([key, value]) => [key, startingAt(type, key, value)]));
+}
+
+/** A switch is off where the type says nothing. */
+function startingAt(type: McpType, key: string, value: unknown): string | boolean {
+  return value === null && kindOf(type, key) === 'switch' ? false : shown(value);
 }
 
 function shown(value: unknown): string | boolean {
@@ -46,8 +56,8 @@ export function configOf(type: McpType, settings: Settings): Record<string, unkn
   const config: Record<string, unknown> = {};
   for (const [key, value] of open(type)) {
     const given = settings[key] ?? '';
-    if (given === shown(value)) continue;
-    config[key] = parsed(key, kindOf(value), given);
+    if (given === startingAt(type, key, value)) continue;
+    config[key] = parsed(key, kindOf(type, key), given);
   }
   return config;
 }
@@ -90,18 +100,30 @@ export function ConfigFields({
       {fields.map(([key, value]) => {
         const given = settings[key] ?? '';
         const set = (next: string | boolean) => onChange({ ...settings, [key]: next });
-        const kind = kindOf(value);
-        if (typeof given === 'boolean')
-          return <CheckField key={key} label={spoken(key)} checked={given} onChange={set} />;
+        const kind = kindOf(type, key);
+        const { description = '', required = false, choices = [] } = type.config_fields?.[key] ?? {};
+        const hint = [description, kind === 'json' && 'JSON.'].filter(Boolean).join(' ');
+        const about = {
+          label: spoken(key),
+          error: places.get(`/config/${key}`),
+          required,
+          ...(hint === '' ? {} : { hint }),
+        };
+        if (typeof given === 'boolean') return <CheckField key={key} {...about} checked={given} onChange={set} />;
+        if (choices.length > 0 && kind === 'text') {
+          const nothing = required && given !== '' ? [] : [''];
+          const options = nothing.concat(given === '' || choices.includes(given) ? [] : given, choices);
+          const unset = required ? 'Choose one' : 'As it is by itself';
+          const all = options.map((option) => ({ value: option, label: option === '' ? unset : option }));
+          return <SelectField key={key} {...about} value={given} options={all} onChange={set} />;
+        }
         return (
           <TextField
             key={key}
-            label={spoken(key)}
+            {...about}
             value={given}
             onInput={set}
-            optional={value === '' || value === null}
-            error={places.get(`/config/${key}`)}
-            {...(kind === 'json' ? { hint: 'JSON.' } : {})}
+            optional={!required && (value === '' || value === null)}
           />
         );
       })}

@@ -63,7 +63,7 @@ function Findings({ instance }: { instance: Instance }) {
               <h3 class="label">What to do next</h3>
               <ol class="steps">
                 {next_steps.map((step) => (
-                  <li key={step}>{step}</li>
+                  <li key={step}>{withCode(step)}</li>
                 ))}
               </ol>
             </>
@@ -75,4 +75,9 @@ function Findings({ instance }: { instance: Instance }) {
       )}
     </Loaded>
   );
+}
+
+/** What the daemon writes between backticks is to be typed. */
+function withCode(text: string) {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }

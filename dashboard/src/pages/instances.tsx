@@ -131,7 +131,7 @@ function Filters({ choice }: { choice: Choice }) {
           ref={search}
           type="search"
           value={choice.text}
-          placeholder="Name, type, id"
+          placeholder="Search"
           aria-label="Search servers"
           aria-keyshortcuts="/"
           onInput={(event) => change({ text: event.currentTarget.value })}

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { post, Refused, remove, wordsOf } from '../api/client.ts';
 import type { McpType } from '../api/types.ts';
 import { Confirm, Dialog } from '../ui/dialog.tsx';
-import { Field } from '../ui/field.tsx';
+import { Faults, Field } from '../ui/field.tsx';
 import { told } from '../ui/feedback.tsx';
 
 const BEGINNING = `{
@@ -61,13 +61,7 @@ export function AddTypeDialog({ onClose, onDone }: { onClose: () => void; onDone
             />
           )}
         </Field>
-        {errors.length > 0 && (
-          <ul class="notice notice-bad" role="alert">
-            {errors.map((error) => (
-              <li key={error}>{error}</li>
-            ))}
-          </ul>
-        )}
+        <Faults errors={errors} />
         <div class="dialog-actions">
           <button type="button" onClick={onClose}>
             Cancel

@@ -17,10 +17,16 @@ export function TypesPage() {
     <>
       <PageHead title="Types" note="The kinds of servers that this daemon can start.">
         {isAdmin.value && (
-          <button type="button" class="primary" onClick={() => setOpen('add')}>
-            <Icon name="plus" size={18} />
-            Add type
-          </button>
+          <>
+            <a class="button" href="#/types/import">
+              <Icon name="bring" size={18} />
+              Import
+            </a>
+            <button type="button" class="primary" onClick={() => setOpen('add')}>
+              <Icon name="plus" size={18} />
+              Add type
+            </button>
+          </>
         )}
       </PageHead>
       {open === 'add' && <AddTypeDialog onClose={close} onDone={types.reload} />}
@@ -105,8 +111,14 @@ function TypeCard({ type, onDelete }: { type: McpType; onDelete: () => void }) {
         )}
         <h3 class="label">Program</h3>
         <p>
-          <code class="wrap">{[type.server_script ?? type.command, ...type.args].join(' ')}</code>
+          <code class="wrap">{[programOf(type), ...type.args].join(' ')}</code>
         </p>
+        {type.installation !== null && (
+          <p class={type.installation.status === 'failed' ? 'error' : 'muted'}>
+            {INSTALLATION[type.installation.status]}
+            {type.installation.detail !== null && ` ${type.installation.detail}`}
+          </p>
+        )}
         <p class="muted">
           Health: {type.health_check.kind}
           {type.health_check.endpoint !== null && ` ${type.health_check.endpoint}`}, every{' '}
@@ -127,6 +139,17 @@ function TypeCard({ type, onDelete }: { type: McpType; onDelete: () => void }) {
       )}
     </li>
   );
+}
+
+const INSTALLATION = {
+  absent: 'It is installed when a server first needs it.',
+  installing: 'It is being installed.',
+  installed: 'It is installed.',
+  failed: 'It could not be installed; the next start tries again.',
+};
+
+function programOf({ server_script, command, package: from }: McpType): string {
+  return from === null ? (server_script ?? command ?? '') : `${from.registry} ${from.name}@${from.version}`;
 }
 
 /** Some vendors name scopes by addresses. */

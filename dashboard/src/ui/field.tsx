@@ -227,6 +227,20 @@ export function CheckField({
   );
 }
 
+/** What is wrong, beside what it is about. */
+export function Faults({ errors }: { errors: readonly string[] }) {
+  if (errors.length === 0) return null;
+  return (
+    <div class="notice notice-bad faults" role="alert">
+      <ul>
+        {errors.map((error) => (
+          <li key={error}>{error}</li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
 /** Preact's types want the kind of an input to be known when this is compiled. */
 function kind(type: string): { type: 'text' } {
   return { type: type as 'text' };

@@ -1,8 +1,10 @@
-//! The usual reasons for which a server does not start or ends, known by the last words of its process. Pure.
+//! The usual reasons for which a server does not start, ends or is not well, known by its own words or those of the
+//! daemon. Pure.
 
 /// A usual reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likely {
+    NoPortLeft,
     PortInUse,
     BadKey,
     MissingDependency,
@@ -11,7 +13,8 @@ pub(super) enum Likely {
 }
 
 /// What programs say, in lower case. The first that fits is the reason: a module that is missing may say more.
-const WORDS: [(Likely, &[&str]); 5] = [
+const WORDS: [(Likely, &[&str]); 6] = [
+    (Likely::NoPortLeft, &["ports of the configured range are in use"]),
     (
         Likely::MissingDependency,
         &[
@@ -23,6 +26,8 @@ const WORDS: [(Likely, &[&str]); 5] = [
             "error while loading shared libraries",
             "command not found",
             ": not found",
+            "was not found or cannot be executed",
+            "is not in the servers directory",
         ],
     ),
     (Likely::PortInUse, &["eaddrinuse", "address already in use"]),
@@ -31,6 +36,7 @@ const WORDS: [(Likely, &[&str]); 5] = [
         Likely::BadKey,
         &[
             "unauthorized",
+            "refused the credentials",
             "invalid api key",
             "invalid_api_key",
             "invalid token",
@@ -46,8 +52,8 @@ const WORDS: [(Likely, &[&str]); 5] = [
     (Likely::NoPermission, &["eacces", "eperm", "permission denied", "operation not permitted"]),
 ];
 
-/// The reason that the last lines of a process speak of, if they speak of one.
-pub(super) fn from_stderr(text: &str) -> Option<Likely> {
+/// The reason that these words speak of, if they speak of one.
+pub(super) fn from_words(text: &str) -> Option<Likely> {
     let text = text.to_ascii_lowercase();
     let fits = |words: &[&str]| words.iter().any(|word| text.contains(word));
     WORDS.iter().find(|(_, words)| fits(words)).map(|(reason, _)| *reason)
@@ -57,6 +63,10 @@ impl Likely {
     /// What it is and what to do about it.
     pub(super) fn advice(self) -> &'static str {
         match self {
+            Self::NoPortLeft => {
+                "every port that the daemon may give to servers is in use: `minimcp doctor` counts them; have an \
+                 administrator end what listens there, or widen the range (the setting `ports`)"
+            }
             Self::PortInUse => {
                 "its port was in use: the server has to listen on the port in PORT, once and on no other; a new run is \
                  given a port that is free"
@@ -103,10 +113,16 @@ mod tests {
                 "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
                 Some(Likely::OutOfMemory),
             ),
+            (
+                "503 {\"status\":\"unhealthy\",\"reason\":\"GitHub refused the credentials: Bad\"}",
+                Some(Likely::BadKey),
+            ),
+            ("all 3 ports of the configured range are in use", Some(Likely::NoPortLeft)),
+            ("the program uvx was not found or cannot be executed", Some(Likely::MissingDependency)),
             ("listening on 4010", None),
             ("", None),
         ] {
-            assert_eq!(from_stderr(text), expected, "{text}");
+            assert_eq!(from_words(text), expected, "{text}");
         }
     }
 }

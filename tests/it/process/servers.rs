@@ -171,6 +171,8 @@ async fn an_instance_whose_credentials_the_vendor_refuses_is_unhealthy_and_says_
         let ill = daemon.status(&id(&made), "unhealthy").await;
         let reason = ill["status_reason"].as_str().unwrap();
         assert!(reason.contains("refused the credentials"), "{server}: {reason}");
+        let advice = daemon.cli(&["diagnose", server]).await.done();
+        assert!(advice.contains("the vendor refused its credentials: replace them"), "{server}: {advice}");
         found_nowhere(&daemon, &made, &mcp_type, &fields).await;
     }
 }

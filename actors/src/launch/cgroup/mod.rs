@@ -31,6 +31,12 @@ const ROOT: &str = "minimcp-";
 const OWN: &str = "minimcp-daemon";
 
 /// Which control groups are used.
+///
+/// ```
+/// use minimcp_actors::launch::cgroup::Use;
+///
+/// assert_eq!(serde_json::from_str::<Use>("\"off\"").unwrap(), Use::Off, "as settings have it");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Use {
@@ -46,6 +52,12 @@ pub enum Use {
 }
 
 /// Who sees to it that a limit is kept.
+///
+/// ```
+/// use minimcp_actors::launch::cgroup::Enforcer;
+///
+/// assert_eq!(Enforcer::CgroupV2.as_str(), "cgroup v2");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Enforcer {
     /// The kernel, by cgroup v2.
@@ -113,6 +125,13 @@ impl Controller {
 }
 
 /// The roots of our own, one in each hierarchy that is used.
+///
+/// ```
+/// use minimcp_actors::launch::cgroup::{Cgroups, Enforcer};
+///
+/// let none = Cgroups::none();
+/// assert_eq!((none.enforced().memory, none.kills_trees()), (Enforcer::Sampling, false));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Cgroups {
     unified: Option<PathBuf>,

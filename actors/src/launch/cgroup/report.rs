@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use super::{Cgroups, Controller, Enforced, Use, words};
 
 /// How all processes of a run are ended.
+///
+/// ```
+/// use minimcp_actors::launch::cgroup::TreeEnd;
+///
+/// assert_eq!(TreeEnd::Kill.as_str(), "cgroup.kill");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TreeEnd {
     /// At once, by `cgroup.kill` of cgroup v2.
@@ -30,6 +36,14 @@ impl TreeEnd {
 }
 
 /// What is in force for every run.
+///
+/// ```
+/// use minimcp_actors::launch::cgroup::{Use, examine};
+///
+/// let report = examine(Use::Off, None);
+/// let words = "trees by process scan, memory by sampling, cpu by sampling, tasks by sampling";
+/// assert!(report.described().starts_with(words), "{}", report.described());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// How trees are ended.

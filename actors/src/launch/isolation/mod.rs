@@ -59,6 +59,13 @@ pub enum Users {
 }
 
 /// What is to be asked of the kernel.
+///
+/// ```
+/// use minimcp_actors::launch::isolation::{Options, Users};
+///
+/// let options = Options { users: Users::Same, ..Options::new("/var/lib/example/uids".into()) };
+/// assert!(options.private_mounts && options.max_tasks == 64);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// As whom instances run.
@@ -110,6 +117,13 @@ pub enum IsolationError {
 }
 
 /// What instances are isolated by. Cheap to clone.
+///
+/// ```
+/// use minimcp_actors::launch::isolation::{Isolation, Level};
+///
+/// let none = Isolation::none("it was switched off");
+/// assert_eq!(none.report().level, Level::Weak);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Isolation(Arc<Inner>);
 

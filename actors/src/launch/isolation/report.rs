@@ -3,6 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// One thing that keeps an instance to itself.
+///
+/// ```
+/// use minimcp_actors::launch::isolation::Layer;
+///
+/// assert_eq!(Layer::OwnUser.as_str(), "own_user");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
@@ -71,6 +77,13 @@ impl Layer {
 }
 
 /// How well instances are kept apart.
+///
+/// ```
+/// use minimcp_actors::launch::isolation::{Layer, Level};
+///
+/// assert_eq!(Level::of(|_| true), Level::Strong);
+/// assert_eq!(Level::of(|layer| layer != Layer::OwnUser), Level::Medium);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -124,6 +137,15 @@ pub struct LayerReport {
 }
 
 /// Every layer and what they amount to.
+///
+/// ```
+/// use minimcp_actors::launch::isolation::{Layer, Level, Report};
+///
+/// let whole = Report::new(|_| None);
+/// let lesser = whole.without(Layer::Syscalls, "the kernel has no seccomp");
+/// assert_eq!((whole.level, lesser.level), (Level::Strong, Level::Weak));
+/// assert_eq!(lesser.gaps(), ["syscalls: the kernel has no seccomp"]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// What they amount to.

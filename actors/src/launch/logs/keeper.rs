@@ -29,6 +29,15 @@ const BUSY: Duration = Duration::from_millis(50);
 const QUIET: u8 = 20;
 
 /// Watches the live files of all instances and rotates them, on one thread of its own.
+///
+/// ```
+/// use minimcp_actors::launch::logs::{LogKeeper, Rotation};
+///
+/// let log = slog::Logger::root(slog::Discard, slog::o!());
+/// let keeper = LogKeeper::start(Rotation::default(), log)?; // ends with the value
+/// # drop(keeper);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct LogKeeper {
     shared: Arc<Shared>,
