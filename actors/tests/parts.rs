@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -27,7 +28,15 @@ fn spec(part_of: Option<Uuid>) -> Spec {
 
 /// An instance that runs, and the id of a part of it that runs too.
 async fn whole_and_part() -> (Supervision, FakeLauncher, Uuid, Uuid) {
-    let launcher = FakeLauncher::new(|_| Script::default());
+    whole_and_part_that_does(Script::default()).await
+}
+
+async fn whole_and_part_that_does(script: Script) -> (Supervision, FakeLauncher, Uuid, Uuid) {
+    let is_part = AtomicBool::new(false);
+    let launcher = FakeLauncher::new(move |_| match is_part.swap(true, Ordering::Relaxed) {
+        false => Script::default(),
+        true => script.clone(),
+    });
     let config = Config { sample_interval: LONG, ..Config::default() };
     let actors = start(config, Arc::new(launcher.clone()));
     let whole = spec(None);
@@ -69,6 +78,16 @@ async fn a_part_is_in_no_list_and_no_stream_and_ends_with_its_whole() {
     while let Ok(transition) = stream.try_recv() {
         assert_eq!(transition.snapshot.id, id, "of parts nobody hears");
     }
+}
+
+#[actix::test]
+async fn an_instance_is_removed_only_once_its_parts_are_gone() {
+    tokio::time::pause();
+    let slow = Script { ends_within: Some(Duration::from_secs(5)), ..Script::default() };
+    let (actors, launcher, id, part) = whole_and_part_that_does(slow).await;
+    actors.remove(id).await.unwrap();
+    assert_eq!(launcher.live(), []);
+    assert!(actors.registry().get(id).is_none() && actors.registry().get(part).is_none());
 }
 
 #[actix::test]

@@ -207,7 +207,9 @@ impl Handler<Remove> for Supervisor {
         entry.removal.push(tell);
         if entry.life.live_runs().next().is_none() {
             self.forget(id);
+            self.settle(ctx);
         } else {
+            self.end_parts(id);
             self.apply(id, Event::Command(Command::Stop), None, ctx);
         }
         Box::pin(async move { removed.await.map_err(|_| Refused::Unavailable) })

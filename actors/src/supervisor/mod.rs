@@ -96,6 +96,8 @@ pub(crate) struct Supervisor {
     entries: BTreeMap<Uuid, Box<Entry>>,
     /// The parts of each instance that has some.
     parts: BTreeMap<Uuid, Vec<Uuid>>,
+    /// Who waits for the removal of an instance that is gone but for its parts.
+    leaving: BTreeMap<Uuid, Vec<oneshot::Sender<()>>>,
     starts: Starts,
     ports: Ports,
     timers: Timers,
@@ -141,6 +143,7 @@ impl Supervisor {
             meter,
             entries: BTreeMap::new(),
             parts: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             timers: Timers::default(),
             wake: None,
             follow_ups: VecDeque::new(),
@@ -342,10 +345,7 @@ impl Supervisor {
             self.routes.remove(id);
             self.end_parts(id);
             self.forget_part(&entry.spec);
-            for waiter in entry.removal {
-                // A caller that went away does not need the answer.
-                let _ = waiter.send(());
-            }
+            self.removed(id, entry.removal);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::Supervisor;
@@ -15,10 +16,22 @@ impl Supervisor {
         entry.is_some_and(|entry| entry.life.live_runs().next().is_some())
     }
 
-    /// Ends every part of an instance that has none of its own any more.
+    /// Ends every part of an instance that has no process of its own any more, or is to go.
     pub(super) fn end_parts(&mut self, whole: Uuid) {
-        for part in self.parts.remove(&whole).unwrap_or_default() {
-            self.follow_ups.push_back((part, Event::Command(Command::Stop), None));
+        for part in self.parts.get(&whole).into_iter().flatten() {
+            self.follow_ups.push_back((*part, Event::Command(Command::Stop), None));
+        }
+    }
+
+    /// An instance is removed once its last part is.
+    pub(super) fn removed(&mut self, id: Uuid, waiters: Vec<oneshot::Sender<()>>) {
+        if self.parts.contains_key(&id) {
+            self.leaving.entry(id).or_default().extend(waiters);
+            return;
+        }
+        for waiter in waiters {
+            // A caller that went away does not need the answer.
+            let _ = waiter.send(());
         }
     }
 
@@ -29,6 +42,8 @@ impl Supervisor {
             parts.retain(|part| *part != spec.id);
             if parts.is_empty() {
                 self.parts.remove(&whole);
+                let waiters = self.leaving.remove(&whole).unwrap_or_default();
+                self.removed(whole, waiters);
             }
         }
         if let Some(entry) = self.entries.get_mut(&whole)
