@@ -31,12 +31,12 @@ pub(super) fn next(instance: &Instance, findings: &Findings, load: &Load, health
 /// The usual reason that its words speak of: those of a run that has ended, or of one that answers and is not well.
 fn likely(instance: &Instance, findings: &Findings) -> Option<Likely> {
     let reason = instance.status_reason.as_deref().unwrap_or_default();
+    let missed = instance.stats.health.as_ref().and_then(|last| last.problem.as_deref());
     match instance.status {
         // Of a run that serves, the end of an earlier one says nothing.
         Status::Running | Status::Unhealthy => {
             let answer = findings.health.as_ref().and_then(|answer| answer.as_ref().err());
-            let missed = instance.stats.health.as_ref().and_then(|last| last.problem.as_ref());
-            answer.into_iter().chain(missed).find_map(|words| likely::from_words(words))
+            answer.map(String::as_str).into_iter().chain(missed).find_map(likely::from_words)
         }
         Status::Stopped | Status::Expired | Status::Hibernated => None,
         Status::Pending
@@ -46,7 +46,7 @@ fn likely(instance: &Instance, findings: &Findings) -> Option<Likely> {
         | Status::Disconnected
         | Status::Failed => {
             let last = instance.last_exit.as_ref().map_or("", |last| last.stderr_tail.as_str());
-            likely::from_words(last).or_else(|| likely::from_words(reason))
+            [last, reason].into_iter().chain(missed).find_map(likely::from_words)
         }
     }
 }
