@@ -30,7 +30,7 @@ test: servers dashboard ## Run every test, with real processes, Node servers, a 
 	trap 'scripts/postgres stop $(POSTGRES_DIR)' EXIT; \
 	MINIMCP_TEST_POSTGRES_URL=$$url $(CARGO) test --workspace --features minimcp-actors/fake
 
-# Rounds of each test that can go on for longer: 100 kills under load, 200 while busy, 100,000 simulated stories, 1,000
+# Rounds of each test that can go on for longer: 100 kills under load, 200 while busy, 20,000 simulated stories, 1,000
 # starts and stops.
 soak: servers ## The long versions of the tests of faults; docs/faults.md has the results
 	scripts/fault-tools
