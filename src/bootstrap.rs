@@ -77,8 +77,7 @@ pub async fn administrator(
         expires_at: None,
     };
     let (user_id, token_id) = (admin.id.to_string(), token.id.to_string());
-    store.create_user(admin).await?;
-    store.create_token(token).await?;
+    store.create_user_with_token(admin, token).await?;
     let entry = Entry::by_daemon("user.create", AuditResult::Done);
     trail.record(entry.about("user", Some(&user_id)).with("token_id", token_id)).await?;
     Ok(Some(path))

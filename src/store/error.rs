@@ -258,12 +258,21 @@ fn condition(error: &DbErr) -> Option<Condition> {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Some(Condition::Away),
+            sqlx::Error::Database(cause) if is_gone(cause.message()) => Some(Condition::Damaged),
             sqlx::Error::Database(cause) => cause.code().and_then(|code| condition_of_code(&code)),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Some(Condition::Damaged),
             // A connection that cannot be made may be made later, whatever keeps it.
             _ => matches!(error, DbErr::Conn(_)).then_some(Condition::Away),
         },
+        // A value is not what its column is for.
+        DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => Some(Condition::Damaged),
         _ => None,
     }
+}
+
+/// Whether SQLite, which has one code for all that is wrong with a statement, says that its schema is not ours any more.
+fn is_gone(message: &str) -> bool {
+    message.starts_with("no such column") || message.starts_with("no such table")
 }
 
 /// SQLite's result codes are numbers whose low byte is the primary code; PostgreSQL's are five characters

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use minimcp_entities::{api_token, user};
-use sea_orm::{Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set};
+use sea_orm::{
+    Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    Set,
+};
 use uuid::Uuid;
 
 use super::{Conflict, Cursor, Limit, Noun, Page, PageRequest, Remembered, Store, StoreError, micros};
@@ -72,12 +75,21 @@ impl Store {
         if own.count(&transaction).await? >= MAX_TOKENS.into() {
             return Err(StoreError::LimitReached { what: Limit::Tokens, limit: MAX_TOKENS });
         }
-        let token = self.insert(&transaction, new.row()).await?;
+        let token = self.insert_token(&transaction, new).await?;
         if let Some(answer) = answer {
             self.insert_answer(&transaction, answer).await?;
         }
         transaction.commit().await?;
         Ok(token)
+    }
+
+    /// Writes a token.
+    pub(super) async fn insert_token(
+        &self,
+        connection: &impl ConnectionTrait,
+        new: NewToken,
+    ) -> Result<api_token::Model, StoreError> {
+        Ok(self.insert(connection, new.row()).await?)
     }
 
     /// Who shows a token with this hash at `now`, or `None` if it is unknown, expired or revoked.

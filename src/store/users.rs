@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::error::on_duplicate;
 use super::instances::{counted, running};
 use super::integrity::Intact;
-use super::{Conflict, Cursor, Noun, Page, PageRequest, Remembered, Store, StoreError, micros};
+use super::{Conflict, Cursor, NewToken, Noun, Page, PageRequest, Remembered, Store, StoreError, micros};
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -161,6 +161,21 @@ impl Store {
         transaction.commit().await?;
         self.vault.hold(key);
         Ok(user)
+    }
+
+    /// Makes a user together with a first token: both or nothing, or nobody could ever sign in as them.
+    ///
+    /// # Errors
+    /// [`Conflict::UserName`].
+    pub async fn create_user_with_token(&self, new: NewUser, token: NewToken) -> Result<(), StoreError> {
+        // The master key stays the same until the user's key is stored under it.
+        let _stays = self.rewrapping.read().await;
+        let transaction = self.begin().await?;
+        let (_, key) = self.insert_user(&transaction, &new).await?;
+        self.insert_token(&transaction, token).await?;
+        transaction.commit().await?;
+        self.vault.hold(key);
+        Ok(())
     }
 
     /// Writes a user and their data key, which the vault may hold once that is committed. Until then the master
