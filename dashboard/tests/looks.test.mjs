@@ -84,7 +84,7 @@ test('what has no room in the bar of a phone is behind More', async () => {
   await picture(page, 'more-phone');
   await more.getByRole('link', { name: 'Users' }).click();
   await page.getByRole('heading', { level: 1, name: 'Users' }).waitFor();
-  assert.equal(await more.count(), 0);
+  await more.waitFor({ state: 'detached' });
   await close();
 });
 
