@@ -53,8 +53,12 @@ impl Planner for Nothing {
 /// Actors with this many instances that run; answers one of them.
 async fn supervision(count: usize) -> (Supervision, ActorThread, Uuid) {
     let launcher = FakeLauncher::new(|_| Script { ready_after: Some(Duration::ZERO), ..Script::default() });
-    let config =
-        Config { concurrent_starts: 256, sample_interval: Duration::from_secs(3_600), ..Config::default() };
+    let config = Config {
+        concurrent_starts: 256,
+        sample_interval: Duration::from_secs(3_600),
+        corner: false,
+        ..Config::default()
+    };
     let (supervision, thread) = ActorThread::spawn(config, Arc::new(launcher)).await.expect("a thread");
     let mut last = Uuid::nil();
     for _ in 0..count {

@@ -64,6 +64,8 @@ pub struct Settings {
     pub max_concurrent_starts: usize,
     /// Between two measurements of all process trees.
     pub sample_interval: Duration,
+    /// Keep servers that take too much of the CPU, or write too much, to the upper half of the processors.
+    pub cpu_corner: bool,
     /// Processes and threads that a server may have whose type says nothing else.
     pub max_processes: u32,
     /// Which control groups servers are put into.
@@ -237,6 +239,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
     let max_concurrent_starts = values.number("max-concurrent-starts", 1..=1_000);
     let sample_interval =
         values.duration("sample-interval", Duration::from_millis(100)..=Duration::from_secs(3_600));
+    let cpu_corner = values.truth("cpu-corner");
     let max_processes = values.number("max-processes", 16..=1_000_000);
     let words = [
         ("auto", cgroup::Use::Auto),
@@ -329,6 +332,7 @@ fn resolve(layers: Layers, surroundings: &Surroundings) -> Result<Loaded, Config
             ports,
             max_concurrent_starts,
             sample_interval,
+            cpu_corner,
             max_processes,
             cgroups,
             cgroup_base,

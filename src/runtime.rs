@@ -212,6 +212,7 @@ impl Daemon {
             ports: settings.ports.clone(),
             concurrent_starts: settings.max_concurrent_starts,
             sample_interval: settings.sample_interval,
+            corner: settings.cpu_corner,
             log: log.clone(),
             ..Config::default()
         };

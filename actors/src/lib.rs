@@ -25,6 +25,7 @@
 //!   not found.
 //! - The exit status of a process that was adopted is [`state::Exit::Unknown`] before Linux 6.15.
 pub mod clock;
+mod corner;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod instance;

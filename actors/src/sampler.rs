@@ -1,6 +1,6 @@
 //! One actor that measures the process trees of all instances in one pass.
 
-mod trees;
+pub(crate) mod trees;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,9 @@ use actix::Actor;
 use actix_rt::{ArbiterHandle, System};
 use tokio::sync::oneshot;
 
+use crate::corner::Corner;
 use crate::launch::Launcher;
+use crate::launch::cpus::Cpus;
 use crate::meter::Meters;
 use crate::routes::RouteTable;
 use crate::sampler::Sampler;
@@ -25,7 +27,7 @@ pub fn start(config: Config, launcher: Arc<dyn Launcher>) -> Supervision {
     let routes = Arc::new(RouteTable::default());
     let meters = Arc::new(Meters::default());
     let meter = meters.register("/supervisor".into(), "supervisor", 1);
-    let (interval, log) = (config.sample_interval, config.log.clone());
+    let (interval, corner, log) = (config.sample_interval, config.corner, config.log.clone());
     let supervisor = Supervisor::new(
         config,
         Arc::clone(&launcher),
@@ -36,6 +38,10 @@ pub fn start(config: Config, launcher: Arc<dyn Launcher>) -> Supervision {
     )
     .start();
     let sampled = (Arc::clone(&registry), supervisor.clone(), Arc::clone(&meter));
+    if let Some(cpus) = Cpus::of_this_thread().filter(|_| corner) {
+        let (launcher, registry) = (Arc::clone(&launcher), Arc::clone(&registry));
+        Corner::new(cpus, launcher, registry, &meters, log.clone()).start();
+    }
     Sampler::new(interval, launcher, sampled.0, sampled.1, sampled.2, &meters, log).start();
     Supervision::new(supervisor, meter, meters, registry, routes)
 }

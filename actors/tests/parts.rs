@@ -37,7 +37,7 @@ async fn whole_and_part_that_does(script: Script) -> (Supervision, FakeLauncher,
         false => Script::default(),
         true => script.clone(),
     });
-    let config = Config { sample_interval: LONG, ..Config::default() };
+    let config = Config { sample_interval: LONG, corner: false, ..Config::default() };
     let actors = start(config, Arc::new(launcher.clone()));
     let whole = spec(None);
     let id = whole.id;
@@ -121,7 +121,7 @@ async fn nothing_without_a_process_has_parts() {
 async fn an_instance_in_use_beyond_its_calls_is_not_put_to_sleep() {
     tokio::time::pause();
     let launcher = FakeLauncher::new(|_| Script::default());
-    let config = Config { sample_interval: LONG, ..Config::default() };
+    let config = Config { sample_interval: LONG, corner: false, ..Config::default() };
     let actors = start(config, Arc::new(launcher));
     let spec = Spec { idle_after: Some(Duration::from_secs(60)), ..spec(None) };
     let id = spec.id;

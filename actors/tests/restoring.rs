@@ -49,6 +49,7 @@ async fn two_hundred_come_back_a_few_at_a_time_in_the_order_given_and_none_for_w
     // Nothing is measured: the scripted process ids belong to strangers.
     let config = Config {
         sample_interval: LONG,
+        corner: false,
         concurrent_starts: usize::try_from(AT_ONCE).unwrap(),
         ..Config::default()
     };

@@ -23,7 +23,7 @@ fn spec() -> Spec {
 
 /// Nothing is measured: the scripted process ids belong to strangers.
 fn config() -> Config {
-    Config { sample_interval: LONG, ..Config::default() }
+    Config { sample_interval: LONG, corner: false, ..Config::default() }
 }
 
 fn actors(script: Script) -> (Supervision, FakeLauncher) {

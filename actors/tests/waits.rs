@@ -54,8 +54,13 @@ fn spec(planner: Arc<dyn Planner>) -> Spec {
 /// With room for one start at a time. Nothing is measured: the scripted process ids belong to strangers.
 fn actors() -> (Supervision, FakeLauncher) {
     let launcher = FakeLauncher::new(|_| Script::default());
-    let config =
-        Config { sample_interval: LONG, concurrent_starts: 1, start_slot: LONG, ..Config::default() };
+    let config = Config {
+        sample_interval: LONG,
+        corner: false,
+        concurrent_starts: 1,
+        start_slot: LONG,
+        ..Config::default()
+    };
     (start(config, Arc::new(launcher.clone())), launcher)
 }
 

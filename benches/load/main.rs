@@ -111,6 +111,9 @@ enum What {
         /// Calls without and with each kind of hog
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
         calls: u32,
+        /// The only kind of hog
+        #[arg(long, value_parser = ["memory", "cpu", "processes", "output"])]
+        hog: Option<String>,
     },
     /// SIGKILL of the daemon: from its next start until every child is taken over
     Adopt {
@@ -153,7 +156,7 @@ async fn measure(Cli { places, what, .. }: Cli) -> anyhow::Result<()> {
             What::Stdio { rounds, seconds, servers } => {
                 stdio::measure(&places, rounds, seconds, servers).await
             }
-            What::Neighbours { calls } => neighbours::measure(&places, calls).await,
+            What::Neighbours { calls, hog } => neighbours::measure(&places, calls, hog.as_deref()).await,
             What::Adopt { children, rounds } => adopt::measure(&places, children, rounds).await,
         }
     };

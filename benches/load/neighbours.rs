@@ -45,8 +45,8 @@ fn hogs() -> [Hog; 4] {
                 new Worker('for (;;);', { eval: true })";
     let bomb = "const { spawn } = require('child_process'); \
                 setInterval(() => spawn('/bin/sleep', ['1000']).on('error', () => {}), 2)";
-    let flood = "const line = Buffer.alloc(1 << 16, 'x'); const more = () => { while (process.stdout.write(line)); }; \
-                 process.stdout.on('drain', more); more();";
+    let flood = "const line = Buffer.alloc(1 << 20, 'x'); const more = () => { process.stdout.write(line); \
+                 setImmediate(more); }; more();";
     [
         Hog { name: "memory", program: grow, limits: json!({"max_memory_mb": 150}), is_ended: true },
         Hog { name: "cpu", program: spin, limits: json!({"max_cpu_percent": 50}), is_ended: false },
@@ -55,8 +55,9 @@ fn hogs() -> [Hog; 4] {
     ]
 }
 
-/// One kind of hog after the other beside one neighbour, which is called `calls` times without and with each.
-pub(crate) async fn measure(places: &Places, calls: u32) -> anyhow::Result<()> {
+/// One kind of hog after the other beside one neighbour, which is called `calls` times without and with each; or
+/// `only` the one of this name.
+pub(crate) async fn measure(places: &Places, calls: u32, only: Option<&str>) -> anyhow::Result<()> {
     let daemon = Daemon::start(places).await?;
     let plain = json!({"name": "neighbour", "display_name": "Neighbour", "server_script": "faulty/index.mjs",
         "args": ["ok"], "health_check": {"kind": "http", "endpoint": "/health"}});
@@ -73,7 +74,7 @@ pub(crate) async fn measure(places: &Places, calls: u32) -> anyhow::Result<()> {
     ]);
     // The first calls are those of a program that is still being compiled.
     called(&daemon, &neighbour, calls).await?;
-    for hog in hogs() {
+    for hog in hogs().into_iter().filter(|hog| only.is_none_or(|name| name == hog.name)) {
         eprintln!("{}", hog.name);
         let of_type = format!("hog-{}", hog.name);
         let definition = json!({"name": of_type, "display_name": hog.name, "command": "node",

@@ -31,8 +31,6 @@ pub struct IsolationSettings {
     pub allow_weak: bool,
 }
 
-const TRUTH: [(&str, bool); 4] = [("true", true), ("false", false), ("1", true), ("0", false)];
-
 pub(super) fn read(values: &mut Values, surroundings: &Surroundings) -> IsolationSettings {
     let second = Duration::from_secs(1);
     let settings = IsolationSettings {
@@ -42,7 +40,7 @@ pub(super) fn read(values: &mut Values, surroundings: &Surroundings) -> Isolatio
         }),
         uid_count: values.number("isolation.uid-count", 1..=1_000_000),
         run_as: values.optional("isolation.run-as", user),
-        private_mounts: values.word("isolation.private-mounts", &TRUTH),
+        private_mounts: values.truth("isolation.private-mounts"),
         max_tasks: values.number("isolation.max-tasks", 16..=100_000),
         readable: values.read("isolation.readable", |text| {
             text.split(',')
@@ -52,7 +50,7 @@ pub(super) fn read(values: &mut Values, surroundings: &Surroundings) -> Isolatio
                 .collect()
         }),
         alarm_after: values.duration("isolation.alarm-after", second..=second * 86_400),
-        allow_weak: values.word("isolation.allow-weak", &TRUTH),
+        allow_weak: values.truth("isolation.allow-weak"),
     };
     if settings.readable.iter().any(|path| path.parent().is_none()) {
         values.fault(

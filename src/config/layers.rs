@@ -19,6 +19,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("ports", "20000-29999"),
     ("max-concurrent-starts", "8"),
     ("sample-interval", "5s"),
+    ("cpu-corner", "true"),
     ("max-processes", "64"),
     ("cgroups", "auto"),
     ("cgroup-base", ""),

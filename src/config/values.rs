@@ -120,6 +120,10 @@ impl Values {
         })
     }
 
+    pub(super) fn truth(&mut self, key: &str) -> bool {
+        self.word(key, &[("true", true), ("false", false), ("1", true), ("0", false)])
+    }
+
     /// The account of every value, or every mistake.
     pub(super) fn finish(mut self, database_url: &str) -> Result<Report, ConfigError> {
         if !self.faults.is_empty() {

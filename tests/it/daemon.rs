@@ -127,6 +127,7 @@ impl Daemon {
         let config = Config {
             ports: settings.ports.clone(),
             sample_interval: settings.sample_interval,
+            corner: settings.cpu_corner,
             ..Config::default()
         };
         let gate = Gate::in_program(env!("CARGO_BIN_EXE_minimcp"));

@@ -13,6 +13,7 @@ mod authorization;
 mod children;
 mod cli;
 mod collector;
+mod corner;
 mod dashboard;
 mod deploy;
 mod diagnose;

@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use dashmap::DashMap;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rustix::process::{Pid, PidfdFlags};
@@ -49,6 +50,8 @@ pub struct LocalLauncher {
     left: Arc<BTreeMap<String, Vec<PathBuf>>>,
     children: OwnChildren,
     wiring: Option<Arc<dyn Wiring>>,
+    /// Where the output of each run goes that is watched.
+    outputs: Arc<DashMap<(Uuid, Run), PathBuf>>,
     log: slog::Logger,
 }
 
@@ -83,6 +86,7 @@ impl LocalLauncher {
             left: Arc::default(),
             children: OwnChildren::default(),
             wiring: None,
+            outputs: Arc::default(),
             log,
         }
     }
@@ -225,9 +229,11 @@ impl LocalLauncher {
             ended,
             released: AtomicBool::new(false),
         });
+        self.outputs.insert((record.id, record.run), record.log_dir.clone());
         let launcher = self.clone();
         tokio::spawn(async move {
             let ending = see_out(leader, child, tree, orders).await;
+            launcher.outputs.remove(&(record.id, record.run));
             launcher.children.forget(record.identity.pid);
             if let Some(wiring) = wiring {
                 wiring.disconnect(record.id, record.run);
@@ -395,6 +401,11 @@ impl Launcher for LocalLauncher {
             cpu_us: group.cpu_us(),
             refused_forks: group.refused_forks(),
         })
+    }
+
+    fn drops_output(&self, id: Uuid, run: Run) -> bool {
+        let Some(dir) = self.outputs.get(&(id, run)).map(|dir| dir.clone()) else { return false };
+        ["stdout.log", "stderr.log"].iter().any(|name| self.logs.drops(&dir.join(name)))
     }
 
     fn adopt(

@@ -5,6 +5,7 @@
 //! change that could be missed.
 
 pub mod cgroup;
+pub(crate) mod cpus;
 pub mod gate;
 pub mod handover;
 mod identity;
@@ -438,6 +439,11 @@ pub trait Launcher: Send + Sync + fmt::Debug {
     /// Called on a thread that may block.
     fn count(&self, _: Uuid, _: Run) -> Option<Counted> {
         None
+    }
+
+    /// Whether a run has lately written more output than is kept. Called on a thread that may block.
+    fn drops_output(&self, _: Uuid, _: Run) -> bool {
+        false
     }
 
     /// Finds the process of a record again.

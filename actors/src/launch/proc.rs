@@ -67,6 +67,35 @@ pub(crate) fn forks() -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("processes ")?.trim().parse().ok())
 }
 
+/// What the processors of this machine have done since it began, in clock ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CpuTimes {
+    all: u64,
+    idle: u64,
+}
+
+impl CpuTimes {
+    /// The first line of `/proc/stat`, see proc(5): user, nice, system, idle, iowait, irq, softirq, steal; what guests
+    /// took, which comes behind them, is in user and nice already.
+    fn parse(text: &str) -> Option<Self> {
+        let fields = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+        let ticks: Vec<u64> = fields.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some(Self { all: ticks.iter().sum(), idle: ticks.get(3)? + ticks.get(4)? })
+    }
+
+    /// How much of the processors' time since `before` was used.
+    pub(crate) fn busy_percent(self, before: Self) -> u64 {
+        let all = self.all.saturating_sub(before.all);
+        let idle = self.idle.saturating_sub(before.idle).min(all);
+        ((all - idle) * 100).checked_div(all).unwrap_or(0)
+    }
+}
+
+/// What the processors have done so far.
+pub(crate) fn cpu_times() -> Option<CpuTimes> {
+    CpuTimes::parse(&std::fs::read_to_string("/proc/stat").ok()?)
+}
+
 /// Whether a process was started with this variable, written `NAME=value`. `false` too if we may not look.
 pub(crate) fn has_variable(pid: u32, variable: &str) -> bool {
     std::fs::read(format!("/proc/{pid}/environ"))
@@ -86,6 +115,18 @@ mod tests {
         assert_eq!((stat.resident_pages, stat.ended), (20, false));
         assert_eq!(Stat::parse("4242 (a"), None);
         assert!(Stat::parse(&line.replace(" S ", " Z ")).unwrap().ended);
+    }
+
+    #[test]
+    fn processors_are_busy_with_all_but_idling_and_waiting_for_disks() {
+        let times = |line: &str| CpuTimes::parse(line).unwrap();
+        let before = times("cpu  100 0 50 1000 20 1 2 3 77 0\ncpu0 1 1 1 1\n");
+        let after = times("cpu  110 0 60 1015 25 1 2 13 99 0\n");
+        assert_eq!((before.all, before.idle), (1176, 1020));
+        assert_eq!(after.busy_percent(before), 60);
+        assert_eq!(before.busy_percent(before), 0, "no time has passed");
+        assert_eq!(CpuTimes::parse("intr 1 2 3"), None);
+        assert!(cpu_times().is_some());
     }
 
     #[test]

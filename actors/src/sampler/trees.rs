@@ -15,15 +15,15 @@ use crate::state::{Run, Usage};
 
 /// A run with the id of the process that it was started as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Root {
-    pub(super) id: Uuid,
-    pub(super) run: Run,
-    pub(super) pid: u32,
+pub(crate) struct Root {
+    pub(crate) id: Uuid,
+    pub(crate) run: Run,
+    pub(crate) pid: u32,
 }
 
 /// What the last pass saw.
 #[derive(Debug, Default)]
-pub(super) struct Trees(HashMap<(Uuid, Run), Seen>);
+pub(crate) struct Trees(HashMap<(Uuid, Run), Seen>);
 
 #[derive(Debug)]
 struct Seen {
@@ -31,6 +31,8 @@ struct Seen {
     cpu: Cpu,
     refused_forks: u64,
     usage: Usage,
+    /// The process and the start of each one that is alive.
+    members: Vec<(u32, u64)>,
 }
 
 /// CPU that a tree has used so far.
@@ -44,7 +46,7 @@ enum Cpu {
 
 impl Trees {
     /// Measures each tree. What runs for the first time has used no CPU yet.
-    pub(super) fn measure(
+    pub(crate) fn measure(
         &mut self,
         roots: &[Root],
         launcher: &dyn Launcher,
@@ -63,6 +65,7 @@ impl Trees {
                     cpu: before.cpu.clone(),
                     refused_forks: counted.refused_forks,
                     usage: Usage { cpu_percent: 0.0, refused_forks: 0, ..before.usage },
+                    members: before.members.clone(),
                 },
                 (Some(counted), before) => {
                     let members: Vec<Stat> =
@@ -81,6 +84,14 @@ impl Trees {
         }
         self.0 = seen;
         usages
+    }
+
+    /// The processes of a tree that were there at the last measuring and still are.
+    pub(crate) fn members(&self, key: (Uuid, Run)) -> impl Iterator<Item = u32> {
+        let members = self.0.get(&key).into_iter().flat_map(|seen| &seen.members);
+        members
+            .filter(|(pid, start)| Stat::of(*pid).is_ok_and(|stat| stat.start_ticks == *start))
+            .map(|(pid, _)| *pid)
     }
 }
 
@@ -102,7 +113,8 @@ fn look(members: &[Stat], cpu_us: Option<u64>, refused: u64, before: Option<&See
         tasks: count(live().map(|stat| u64::from(stat.threads)).sum()),
         refused_forks: before.map_or(0, |before| count(refused.saturating_sub(before.refused_forks))),
     };
-    Seen { at: now, cpu, refused_forks: refused, usage }
+    let members = live().map(|stat| (stat.pid, stat.start_ticks)).collect();
+    Seen { at: now, cpu, refused_forks: refused, usage, members }
 }
 
 /// CPU used between two looks, in percent of one core.

@@ -53,6 +53,8 @@ pub struct Config {
     pub start_slot: Duration,
     /// Between two passes over the process trees.
     pub sample_interval: Duration,
+    /// Keep servers that take too much of the CPU, or write too much, to the upper half of the processors.
+    pub corner: bool,
     /// The clocks that leases go by.
     pub clock: Arc<dyn Clock>,
     /// Between two comparisons of them, which is how late a lease may end after the machine has slept.
@@ -73,6 +75,7 @@ impl Default for Config {
             concurrent_starts: 2 * cores,
             start_slot: Duration::from_secs(3),
             sample_interval: Duration::from_secs(5),
+            corner: true,
             clock: Arc::new(MachineClock),
             clock_interval: Duration::from_secs(1),
             stream_capacity: 4_096,

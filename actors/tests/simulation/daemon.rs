@@ -72,6 +72,7 @@ impl Daemon {
             concurrent_starts: 2,
             start_slot: Duration::from_secs(1),
             sample_interval: Duration::from_secs(1_000_000),
+            corner: false,
             clock: Arc::new(machine.clone()),
             stream_capacity: 64,
             ..Config::default()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{LocalLauncher, open_pidfd, system};
 use crate::launch::cgroup::Group;
+use crate::launch::cpus::Cpus;
 use crate::launch::tree::Tree;
 use crate::launch::{LaunchError, Probe, Process, Record, Spec, identity};
 
@@ -65,6 +66,7 @@ impl LocalLauncher {
                     "file" => %path.display(), "error" => %error);
             }
         }
+        free(&record);
         let wired = self.wire(spec.as_ref(), &record, true);
         let process = self.watch(probe, record, None, pidfd);
         // Without its streams it is of no use: dropping it ends it.
@@ -87,6 +89,16 @@ impl LocalLauncher {
             slog::error!(self.log, "processes of a lost run outlive SIGKILL"; "instance" => %record.id);
         }
     }
+}
+
+/// An earlier daemon may have kept the run to some of the processors. This one judges for itself.
+fn free(record: &Record) {
+    let Some(cpus) = Cpus::of_this_thread().filter(|cpus| cpus.is_confined(record.identity.pid)) else {
+        return;
+    };
+    let group = Group::found(&record.cgroups, &record.name());
+    let members = group.map_or_else(|| vec![record.identity.pid], |group| group.members());
+    members.into_iter().for_each(|pid| cpus.release(pid));
 }
 
 fn put_away(tree: &Tree) -> bool {

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::Rotation;
 use super::rotate::{BLOCK, Cut, extent, numbered, rotate, shift, tell};
+use crate::launch::cpus::Cpus;
 
 /// Between two looks at files that grow.
 const CALM: Duration = Duration::from_millis(250);
@@ -88,7 +89,13 @@ impl LogKeeper {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let shared = Arc::new(Shared { rotation, watched: Mutex::new(Watched::default()), wake, log });
         let keeper = Arc::clone(&shared);
-        std::thread::Builder::new().name("log-keeper".into()).spawn(move || keeper.run())?;
+        std::thread::Builder::new().name("log-keeper".into()).spawn(move || {
+            // Cutting what a flood wrote keeps a processor in the kernel for milliseconds at a time.
+            if let Some(cpus) = Cpus::of_this_thread() {
+                cpus.confine_this_thread();
+            }
+            keeper.run();
+        })?;
         Ok(Self { shared })
     }
 
@@ -136,6 +143,11 @@ impl LogKeeper {
             self.shared.cut(path, &mut live);
             self.shared.tell(path, &mut live);
         }
+    }
+
+    /// Whether output of this file was dropped, and it has not been quiet since.
+    pub(in crate::launch) fn drops(&self, path: &Path) -> bool {
+        self.shared.lock().files.get(path).is_some_and(|live| live.cut.dropped > 0)
     }
 
     fn insert(&self, path: &Path, start: u64, seen: u64) {

@@ -1,0 +1,160 @@
+//! One actor that keeps what takes too much out of the way of others: servers that are over their CPU limit or write
+//! more than is kept, while the machine has something to do.
+//!
+//! A limit is enforced elsewhere, by the kernel's quota and by ending a run that stays above it. Both take their time,
+//! and a quota lets a server with many threads have every processor for a part of each period. Until then a server
+//! that is over its limit shares the [corner](crate::launch::cpus) with others of its kind.
+
+mod judge;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use slog::info;
+use tokio::time::Instant;
+
+use self::judge::{Judge, Key, Verdict};
+use crate::launch::Launcher;
+use crate::launch::cpus::Cpus;
+use crate::launch::proc::{self, CpuTimes};
+use crate::meter::{Meter, Meters};
+use crate::policy::Limits;
+use crate::sampler::trees::{Root, Trees};
+use crate::snapshot::{Registry, Snapshot};
+use crate::state::{Status, Usage};
+
+/// Between two looks at the machine.
+const LOOK: Duration = Duration::from_millis(500);
+/// What a look may cost: one part in so many of a processor.
+const SHARE: u32 = 50;
+/// The machine has something to do once this part of its processors' time is used, in percent.
+const BUSY_PERCENT: u64 = 25;
+
+/// Looks at intervals, for as long as its system lives.
+pub(crate) struct Corner {
+    /// Away while a look is under way, and after one that failed.
+    watch: Option<Watch>,
+    fresh: Box<dyn Fn() -> Watch>,
+    meter: Arc<Meter>,
+    log: slog::Logger,
+}
+
+/// What is looked with.
+struct Watch {
+    cpus: Cpus,
+    launcher: Arc<dyn Launcher>,
+    registry: Arc<Registry>,
+    times: Option<CpuTimes>,
+    trees: Trees,
+    judge: Judge,
+    log: slog::Logger,
+}
+
+impl Corner {
+    pub(crate) fn new(
+        cpus: Cpus,
+        launcher: Arc<dyn Launcher>,
+        registry: Arc<Registry>,
+        meters: &Meters,
+        log: slog::Logger,
+    ) -> Self {
+        let meter = meters.register("/supervisor/corner".into(), "corner", 1);
+        let told = log.clone();
+        let fresh = Box::new(move || Watch {
+            cpus: cpus.clone(),
+            launcher: Arc::clone(&launcher),
+            registry: Arc::clone(&registry),
+            times: None,
+            trees: Trees::default(),
+            judge: Judge::default(),
+            log: told.clone(),
+        });
+        Self { watch: None, fresh, meter, log }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let mut watch = self.watch.take().unwrap_or_else(|| (self.fresh)());
+        let begun = Instant::now();
+        let looked = tokio::task::spawn_blocking(move || {
+            watch.look(begun);
+            watch
+        });
+        ctx.spawn(looked.into_actor(self).map(move |watch, actor, ctx| {
+            actor.meter.handled();
+            match watch {
+                Ok(watch) => actor.watch = Some(watch),
+                Err(panic) => {
+                    slog::error!(actor.log, "a look at who takes too much failed"; "error" => %panic);
+                }
+            }
+            ctx.run_later(LOOK.max(begun.elapsed() * SHARE), Self::look);
+        }));
+    }
+}
+
+impl Actor for Corner {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_later(LOOK, Self::look);
+    }
+}
+
+impl Watch {
+    fn look(&mut self, now: Instant) {
+        let times = proc::cpu_times();
+        let busy =
+            self.times.zip(times).is_some_and(|(before, now)| now.busy_percent(before) >= BUSY_PERCENT);
+        self.times = times;
+        if !busy && !self.judge.has_confined() {
+            self.trees = Trees::default();
+            return;
+        }
+        let serving: HashMap<Key, (Root, Limits)> =
+            self.registry.with_parts().iter().filter_map(|s| serving(s)).collect();
+        let roots: Vec<Root> = serving.values().map(|(root, _)| *root).collect();
+        let usages = self.trees.measure(&roots, &*self.launcher, now);
+        let too_much = |key: Key, usage: &Usage| {
+            serving.get(&key).is_some_and(|(_, limits)| is_over(limits, usage))
+                || self.launcher.drops_output(key.0, key.1)
+        };
+        let seen: Vec<(Key, bool)> =
+            usages.iter().map(|(id, run, usage)| ((*id, *run), too_much((*id, *run), usage))).collect();
+        for (key, verdict) in self.judge.look(&seen, now) {
+            self.carry_out(key, verdict);
+        }
+    }
+
+    fn carry_out(&self, key: Key, verdict: Verdict) {
+        let (id, run) = key;
+        for pid in self.trees.members(key) {
+            match verdict {
+                Verdict::Confine | Verdict::Keep => self.cpus.confine(pid),
+                Verdict::Release => self.cpus.release(pid),
+            }
+        }
+        let (few, all) = (self.cpus.in_corner(), self.cpus.count());
+        match verdict {
+            Verdict::Confine => {
+                info!(self.log, "a server takes too much and is kept to some of the processors";
+                "instance" => %id, "run" => %run, "processors" => few, "of" => all)
+            }
+            Verdict::Release => info!(self.log, "a server may use all processors again";
+                "instance" => %id, "run" => %run, "processors" => all),
+            Verdict::Keep => {}
+        }
+    }
+}
+
+/// The process of an instance that serves, and what it may take. One that starts may take what it needs for that.
+fn serving(snapshot: &Snapshot) -> Option<(Key, (Root, Limits))> {
+    let serves = matches!(snapshot.status, Status::Running | Status::Unhealthy);
+    let (id, run) = (snapshot.id, snapshot.run);
+    snapshot.pid.filter(|_| serves).map(|pid| ((id, run), (Root { id, run, pid }, snapshot.limits)))
+}
+
+fn is_over(limits: &Limits, usage: &Usage) -> bool {
+    limits.cpu_percent.is_some_and(|limit| f64::from(usage.cpu_percent) > f64::from(limit))
+}
