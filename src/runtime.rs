@@ -1,35 +1,37 @@
 //! The daemon: everything brought up in order, and down in the reverse.
 
+mod data_dir;
+mod error;
 mod handle;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use actix::Actor;
 use minimcp_actors::launch::cgroup::Cgroups;
 use minimcp_actors::launch::gate::Gate;
-use minimcp_actors::launch::isolation::{Isolation, IsolationError, Level};
+use minimcp_actors::launch::isolation::{Isolation, Level};
 use minimcp_actors::launch::local::LocalLauncher;
 use minimcp_actors::launch::logs::{LogKeeper, Rotation};
 use minimcp_actors::launch::record::RunDir;
 use minimcp_actors::{ActorThread, Config, Supervision};
-use rustix::fs::FlockOperation;
 use slog::{Logger, error, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use handle::{Builder, Runtime};
+pub use self::data_dir::DAEMON_URL;
+pub(crate) use self::data_dir::take_data_dir;
+pub use self::error::ServeError;
+pub use self::handle::{Builder, Runtime};
 
-use handle::Engine;
+use self::data_dir::local_url;
+use self::handle::Engine;
 
 use crate::api::audit::AuditResult;
 use crate::archive::Keeper;
 use crate::audit::{self, Entry, Trail, anchor};
-use crate::bootstrap::BootstrapError;
-use crate::catalog;
 use crate::config::{Loaded, OnShutdown, Settings};
 use crate::expiry::Reminders;
 use crate::gateway::{AccessTable, Gateway, Servers};
@@ -41,87 +43,11 @@ use crate::logging;
 use crate::provision::Provisioner;
 use crate::restore::Restorer;
 use crate::stdio::{self, Stdio};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::traces::Traces;
 use crate::trends::Trends;
-use crate::vault::{KeyError, KeyRotation, UnlockError, Vault};
+use crate::vault::{KeyRotation, Vault};
 use crate::webhooks::{Sources, SystemLookup, Webhooks};
-
-/// Name of the file, in the data directory, that says where the daemon listens.
-pub const DAEMON_URL: &str = "daemon.url";
-
-/// Why the daemon does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// Another daemon is there.
-    #[error("another daemon uses {0}; stop it, or give this one a data directory of its own (--data-dir)")]
-    DataDirInUse(PathBuf),
-    /// A file or directory cannot be used.
-    #[error("{what} {path}: {source}")]
-    File {
-        /// What was attempted.
-        what: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Nothing can listen there.
-    #[error("cannot listen on {addr}: {source}; is another daemon there? --listen takes another address")]
-    Listen {
-        /// The address.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The master key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The master key and the database do not belong together, or one cannot be used.
-    #[error(transparent)]
-    Unlock(#[from] UnlockError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Servers cannot be isolated as configured.
-    #[error(transparent)]
-    Isolation(#[from] IsolationError),
-    /// There are several users, and nothing that keeps their servers apart.
-    #[error("{0}")]
-    Weak(String),
-    /// A type that the embedding program brings along is none.
-    #[error("a type of this program: {0}")]
-    Type(#[from] catalog::Invalid),
-    /// The first run.
-    #[error(transparent)]
-    Bootstrap(#[from] BootstrapError),
-    /// A thread or the event loop.
-    #[error("the system gives no thread or event loop: {0}")]
-    System(#[source] io::Error),
-}
-
-impl ServeError {
-    /// Whether it is the setup that is wrong, the key for instance, so that starting again will not help.
-    #[must_use]
-    pub fn is_setup(&self) -> bool {
-        match self {
-            Self::Key(_) | Self::Isolation(_) | Self::Weak(_) => true,
-            Self::Unlock(error) => !matches!(error, UnlockError::Store(_) | UnlockError::Seal(_)),
-            _ => false,
-        }
-    }
-
-    /// What the store said, if it was the store at whatever step.
-    #[must_use]
-    pub fn of_store(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store(error)
-            | Self::Unlock(UnlockError::Store(error))
-            | Self::Bootstrap(BootstrapError::Store(error)) => Some(error),
-            _ => None,
-        }
-    }
-}
 
 /// Runs the daemon until SIGTERM or SIGINT. `ready` is called once it listens, with the file of a new
 /// administrator's token if this is the first run.
@@ -410,34 +336,6 @@ async fn on_actor_thread(actors: &ActorThread, journal: Journal) -> Result<actix
         let _ = tell.send(journal.start());
     });
     told.await.map_err(|_| ServeError::System(io::Error::other("the actor thread ended early")))
-}
-
-/// How a program on this machine reaches the daemon, whatever stands in front of it for others.
-fn local_url(listen: SocketAddr) -> String {
-    let local: IpAddr = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(local, listen.port()))
-}
-
-/// Makes the data directory if it is missing and keeps other daemons out of it.
-pub(crate) fn take_data_dir(path: &Path) -> Result<std::fs::File, ServeError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let fail = |what| move |source| ServeError::File { what, path: path.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail("making"))?;
-    let lock = path.join("lock");
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(lock);
-    let file = file.map_err(fail("locking"))?;
-    // Not flock: a process that is just being started would hold it on behalf of a daemon that was killed.
-    match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
-            Err(ServeError::DataDirInUse(path.to_owned()))
-        }
-        Err(error) => Err(fail("locking")(error.into())),
-    }
 }
 
 /// What ends the daemon.

@@ -28,9 +28,8 @@ pub(crate) struct Daemon {
     child: Child,
     dir: TempDir,
     program: PathBuf,
-    servers_dir: PathBuf,
+    settings: Vec<String>,
     port: u16,
-    first_port: u16,
     token: String,
     client: Client<HttpConnector, Full<bytes::Bytes>>,
 }
@@ -42,15 +41,15 @@ impl Daemon {
         let program =
             places.daemon.canonicalize().context("the daemon's program is missing; name it with --daemon")?;
         let servers_dir = places.servers_dir.canonicalize().context("name the servers with --servers-dir")?;
-        let (port, first_port) = (free_port()?, 10_000);
-        let child = spawn(&program, &servers_dir, dir.path(), port, first_port)?;
+        let port = free_port()?;
+        let settings = settings(&servers_dir, &places.set);
+        let child = spawn(&program, &settings, dir.path(), port)?;
         // The daemon closes idle connections after 5 s; a request on its way just then would be lost.
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(3))
             .build_http();
-        let mut daemon =
-            Self { child, dir, program, servers_dir, port, first_port, token: String::new(), client };
+        let mut daemon = Self { child, dir, program, settings, port, token: String::new(), client };
         daemon.ready().await?;
         let token = std::fs::read_to_string(daemon.dir.path().join("data/admin.token"));
         daemon.token = token.context("reading the administrator's token")?.trim().to_owned();
@@ -62,7 +61,7 @@ impl Daemon {
         self.child.kill()?;
         self.child.wait()?;
         let begun = Instant::now();
-        self.child = spawn(&self.program, &self.servers_dir, self.dir.path(), self.port, self.first_port)?;
+        self.child = spawn(&self.program, &self.settings, self.dir.path(), self.port)?;
         self.ready().await?;
         Ok(begun)
     }
@@ -214,28 +213,28 @@ pub(crate) struct Instance {
     pub(crate) port: u16,
 }
 
-fn spawn(
-    program: &Path,
-    servers_dir: &Path,
-    dir: &Path,
-    port: u16,
-    first_port: u16,
-) -> anyhow::Result<Child> {
-    let log = File::options().create(true).append(true).open(dir.join("daemon.log"))?;
-    let mut command = Command::new(program);
-    command.args(["serve", "--data-dir"]).arg(dir.join("data"));
-    command.arg("--listen").arg(format!("127.0.0.1:{port}"));
-    for setting in [
+/// What the daemon is told: nothing here is to be held back, and what is asked for comes last.
+fn settings(servers_dir: &Path, more: &[String]) -> Vec<String> {
+    let own = [
         format!("servers-dir={}", servers_dir.display()),
-        format!("ports={first_port}-{}", first_port + 8_000),
+        "ports=10000-18000".into(),
         "quota.max-instances=none".into(),
         "quota.max-running=none".into(),
         "gateway.max-rate=0".into(),
         "http.max-rate=0".into(),
         "http.max-creations=0".into(),
         "log.format=json".into(),
-    ] {
-        command.args(["--set", &setting]);
+    ];
+    own.into_iter().chain(more.iter().cloned()).collect()
+}
+
+fn spawn(program: &Path, settings: &[String], dir: &Path, port: u16) -> anyhow::Result<Child> {
+    let log = File::options().create(true).append(true).open(dir.join("daemon.log"))?;
+    let mut command = Command::new(program);
+    command.args(["serve", "--data-dir"]).arg(dir.join("data"));
+    command.arg("--listen").arg(format!("127.0.0.1:{port}"));
+    for setting in settings {
+        command.args(["--set", setting]);
     }
     command.current_dir(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn().context("starting the daemon")

@@ -50,6 +50,9 @@ struct Places {
     /// The workspace of the Node servers, installed and built
     #[arg(long, value_name = "DIR", default_value = "mcp-servers", global = true)]
     servers_dir: PathBuf,
+    /// A setting of the daemon; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
+    set: Vec<String>,
     /// The nginx program
     #[arg(long, value_name = "FILE", default_value = "nginx", global = true)]
     nginx: PathBuf,
@@ -109,7 +112,7 @@ enum What {
     /// Calls of a server beside one that takes too much, against its calls without
     Neighbours {
         /// Calls without and with each kind of hog
-        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
         calls: u32,
         /// The only kind of hog
         #[arg(long, value_parser = ["memory", "cpu", "processes", "output"])]

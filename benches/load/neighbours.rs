@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_millis(10);
 /// Calls between two looks at the hog.
 const AT_A_TIME: u32 = 10;
 /// As many hogs of a kind in a row, as long as each ends too early for all the calls.
-const HOGS: u32 = 20;
+const HOGS: u32 = 100;
 /// How long the daemon may take for the end of one that is over its limit.
 const PATIENCE: Duration = Duration::from_secs(60);
 
