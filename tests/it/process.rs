@@ -22,6 +22,7 @@ mod lacking;
 mod leftovers;
 mod pipes;
 mod postgres;
+mod power_cut;
 mod privacy;
 mod restoring;
 mod rotation;

@@ -1,5 +1,5 @@
-//! One actor that keeps what takes too much out of the way of others: servers that are over their CPU limit or write
-//! more than is kept, while the machine has something to do.
+//! One actor that keeps what takes too much out of the way of others: servers that are over their CPU limit, write
+//! more than is kept or ask for more processes than they may, while the machine has something to do.
 //!
 //! A limit is enforced elsewhere, by the kernel's quota and by ending a run that stays above it. Both take their time,
 //! and a quota lets a server with many threads have every processor for a part of each period. Until then a server
@@ -155,6 +155,23 @@ fn serving(snapshot: &Snapshot) -> Option<(Key, (Root, Limits))> {
     snapshot.pid.filter(|_| serves).map(|pid| ((id, run), (Root { id, run, pid }, snapshot.limits)))
 }
 
+/// Whether it used more than it may since the look before, or asked for more processes.
 fn is_over(limits: &Limits, usage: &Usage) -> bool {
-    limits.cpu_percent.is_some_and(|limit| f64::from(usage.cpu_percent) > f64::from(limit))
+    usage.refused_forks > 0
+        || limits.cpu_percent.is_some_and(|limit| f64::from(usage.cpu_percent) > f64::from(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_much_is_more_cpu_than_the_limit_or_any_process_that_was_refused() {
+        let usage = |cpu_percent, refused_forks| Usage { cpu_percent, refused_forks, ..Usage::default() };
+        let limits = Limits { cpu_percent: Some(50), ..Limits::default() };
+        assert!(is_over(&limits, &usage(50.1, 0)));
+        assert!(!is_over(&limits, &usage(50.0, 0)), "at its limit");
+        assert!(is_over(&limits, &usage(0.0, 1)));
+        assert!(!is_over(&Limits::default(), &usage(800.0, 0)), "without a limit");
+    }
 }

@@ -69,9 +69,13 @@ impl RunDir {
                 }
                 _ => continue,
             }
-            match std::fs::read(&path).map(|bytes| serde_json::from_slice(&bytes)) {
-                Ok(Ok(record)) => records.push(record),
-                Ok(Err(_)) | Err(_) => unreadable.push(path),
+            match std::fs::read(&path) {
+                // Never synced, and then the power went: nothing of that time is alive.
+                Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => std::fs::remove_file(&path)?,
+                bytes => match bytes.map(|bytes| serde_json::from_slice(&bytes)) {
+                    Ok(Ok(record)) => records.push(record),
+                    Ok(Err(_)) | Err(_) => unreadable.push(path),
+                },
             }
         }
         Ok((records, unreadable))
@@ -160,6 +164,18 @@ mod tests {
         assert_eq!(dir.records().unwrap().0, std::slice::from_ref(&new));
         dir.remove(&new).unwrap();
         assert_eq!(dir.records().unwrap().0, []);
+    }
+
+    #[test]
+    fn a_record_of_which_a_power_cut_has_left_nothing_is_cleaned() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = RunDir::open(scratch.path()).unwrap();
+        for (name, text) in [("empty.json", ""), ("zeros.json", "\0\0\0")] {
+            std::fs::write(scratch.path().join(name), text).unwrap();
+        }
+        let (records, unreadable) = dir.records().unwrap();
+        assert_eq!((records, unreadable), (Vec::new(), Vec::new()));
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
     }
 
     #[test]
