@@ -30,8 +30,8 @@ test: servers dashboard ## Run every test, with real processes, Node servers, a 
 	trap 'scripts/postgres stop $(POSTGRES_DIR)' EXIT; \
 	MINIMCP_TEST_POSTGRES_URL=$$url $(CARGO) test --workspace --features minimcp-actors/fake
 
-# Rounds of each test that can go on for longer: 100 kills under load, 200 while busy, 20,000 simulated stories, 1,000
-# starts and stops.
+# Rounds of each test that can go on for longer: 100 kills under load, 200 while busy, 20 power cuts, 20,000 simulated
+# stories, 1,000 starts and stops. As root, with a loop device for the power cuts.
 soak: servers ## The long versions of the tests of faults; docs/faults.md has the results
 	scripts/fault-tools
 	$(CARGO) test --package minimcp-actors --features fake --test simulation --no-run
@@ -40,6 +40,7 @@ soak: servers ## The long versions of the tests of faults; docs/faults.md has th
 	MINIMCP_TEST_ROUNDS=100 $(CARGO) test --features minimcp-actors/fake --test it -- --nocapture --test-threads 1 \
 		process::storm process::corruption process::half_made process::crowd::of_thousands
 	MINIMCP_TEST_ROUNDS=200 $(CARGO) test --features minimcp-actors/fake --test it -- --nocapture process::crashes
+	MINIMCP_TEST_ROUNDS=20 $(CARGO) test --features minimcp-actors/fake --test it -- --nocapture --ignored process::power_cut
 	MINIMCP_TEST_ROUNDS=1000 $(CARGO) test --features minimcp-actors/fake --test it -- --nocapture children::fifty
 
 demo: servers ## Tell the whole story by itself, and fail if a step does

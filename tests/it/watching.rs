@@ -57,6 +57,7 @@ async fn what_alerts_count_is_there_before_it_happens() {
         r#"minimcp_transitions_total{to="disconnected",cause="exited"} 0"#,
         r#"minimcp_transitions_total{to="restarting",cause="high_memory"} 0"#,
         r#"minimcp_http_answers_total{class="5xx"} 0"#,
+        r#"minimcp_traces_spans_dropped_total{reason="collector"} 0"#,
     ] {
         assert!(said.contains(sample), "{sample} in {said}");
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
-use slog::info;
+use slog::{error, info};
 use tokio::time::Instant;
 
 use self::judge::{Judge, Key, Verdict};
@@ -34,22 +34,27 @@ const BUSY_PERCENT: u64 = 25;
 
 /// Looks at intervals, for as long as its system lives.
 pub(crate) struct Corner {
+    place: Place,
     /// Away while a look is under way, and after one that failed.
-    watch: Option<Watch>,
-    fresh: Box<dyn Fn() -> Watch>,
+    seen: Option<Seen>,
     meter: Arc<Meter>,
-    log: slog::Logger,
 }
 
-/// What is looked with.
-struct Watch {
+/// What is looked at, and with what.
+#[derive(Clone)]
+struct Place {
     cpus: Cpus,
     launcher: Arc<dyn Launcher>,
     registry: Arc<Registry>,
+    log: slog::Logger,
+}
+
+/// What the looks so far have shown.
+#[derive(Default)]
+struct Seen {
     times: Option<CpuTimes>,
     trees: Trees,
     judge: Judge,
-    log: slog::Logger,
 }
 
 impl Corner {
@@ -61,32 +66,22 @@ impl Corner {
         log: slog::Logger,
     ) -> Self {
         let meter = meters.register("/supervisor/corner".into(), "corner", 1);
-        let told = log.clone();
-        let fresh = Box::new(move || Watch {
-            cpus: cpus.clone(),
-            launcher: Arc::clone(&launcher),
-            registry: Arc::clone(&registry),
-            times: None,
-            trees: Trees::default(),
-            judge: Judge::default(),
-            log: told.clone(),
-        });
-        Self { watch: None, fresh, meter, log }
+        Self { place: Place { cpus, launcher, registry, log }, seen: None, meter }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        let mut watch = self.watch.take().unwrap_or_else(|| (self.fresh)());
-        let begun = Instant::now();
+        let mut seen = self.seen.take().unwrap_or_default();
+        let (place, begun) = (self.place.clone(), Instant::now());
         let looked = tokio::task::spawn_blocking(move || {
-            watch.look(begun);
-            watch
+            place.look(&mut seen, begun);
+            seen
         });
-        ctx.spawn(looked.into_actor(self).map(move |watch, actor, ctx| {
+        ctx.spawn(looked.into_actor(self).map(move |seen, actor, ctx| {
             actor.meter.handled();
-            match watch {
-                Ok(watch) => actor.watch = Some(watch),
+            match seen {
+                Ok(seen) => actor.seen = Some(seen),
                 Err(panic) => {
-                    slog::error!(actor.log, "a look at who takes too much failed"; "error" => %panic);
+                    error!(actor.place.log, "a look at who takes too much failed"; "error" => %panic);
                 }
             }
             ctx.run_later(LOOK.max(begun.elapsed() * SHARE), Self::look);
@@ -102,44 +97,43 @@ impl Actor for Corner {
     }
 }
 
-impl Watch {
-    fn look(&mut self, now: Instant) {
+impl Place {
+    fn look(&self, seen: &mut Seen, now: Instant) {
         let times = proc::cpu_times();
         let busy =
-            self.times.zip(times).is_some_and(|(before, now)| now.busy_percent(before) >= BUSY_PERCENT);
-        self.times = times;
-        if !busy && !self.judge.has_confined() {
-            self.trees = Trees::default();
+            seen.times.zip(times).is_some_and(|(before, now)| now.busy_percent(before) >= BUSY_PERCENT);
+        seen.times = times;
+        if !busy && !seen.judge.has_confined() {
+            seen.trees = Trees::default();
             return;
         }
         let serving: HashMap<Key, (Root, Limits)> =
-            self.registry.with_parts().iter().filter_map(|s| serving(s)).collect();
+            self.registry.with_parts().iter().filter_map(|snapshot| serving(snapshot)).collect();
         let roots: Vec<Root> = serving.values().map(|(root, _)| *root).collect();
-        let usages = self.trees.measure(&roots, &*self.launcher, now);
-        let too_much = |key: Key, usage: &Usage| {
-            serving.get(&key).is_some_and(|(_, limits)| is_over(limits, usage))
-                || self.launcher.drops_output(key.0, key.1)
+        let usages = seen.trees.measure(&roots, &*self.launcher, now);
+        let takes_too_much = |(id, run): Key, usage: &Usage| {
+            serving.get(&(id, run)).is_some_and(|(_, limits)| is_over(limits, usage))
+                || self.launcher.drops_output(id, run)
         };
-        let seen: Vec<(Key, bool)> =
-            usages.iter().map(|(id, run, usage)| ((*id, *run), too_much((*id, *run), usage))).collect();
-        for (key, verdict) in self.judge.look(&seen, now) {
-            self.carry_out(key, verdict);
+        let runs: Vec<(Key, bool)> =
+            usages.iter().map(|(id, run, usage)| ((*id, *run), takes_too_much((*id, *run), usage))).collect();
+        for (key, verdict) in seen.judge.look(&runs, now) {
+            self.carry_out(&seen.trees, key, verdict);
         }
     }
 
-    fn carry_out(&self, key: Key, verdict: Verdict) {
-        let (id, run) = key;
-        for pid in self.trees.members(key) {
+    fn carry_out(&self, trees: &Trees, key: Key, verdict: Verdict) {
+        for pid in trees.members(key) {
             match verdict {
                 Verdict::Confine | Verdict::Keep => self.cpus.confine(pid),
                 Verdict::Release => self.cpus.release(pid),
             }
         }
-        let (few, all) = (self.cpus.in_corner(), self.cpus.count());
+        let ((id, run), all) = (key, self.cpus.count());
         match verdict {
             Verdict::Confine => {
                 info!(self.log, "a server takes too much and is kept to some of the processors";
-                "instance" => %id, "run" => %run, "processors" => few, "of" => all)
+                "instance" => %id, "run" => %run, "processors" => self.cpus.in_corner(), "of" => all)
             }
             Verdict::Release => info!(self.log, "a server may use all processors again";
                 "instance" => %id, "run" => %run, "processors" => all),

@@ -15,7 +15,7 @@ const RESULTS: Record<AuditResult, { label: string; tone: Tone; meaning: string 
 export function Records({ records }: { records: readonly AuditRecord[] }) {
   return (
     <div class="table-frame">
-      <table class="trail">
+      <table class="trail as-cards">
         <caption class="visually-hidden">Records, {records.length} shown, the newest first</caption>
         <thead>
           <tr>

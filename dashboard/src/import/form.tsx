@@ -1,7 +1,7 @@
 // What is to be imported: a description, pasted or from a file, or the name of one in the daemon's registry.
 
 import { useId } from 'preact/hooks';
-import { Faults, Field, TextField } from '../ui/field.tsx';
+import { Faults, Field, TextArea, TextField } from '../ui/field.tsx';
 import { Panel } from '../ui/panel.tsx';
 
 export interface Asked {
@@ -139,19 +139,13 @@ function Description({ text, onText }: { text: string; onText: (text: string) =>
           />
         )}
       </Field>
-      <Field label="server.json" hint="Pasted, or from the file above.">
-        {(attributes) => (
-          <textarea
-            {...attributes}
-            rows={14}
-            value={text}
-            spellcheck={false}
-            autoComplete="off"
-            placeholder={'{\n  "name": "io.github.owner/server",\n  "packages": [ … ]\n}'}
-            onInput={(event) => onText(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <TextArea
+        label="server.json"
+        value={text}
+        onInput={onText}
+        hint="Pasted, or from the file above."
+        placeholder={'{\n  "name": "io.github.owner/server",\n  "packages": [ … ]\n}'}
+      />
     </>
   );
 }

@@ -45,7 +45,7 @@ export function InstancesPage() {
       )}
       {rows.length > 0 && (
         <div class="table-frame">
-          <table class="fleet">
+          <table class="fleet as-cards">
             <caption class="visually-hidden">Servers, {rows.length} shown</caption>
             <thead>
               <tr>

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { post, Refused, remove, wordsOf } from '../api/client.ts';
 import type { McpType } from '../api/types.ts';
 import { Confirm, Dialog } from '../ui/dialog.tsx';
-import { Faults, Field } from '../ui/field.tsx';
+import { Faults, TextArea } from '../ui/field.tsx';
 import { told } from '../ui/feedback.tsx';
 
 const BEGINNING = `{
@@ -50,17 +50,7 @@ export function AddTypeDialog({ onClose, onDone }: { onClose: () => void; onDone
           Servers of the type run this program on the daemon's machine. <a href="/docs">The API reference</a> has every
           field of a TypeDefinition.
         </p>
-        <Field label="Definition" hint="JSON.">
-          {(attributes) => (
-            <textarea
-              {...attributes}
-              rows={14}
-              value={text}
-              spellcheck={false}
-              onInput={(event) => setText(event.currentTarget.value)}
-            />
-          )}
-        </Field>
+        <TextArea label="Definition" value={text} onInput={setText} hint="JSON." />
         <Faults errors={errors} />
         <div class="dialog-actions">
           <button type="button" onClick={onClose}>

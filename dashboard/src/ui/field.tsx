@@ -89,6 +89,37 @@ export function TextField({
   );
 }
 
+/** A text of many lines that a program reads. */
+export function TextArea({
+  label,
+  value,
+  onInput,
+  hint,
+  placeholder = '',
+}: {
+  label: string;
+  value: string;
+  onInput: (value: string) => void;
+  hint?: ComponentChildren;
+  placeholder?: string;
+}) {
+  return (
+    <Field label={label} hint={hint}>
+      {(attributes) => (
+        <textarea
+          {...attributes}
+          rows={14}
+          value={value}
+          placeholder={placeholder}
+          spellcheck={false}
+          autoComplete="off"
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
 /** A secret: covered unless asked for, and of several lines where keys are. */
 export function SecretField({
   label,
