@@ -10,6 +10,7 @@ use rustix::process::Pid;
 use rustix::thread::sched_getaffinity;
 
 use crate::ground::{Ground, eventually, node};
+use crate::process::Daemon;
 
 /// The processors that each thread of a process may use.
 fn processors(pid: u32) -> Vec<u32> {
@@ -35,14 +36,15 @@ fn all() -> u32 {
     all
 }
 
-/// A server that computes on all processors as long as the file is there.
+/// A server that computes on all processors as long as the file is there. Where nothing holds it, it alone keeps the
+/// machine busy.
 fn hog(ground: &Ground, file: &Path) -> Spec {
     std::fs::write(file, "").unwrap();
     let program = "const { Worker } = require('worker_threads');\n\
                    const file = process.argv[1];\n\
                    const spin = `const { existsSync } = require('fs'); while (existsSync('${file}')); \
                    setInterval(() => {}, 1000);`;\n\
-                   for (let i = 0; i < 4; i++) new Worker(spin, { eval: true });";
+                   for (const _ of require('os').cpus()) new Worker(spin, { eval: true });";
     let args = ["-e", program, file.to_str().unwrap()].map(str::to_owned);
     let mut spec = ground.spec(node(), args.into(), Probe::Process);
     spec.policy.limits.cpu_percent = Some(20);
@@ -53,7 +55,7 @@ fn hog(ground: &Ground, file: &Path) -> Spec {
 
 #[tokio::test]
 async fn a_server_over_its_cpu_limit_is_kept_from_half_of_the_processors_until_it_is_good_again() {
-    let ground = Ground::new().await;
+    let ground = Ground::without_cgroups().await;
     let neighbour = ground.running(ground.faulty(&["ok"])).await.pid.unwrap();
     let file = ground.path("greedy");
     let spec = hog(&ground, &file);
@@ -69,7 +71,7 @@ async fn a_server_over_its_cpu_limit_is_kept_from_half_of_the_processors_until_i
 #[tokio::test]
 async fn a_server_without_limit_may_use_all_processors_and_so_may_any_where_the_corner_is_switched_off() {
     let free = Ground::with(|config| config.corner = false).await;
-    let ground = Ground::new().await;
+    let ground = Ground::without_cgroups().await;
     let mut unlimited = hog(&ground, &ground.path("greedy"));
     unlimited.policy.limits.cpu_percent = None;
     let beside = hog(&ground, &ground.path("greedy"));
@@ -86,7 +88,9 @@ async fn a_server_without_limit_may_use_all_processors_and_so_may_any_where_the_
 
 #[tokio::test]
 async fn a_server_that_writes_more_than_is_kept_is_kept_aside_too() {
-    let ground = Ground::new().await;
+    let ground = Ground::without_cgroups().await;
+    // Looks are taken at a machine that is busy.
+    ground.running(hog(&ground, &ground.path("greedy"))).await;
     let flood = ground.spec("/usr/bin/yes".into(), vec!["x".repeat(1_000)], Probe::Process);
     let flood = ground.running(flood).await.pid.unwrap();
     eventually("it is kept aside", || is_confined(flood)).await;
@@ -95,7 +99,7 @@ async fn a_server_that_writes_more_than_is_kept_is_kept_aside_too() {
 
 #[tokio::test]
 async fn who_was_kept_aside_by_an_earlier_daemon_is_let_go_by_the_next() {
-    let first = Ground::new().await;
+    let first = Ground::without_cgroups().await;
     let file = first.path("greedy");
     let spec = hog(&first, &file);
     let hog = first.running(spec.clone()).await.pid.unwrap();
@@ -112,4 +116,22 @@ async fn who_was_kept_aside_by_an_earlier_daemon_is_let_go_by_the_next() {
     second.status(spec.id, Status::Running).await;
     assert!(is_free(hog));
     second.leave(false).await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_may_not_keep_servers_aside_says_what_it_lacks() {
+    let mut daemon = Daemon::unstarted(&["cgroups=off"], &[]);
+    daemon.around(&["setpriv", "--bounding-set=-sys_nice"]);
+    daemon.serve().await;
+    let spin = "const { Worker } = require('worker_threads');\n\
+                for (const _ of require('os').cpus()) new Worker('for (;;);', { eval: true });\n\
+                require('http').createServer((_, answer) => answer.end()).listen(process.env.PORT, '127.0.0.1');";
+    daemon
+        .add_type(&format!(
+            "name = 'hog'\ndisplay_name = 'Hog'\ncommand = 'node'\nargs = ['-e', \"\"\"{spin}\"\"\"]\n\
+             [resource_limits]\nmax_cpu_percent = 50\n[health_check]\nkind = 'tcp'\n"
+        ))
+        .await;
+    daemon.running("hog", "hog").await;
+    daemon.logged("cannot be kept to some of the processors; the daemon needs CAP_SYS_NICE").await;
 }

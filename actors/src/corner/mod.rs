@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
-use slog::{error, info};
+use slog::{error, info, warn};
 use tokio::time::Instant;
 
 use self::judge::{Judge, Key, Verdict};
@@ -123,21 +123,24 @@ impl Place {
     }
 
     fn carry_out(&self, trees: &Trees, key: Key, verdict: Verdict) {
-        for pid in trees.members(key) {
-            match verdict {
-                Verdict::Confine | Verdict::Keep => self.cpus.confine(pid),
-                Verdict::Release => self.cpus.release(pid),
-            }
-        }
+        let place = |pid| match verdict {
+            Verdict::Confine | Verdict::Keep => self.cpus.confine(pid),
+            Verdict::Release => self.cpus.release(pid),
+        };
+        let placed = trees.members(key).try_for_each(place);
         let ((id, run), all) = (key, self.cpus.count());
-        match verdict {
-            Verdict::Confine => {
-                info!(self.log, "a server takes too much and is kept to some of the processors";
-                "instance" => %id, "run" => %run, "processors" => self.cpus.in_corner(), "of" => all)
+        match (verdict, placed) {
+            (Verdict::Keep, _) => {}
+            (_, Err(error)) => {
+                warn!(self.log, "a server that takes too much cannot be kept to some of the processors; \
+                the daemon needs CAP_SYS_NICE"; "instance" => %id, "run" => %run, "error" => %error)
             }
-            Verdict::Release => info!(self.log, "a server may use all processors again";
+            (Verdict::Confine, Ok(())) => {
+                info!(self.log, "a server takes too much and is kept to some of the processors";
+                    "instance" => %id, "run" => %run, "processors" => self.cpus.in_corner(), "of" => all);
+            }
+            (Verdict::Release, Ok(())) => info!(self.log, "a server may use all processors again";
                 "instance" => %id, "run" => %run, "processors" => all),
-            Verdict::Keep => {}
         }
     }
 }

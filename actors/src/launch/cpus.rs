@@ -5,7 +5,9 @@
 //! run is the one sure remedy. So what takes too much is kept in a corner: the upper half of the processors.
 
 use std::collections::HashSet;
+use std::io;
 
+use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -51,13 +53,19 @@ impl Cpus {
     }
 
     /// Keeps the process in the corner, with all threads and whatever it will begin.
-    pub(crate) fn confine(&self, pid: u32) {
-        place(pid, &self.corner);
+    ///
+    /// # Errors
+    /// `EPERM` for a process of another user without `CAP_SYS_NICE`.
+    pub(crate) fn confine(&self, pid: u32) -> io::Result<()> {
+        place(pid, &self.corner)
     }
 
     /// Lets the process run everywhere again.
-    pub(crate) fn release(&self, pid: u32) {
-        place(pid, &self.all);
+    ///
+    /// # Errors
+    /// As [`Self::confine`].
+    pub(crate) fn release(&self, pid: u32) -> io::Result<()> {
+        place(pid, &self.all)
     }
 
     /// Whether the first thread of the process is kept in the corner.
@@ -67,7 +75,7 @@ impl Cpus {
 }
 
 /// Puts every thread of a process on these processors. One that ends meanwhile needs none.
-fn place(pid: u32, cpus: &CpuSet) {
+fn place(pid: u32, cpus: &CpuSet) -> io::Result<()> {
     let mut placed = HashSet::new();
     for _ in 0..LOOKS {
         let entries = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
@@ -75,12 +83,16 @@ fn place(pid: u32, cpus: &CpuSet) {
             entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         let fresh: Vec<u32> = threads.into_iter().filter(|id| placed.insert(*id)).collect();
         if fresh.is_empty() {
-            return;
+            break;
         }
         for id in fresh.into_iter().filter_map(thread) {
-            let _ = sched_setaffinity(Some(id), cpus);
+            match sched_setaffinity(Some(id), cpus) {
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
+    Ok(())
 }
 
 fn thread(id: u32) -> Option<Pid> {
@@ -127,10 +139,10 @@ mod tests {
             ids.map(|id: u32| sched_getaffinity(thread(id)).unwrap()).collect()
         };
         assert!(!cpus.is_confined(child.id()));
-        cpus.confine(child.id());
+        cpus.confine(child.id()).unwrap();
         assert!(cpus.is_confined(child.id()));
         assert_eq!(threads(), vec![cpus.corner; 4]);
-        cpus.release(child.id());
+        cpus.release(child.id()).unwrap();
         assert_eq!(threads(), vec![cpus.all; 4]);
         child.kill().unwrap();
         child.wait().unwrap();

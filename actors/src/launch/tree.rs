@@ -61,6 +61,11 @@ impl Tree {
         self.group.as_ref()
     }
 
+    /// Its processes at this moment, as far as they are found.
+    pub(super) fn members(&self) -> Vec<u32> {
+        self.group.as_ref().map_or_else(|| self.looked_for(), Group::members)
+    }
+
     /// SIGTERM, and SIGCONT because a stopped process sees it only then, to everything that is known at once: the
     /// leader's group, and what has left it but not the control group.
     pub(super) fn terminate(&self) {

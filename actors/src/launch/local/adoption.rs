@@ -93,12 +93,12 @@ impl LocalLauncher {
 
 /// An earlier daemon may have kept the run to some of the processors. This one judges for itself.
 fn free(record: &Record) {
-    let Some(cpus) = Cpus::of_this_thread().filter(|cpus| cpus.is_confined(record.identity.pid)) else {
-        return;
-    };
-    let group = Group::found(&record.cgroups, &record.name());
-    let members = group.map_or_else(|| vec![record.identity.pid], |group| group.members());
-    members.into_iter().for_each(|pid| cpus.release(pid));
+    let pid = record.identity.pid;
+    let Some(cpus) = Cpus::of_this_thread().filter(|cpus| cpus.is_confined(pid)) else { return };
+    for member in Tree::new(record, None).members().into_iter().chain([pid]) {
+        // A daemon that may not do this has not confined it either.
+        let _ = cpus.release(member);
+    }
 }
 
 fn put_away(tree: &Tree) -> bool {
