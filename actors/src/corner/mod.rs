@@ -35,7 +35,9 @@ const BUSY_PERCENT: u64 = 25;
 /// Looks at intervals, for as long as its system lives.
 pub(crate) struct Corner {
     place: Place,
-    /// Away while a look is under way, and after one that failed.
+    /// What the processors had done at the look before.
+    times: Option<CpuTimes>,
+    /// Away while a look is under way, after one that failed, and while the machine has little to do.
     seen: Option<Seen>,
     meter: Arc<Meter>,
 }
@@ -52,7 +54,6 @@ struct Place {
 /// What the looks so far have shown.
 #[derive(Default)]
 struct Seen {
-    times: Option<CpuTimes>,
     trees: Trees,
     judge: Judge,
 }
@@ -66,11 +67,15 @@ impl Corner {
         log: slog::Logger,
     ) -> Self {
         let meter = meters.register("/supervisor/corner".into(), "corner", 1);
-        Self { place: Place { cpus, launcher, registry, log }, seen: None, meter }
+        Self { place: Place { cpus, launcher, registry, log }, times: None, seen: None, meter }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
         let mut seen = self.seen.take().unwrap_or_default();
+        if !self.is_busy() && !seen.judge.has_confined() {
+            ctx.run_later(LOOK, Self::look);
+            return;
+        }
         let (place, begun) = (self.place.clone(), Instant::now());
         let looked = tokio::task::spawn_blocking(move || {
             place.look(&mut seen, begun);
@@ -87,6 +92,14 @@ impl Corner {
             ctx.run_later(LOOK.max(begun.elapsed() * SHARE), Self::look);
         }));
     }
+
+    /// Whether the machine had something to do since this was last asked. The kernel answers from its memory, so this
+    /// does not block.
+    fn is_busy(&mut self) -> bool {
+        let now = proc::cpu_times();
+        let before = std::mem::replace(&mut self.times, now);
+        before.zip(now).is_some_and(|(before, now)| now.busy_percent(before) >= BUSY_PERCENT)
+    }
 }
 
 impl Actor for Corner {
@@ -99,14 +112,6 @@ impl Actor for Corner {
 
 impl Place {
     fn look(&self, seen: &mut Seen, now: Instant) {
-        let times = proc::cpu_times();
-        let busy =
-            seen.times.zip(times).is_some_and(|(before, now)| now.busy_percent(before) >= BUSY_PERCENT);
-        seen.times = times;
-        if !busy && !seen.judge.has_confined() {
-            seen.trees = Trees::default();
-            return;
-        }
         let serving: HashMap<Key, (Root, Limits)> =
             self.registry.with_parts().iter().filter_map(|snapshot| serving(snapshot)).collect();
         let roots: Vec<Root> = serving.values().map(|(root, _)| *root).collect();
