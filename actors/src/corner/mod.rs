@@ -71,6 +71,7 @@ impl Corner {
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
+        self.meter.handled();
         let mut seen = self.seen.take().unwrap_or_default();
         if !self.is_busy() && !seen.judge.has_confined() {
             ctx.run_later(LOOK, Self::look);
@@ -82,7 +83,6 @@ impl Corner {
             seen
         });
         ctx.spawn(looked.into_actor(self).map(move |seen, actor, ctx| {
-            actor.meter.handled();
             match seen {
                 Ok(seen) => actor.seen = Some(seen),
                 Err(panic) => {
