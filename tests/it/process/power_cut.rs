@@ -126,7 +126,7 @@ fn servers_end(servers: &[u32]) {
 }
 
 #[tokio::test]
-#[ignore = "mounts a loop device; make soak runs it"]
+#[ignore = "mounts a loop device, which few containers may; make soak runs it, docs/faults.md F2 has the results"]
 async fn whatever_was_acknowledged_survives_power_cuts() {
     let rounds = rounds(3);
     let seed =
